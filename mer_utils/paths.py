@@ -1,0 +1,22 @@
+"""Where things lie, found from this file so that notebooks run from any working directory.
+
+`MER_DATA` and `MER_REPORTS` move the data and the reports to another disk.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+
+DATA = Path(os.environ.get("MER_DATA", ROOT / "data")).resolve()
+RAW = DATA / "raw"  # releases as received, never written
+SYNTHETIC = DATA / "synthetic"
+CACHE = DATA / "cache"  # may be deleted at any time
+RUNS = DATA / "runs"  # prediction rows
+
+REPORTS = Path(os.environ.get("MER_REPORTS", ROOT / "reports")).resolve()
+HTML = REPORTS / "html"
+EXECUTED = REPORTS / "executed"  # notebooks as papermill left them
+TABLES = REPORTS / "tables"
+FIGURES = REPORTS / "figures"
