@@ -1,0 +1,31 @@
+"""`python -m mer_utils.corpora NAME [PATH]`: what is in a corpus, and what is wrong with it."""
+
+import argparse
+import sys
+
+from ..errors import StudyError
+from . import CORPORA, load, summary
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m mer_utils.corpora",
+        description="Counts by class, corpus and subject; every clip left out and why; how this "
+        "copy differs from the official MEGC2019 list.",
+        epilog=f"corpora: {', '.join(CORPORA)}",
+    )
+    parser.add_argument("name", help="a corpus (below)")
+    parser.add_argument("path", nargs="?", help="its folder; by default data/raw/NAME")
+    options = parser.parse_args(arguments)
+    try:
+        print(summary.text(load(options.name, options.path)))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head` closed the pipe
+        sys.stderr.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Known mistakes of the releases as a table, applied by key and old value, never by row number.
+
+`errata.csv` columns: corpus, sheet_sha256 (start of the sheet's hash; empty = any sheet), subject,
+clip, field, old, new, source. `field` is a column of the sheet (onset, apex, offset, emotion,
+action_units) or `excluded`, whose `new` is the reason. A row acts only where the sheet's text
+equals `old`; the word `outside` as an apex's `old` means any number outside onset to offset.
+
+A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from .. import paths
+from ..errors import StudyError
+
+TABLE = Path(__file__).with_name("errata.csv")
+COLUMNS = ("corpus", "sheet_sha256", "subject", "clip", "field", "old", "new", "source")
+FIELDS = ("onset", "apex", "offset", "emotion", "action_units", "excluded")
+
+
+def read(path: Path = TABLE) -> pd.DataFrame:
+    """The table, all text. Raises StudyError naming the line that cannot be an erratum."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if tuple(table.columns) != COLUMNS:
+        raise StudyError(
+            f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"
+        )
+    for line, row in enumerate(table.itertuples(index=False), start=2):
+        if row.field not in FIELDS:
+            raise StudyError(
+                f"{path} line {line}: field '{row.field}' is none of {', '.join(FIELDS)}"
+            )
+        if not row.source.strip():
+            raise StudyError(f"{path} line {line}: an erratum needs a source")
+    return table
+
+
+def known() -> pd.DataFrame:
+    """The shipped errata, then the laboratory's own where `data/errata.csv` is there."""
+    own = paths.DATA / "errata.csv"
+    return pd.concat([read(), read(own)], ignore_index=True) if own.is_file() else read()
+
+
+def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
+    if field == "apex" and old == "outside":
+        try:
+            return not int(row["onset"]) <= int(row["apex"]) <= int(row["offset"])
+        except ValueError:
+            return False
+    return row[field] == old
+
+
+def apply(
+    table: pd.DataFrame, corpus: str, sheet_sha256: str, row: Mapping[str, str]
+) -> tuple[dict[str, str], list[str], str]:
+    """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude)."""
+    row, notes, excluded = dict(row), [], ""
+    hits: Iterable = table[
+        (table.corpus == corpus) & (table.subject == row["subject"]) & (table.clip == row["clip"])
+    ].itertuples(index=False)
+    for hit in hits:
+        if not sheet_sha256.startswith(hit.sheet_sha256):
+            continue
+        if hit.field == "excluded":
+            excluded = excluded or f"{hit.new} [{hit.source}]"
+        elif _matches(hit.old, hit.field, row):
+            notes.append(f"erratum: {hit.field} '{row[hit.field]}' -> '{hit.new}' ({hit.source})")
+            row[hit.field] = hit.new
+    return row, notes, excluded

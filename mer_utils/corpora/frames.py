@@ -1,0 +1,87 @@
+"""Frames on disk: found by the integer in their name, in whatever folder a copy keeps them."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import StudyError
+
+IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
+_COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
+_DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how far below a path subjects may lie
+
+
+def entries(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder, sorted by name, without hidden files. Raises StudyError."""
+    try:
+        found = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be read: {error.strerror or error}") from error
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def folders(folder: Path) -> list[Path]:
+    return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+
+
+def frame_number(name: str) -> int | None:
+    """The last integer in a file name: `006_05562.jpg` -> 5562; None where there is none."""
+    stem = _COPY.sub("", Path(name).stem)
+    digits = re.findall(r"[0-9]+", stem)
+    return int(digits[-1]) if digits and len(digits[-1]) <= 18 else None
+
+
+def frame_files(folder: Path | str) -> dict[int, Path]:
+    """Frame number -> file, in natural order; any extension, case and zero padding.
+
+    Raises StudyError where two files carry one number, for then nobody knows which is meant.
+    """
+    found: dict[int, Path] = {}
+    for entry in entries(Path(folder)):
+        if Path(entry.name).suffix.lower() not in IMAGES or not entry.is_file():
+            continue
+        number = frame_number(entry.name)
+        if number is None:
+            continue
+        if number in found:
+            raise StudyError(
+                f"{folder} holds two files for frame {number}, {found[number].name} and "
+                f"{entry.name}: keep one"
+            )
+        found[number] = Path(entry.path)
+    return dict(sorted(found.items()))
+
+
+def subjects_root(
+    path: Path, subject: re.Pattern, prefer: Sequence[str], avoid: Sequence[str], example: str
+) -> tuple[Path, list[Path]]:
+    """The folder that holds the subjects' folders, and the others that do so too.
+
+    A copy may be given directly or lie inside a few parents. Of several, the one whose path below
+    `path` has the earliest word of `prefer` wins; a folder named as in `avoid` is not entered.
+    Raises StudyError where there is none.
+    """
+    roots, level = [], [path]
+    for _ in range(_DEPTH + 1):
+        below = []
+        for folder in level:
+            children = folders(folder)
+            if any(subject.fullmatch(child.name) for child in children):
+                roots.append(folder)
+            else:
+                below += [child for child in children if child.name.lower() not in avoid]
+        level = below
+    if not roots:
+        raise StudyError(
+            f"{path} holds no subject folders such as {example}: put the release's frames there, "
+            f"as data/README.md shows"
+        )
+
+    def rank(root: Path) -> int:
+        below = root.relative_to(path).as_posix().lower() or root.name.lower()
+        below = root.name.lower() if below == "." else below
+        return next((i for i, word in enumerate(prefer) if word in below), len(prefer))
+
+    roots.sort(key=lambda root: (rank(root), len(root.parts), str(root)))
+    return roots[0], roots[1:]

@@ -1,0 +1,162 @@
+"""A release that is a sheet of annotations beside folders of frames (CASME II, SAMM)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import StudyError
+from . import errata, ids, sheets
+from .frames import folders, frame_files, subjects_root
+from .table import KEY, nearest
+
+NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that nobody coded a frame
+
+
+@dataclass(frozen=True)
+class Release:
+    """What differs between the releases that are read by one reader."""
+
+    title: str
+    fps: float
+    sheets: tuple[str, ...]  # file names of the annotation sheet
+    subject_folder: re.Pattern
+    example: str  # of a subject's folder
+    prefer: tuple[str, ...]  # words in the path of the frames, best first
+    emotions: Mapping[str, str | None]  # emotion in the sheet -> class; None: known, no class
+
+
+def label_of(emotions: Mapping[str, str | None], emotion: str) -> tuple[str, str]:
+    """(class, "") or ("", the reason why an emotion has none)."""
+    if not emotion:
+        return "", "the sheet names no emotion"
+    if emotion not in emotions:
+        near = nearest(emotion, emotions)
+        return "", f"emotion '{emotion}' is not known, the nearest known one is '{near}'"
+    if emotions[emotion] is None:
+        return "", f"emotion '{emotion}' has no class in the MEGC2019 mapping"
+    return emotions[emotion], ""
+
+
+def clip_folders(root: Path, corpus: str, subject_folder: re.Pattern) -> dict:
+    """(subject, clip in lower case) -> folder of frames. Raises StudyError for two of one key."""
+    found: dict[tuple[str, str], Path] = {}
+    for subject_path in folders(root):
+        if not subject_folder.fullmatch(subject_path.name):
+            continue
+        subject = ids.subject(corpus, subject_path.name)
+        for path in folders(subject_path):
+            key = subject, ids.clip(corpus, path.name).lower()
+            if key in found:
+                raise StudyError(f"{found[key]} and {path} are folders of one clip: keep one")
+            found[key] = path
+    return found
+
+
+def check_frames(folder: Path, wanted: Mapping[str, int]) -> str:
+    """Why the annotated frames cannot be used, or "". `wanted`: {"onset": 46, ...}."""
+    try:
+        files = frame_files(folder)
+    except StudyError as error:
+        return str(error)
+    place = f"{folder.parent.name}/{folder.name}"
+    if not files:
+        return f"{place} holds no images"
+    for name, number in wanted.items():
+        if number not in files:
+            return (
+                f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
+                f"from {min(files)} to {max(files)}"
+            )
+        if not files[number].stat().st_size:
+            return f"{name} frame {place}/{files[number].name} is an empty file"
+    return ""
+
+
+def frame_numbers(row: Mapping[str, str]) -> tuple[dict[str, int], str]:
+    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong."""
+    numbers = {}
+    for name in ("onset", "apex", "offset"):
+        text = row[name]
+        if name == "apex" and text.lower() in NOT_CODED:
+            continue
+        if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
+            return {}, f"{name} '{text}' is not a frame number"
+        numbers[name] = int(text.split(".")[0])
+    ordered = list(numbers.items())
+    for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
+        if low > high:
+            return {}, f"{before} {low} lies after {after} {high}"
+    if numbers["onset"] == numbers.get("apex", numbers["offset"]):
+        last = "apex" if "apex" in numbers else "offset"
+        return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"
+    return numbers, ""
+
+
+def read(release: Release, path: Path, corpus: str) -> tuple[list[dict], list[tuple], list[str]]:
+    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
+    root, others = subjects_root(path, release.subject_folder, release.prefer, (), release.example)
+    on_the_way = [path / part for part in _prefixes(root.relative_to(path))]
+    not_subjects = [f for f in folders(path) if not release.subject_folder.fullmatch(f.name)]
+    # The frames' folder may be given itself; then the sheet lies beside it.
+    beside = [path.parent] if root == path else []
+    places = [path, *on_the_way, *not_subjects]
+    sheet = sheets.find(places, release.sheets, release.title, fallback=beside)
+    sources = [sheet.sentence(), f"frames {root}"]
+    sources += [f"not read: {other}" for other in others]
+
+    known = errata.known()
+    on_disk = clip_folders(root, corpus, release.subject_folder)
+    subjects = {subject for subject, _ in on_disk}
+    rows, exclusions, seen = [], [], {}
+    for text in sheet.rows:
+        try:
+            subject = ids.subject(corpus, text["subject"])
+        except ValueError as error:
+            exclusions.append(
+                (corpus, text["subject"], text["clip"], f"{error} ({sheet.path.name})")
+            )
+            continue
+        clip = ids.clip(corpus, text["clip"])
+        key = subject, clip.lower()
+        if key in seen:
+            raise StudyError(
+                f"{sheet.path.name} lists {subject}/{clip} twice, in rows {seen[key]} and "
+                f"{text['row']}: delete one"
+            )
+        seen[key] = text["row"]
+        row, notes, reason = errata.apply(
+            known, corpus, sheet.sha256, text | {"subject": subject, "clip": clip}
+        )
+        emotion = row["emotion"].lower()
+        label, unmapped = label_of(release.emotions, emotion)
+        numbers, disordered = frame_numbers(row)
+        folder = on_disk.get(key)
+        reason = reason or unmapped or disordered
+        if not reason and folder is None:
+            missing = f"{subject}/{clip}" if subject in subjects else subject
+            reason = f"no folder {missing} in {root}"
+        reason = reason or check_frames(folder, numbers)
+        if reason:
+            exclusions.append((corpus, subject, clip, reason))
+            continue
+        if "apex" not in numbers:
+            notes.append("no apex in the sheet")
+        elif numbers["apex"] == numbers["offset"]:
+            notes.append("apex = offset in the sheet")
+        rows.append(
+            dict(zip(KEY, (corpus, subject, clip), strict=True))
+            | {"label": label, "emotion": emotion, "action_units": row["action_units"]}
+            | {name: numbers.get(name) for name in ("onset", "apex", "offset")}
+            | {"apex_source": "sheet" if "apex" in numbers else "", "fps": release.fps}
+            | {"frames": str(folder), "note": "; ".join(notes)}
+        )
+    for (subject, clip), folder in on_disk.items():
+        if (subject, clip) not in seen:
+            reason = f"{subject}/{folder.name} on disk has no row in {sheet.path.name}"
+            exclusions.append((corpus, subject, ids.clip(corpus, folder.name), reason))
+    return rows, exclusions, sources
+
+
+def _prefixes(relative: Path) -> list[Path]:
+    return [Path(*relative.parts[:n]) for n in range(1, len(relative.parts) + 1)]

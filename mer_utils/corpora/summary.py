@@ -1,0 +1,99 @@
+"""What is in a corpus and what is wrong with it, as frames and as the text of the command line."""
+
+import textwrap
+
+import pandas as pd
+
+from . import official
+from .table import Corpus
+
+WIDTH = 100
+
+
+def counts(corpus: Corpus) -> pd.DataFrame:
+    """One row per release and one for all: clips of each class, clips, subjects, left out."""
+    parts = [(name, part) for name, part in corpus.clips.groupby("corpus", sort=True)]
+    if len(parts) > 1:
+        parts.append(("all", corpus.clips))
+    left_out = corpus.exclusions["corpus"].value_counts()
+    rows = {
+        name: {label: int((part["label"] == label).sum()) for label in corpus.classes}
+        | {"clips": len(part), "subjects": len(part[["corpus", "subject"]].drop_duplicates())}
+        | {"left out": len(corpus.exclusions) if name == "all" else int(left_out.get(name, 0))}
+        for name, part in parts
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("corpus")
+
+
+def by_subject(corpus: Corpus) -> pd.DataFrame:
+    """One row per (corpus, subject): clips of each class and in all."""
+    table = pd.crosstab(
+        [corpus.clips["corpus"], corpus.clips["subject"]], corpus.clips["label"]
+    ).reindex(columns=list(corpus.classes), fill_value=0)
+    return table.assign(clips=table.sum(axis=1)).rename_axis(columns=None)
+
+
+def reasons(corpus: Corpus) -> pd.DataFrame:
+    """Exclusions gathered by reason: corpus, reason, clips (number), which (names)."""
+    named = corpus.exclusions.assign(
+        which=corpus.exclusions["subject"]
+        .str.cat(corpus.exclusions["clip"], sep="/")
+        .str.strip("/")
+    )
+    groups = named.groupby(["corpus", "reason"], sort=False)["which"]
+    table = groups.agg(clips="size", which=", ".join).reset_index()
+    return table.sort_values(["corpus", "clips"], ascending=[True, False], ignore_index=True)
+
+
+def warnings(corpus: Corpus) -> list[str]:
+    """What would stop or bend an experiment on this corpus, one sentence each."""
+    found = []
+    subjects = corpus.clips[["corpus", "subject"]].drop_duplicates()
+    if len(subjects) == 1:
+        found.append(
+            f"only one subject, {subjects.iloc[0]['subject']}: leaving one out needs two at least"
+        )
+    for label in corpus.classes:
+        if not (corpus.clips["label"] == label).any():
+            found.append(f"class '{label}' has no clips: UF1 and UAR need every class")
+    without = int((corpus.clips["apex_source"] == "").sum())
+    if without and "frames" in corpus.views:
+        found.append(f"{without} clips have no annotated apex: it will be spotted from the frames")
+    return found
+
+
+def text(corpus: Corpus) -> str:
+    """The report of the command line."""
+    lines = [f"corpus {corpus.name}: {corpus.path}"]
+    if corpus.synthetic:
+        lines.append("SYNTHETIC: no people in these clips, and no evidence about any.")
+    lines += [f"  {sentence}" for sentence in corpus.sources]
+    lines.append(f"  views it can offer: {', '.join(corpus.views)}")
+    if len(corpus.clips):
+        lines += ["", counts(corpus).to_string(), "", by_subject(corpus).to_string()]
+    noted = corpus.clips[corpus.clips["note"] != ""]
+    if len(noted):
+        lines += ["", f"Notes on {len(noted)} clips that are kept:"]
+        for note, part in noted.groupby("note"):
+            which = ", ".join(part["subject"].str.cat(part["clip"], sep="/"))
+            lines += _wrapped(f"{part['corpus'].iloc[0]}: {note}: {which}")
+    lines += ["", f"Left out: {len(corpus.exclusions)}"]
+    for row in reasons(corpus).itertuples():
+        lines += _wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
+    lines += ["", official.sentence(corpus)]
+    for row in official.difference(corpus).itertuples():
+        what = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
+        told = {
+            official.MISSING: f"{row.clips} {row.official} clip(s) of the list are missing here",
+            official.OTHER_LABEL: f"is {row.label} here, {row.official} in the list",
+            official.NOT_OFFICIAL: f"({row.label}) is not in the list",
+        }[row.difference]
+        lines += _wrapped(f"{what} {told}" if row.clip else f"{what}: {told}")
+    lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
+    return "\n".join(lines)
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(
+        line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+    )
