@@ -8,7 +8,7 @@ equals `old`; the word `outside` as an apex's `old` means any number outside ons
 A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -58,9 +58,8 @@ def apply(
 ) -> tuple[dict[str, str], list[str], str]:
     """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude)."""
     row, notes, excluded = dict(row), [], ""
-    hits: Iterable = table[
-        (table.corpus == corpus) & (table.subject == row["subject"]) & (table.clip == row["clip"])
-    ].itertuples(index=False)
+    where = (table["corpus"] == corpus) & (table["subject"] == row["subject"])
+    hits = table[where & (table["clip"] == row["clip"])].itertuples(index=False)
     for hit in hits:
         if not sheet_sha256.startswith(hit.sheet_sha256):
             continue

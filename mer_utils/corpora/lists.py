@@ -48,7 +48,8 @@ def read(path: Path) -> pd.DataFrame:
         for field, names in _HEADINGS.items():
             at = [heads.index(name) for name in names if name in heads]
             if not at:
-                near = nearest(names[0], rows[0][1])
+                known = [name for names in _HEADINGS.values() for name in names]
+                near = nearest(names[0], [c for c in rows[0][1] if letters(c) not in known])
                 raise StudyError(f"{path} has no column '{names[0]}'; the nearest is '{near}'")
             columns[field] = at[0]
         rows = rows[1:]

@@ -183,9 +183,10 @@ def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{path} cannot be read as a csv: {error}") from error
-    for column in [*KEY, *columns]:
+    expected = [*KEY, *columns]
+    for column in expected:
         if column not in table:
-            near = nearest(column, table.columns)
+            near = nearest(column, [name for name in table if name not in expected])
             raise StudyError(f"{path} has no column '{column}'; the nearest is '{near}'")
     for line, row in enumerate(table.itertuples(), start=2):
         try:

@@ -51,12 +51,12 @@ def _header(grid: Sequence[Sequence]) -> tuple[int, dict[str, int]]:
     """The row that looks most like a header, and the column of each field found in it."""
     best: tuple[int, dict[str, int]] = (0, {})
     for number, cells in enumerate(grid[:_HEADER_WITHIN]):
-        letters = [letters(cell) for cell in cells]
+        row = [letters(cell) for cell in cells]
         columns = {}
         for field, headings in FIELDS.items():
             for heading in headings:
-                if letters(heading) in letters:
-                    columns[field] = letters.index(letters(heading))
+                if letters(heading) in row:
+                    columns[field] = row.index(letters(heading))
                     break
         if len(columns) > len(best[1]):
             best = number, columns

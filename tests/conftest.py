@@ -1,0 +1,16 @@
+"""What several test files share: the real flow images where this machine has them."""
+
+from pathlib import Path
+
+import pytest
+
+from mer_utils import paths
+
+
+@pytest.fixture(scope="session")
+def megc2019_folder() -> Path:
+    """The real 442 flow images, which no repository may hold; without them the test is skipped."""
+    for folder in (paths.RAW / "megc2019_flow", paths.ROOT.parent / "shared" / "megc2019"):
+        if folder.is_dir():
+            return folder
+    pytest.skip("the real MEGC2019 flow images are not here (data/README.md says where they go)")
