@@ -87,12 +87,12 @@ def packages(path: Path = LIST) -> list[Package]:
 
 def project_folder() -> Path | None:
     """The checkout that `import mer_utils` finds from a notebook, None if it finds none."""
-    try:
-        text = metadata.distribution(PROJECT).read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        return None
-    url = urlsplit(json.loads(text)["url"]) if text else None
-    return Path(unquote(url.path)) if url and url.scheme == "file" else None
+    # more than one may be seen: the build leaves an egg-info in the checkout, without the address
+    for found in metadata.distributions(name=PROJECT):
+        text = found.read_text("direct_url.json")
+        if text:
+            return Path(unquote(urlsplit(json.loads(text)["url"]).path))
+    return None
 
 
 def problems(path: Path = LIST) -> list[str]:

@@ -74,13 +74,8 @@ def show(fig: Figure, alt: str) -> None:
 
 def table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: bool = False) -> None:
     """Show a data frame as a captioned table; floats to `digits`, missing values as a dash."""
-    body = frame.to_html(
-        index=index,
-        border=0,
-        na_rep="–",
-        float_format=lambda value: f"{value:.{digits}f}",
-        classes="study-table",
-    )
+    shown = frame.map(lambda value: _cell(value, digits))
+    body = shown.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:
         body = re.sub(
             r"(<table[^>]*>)",
@@ -88,8 +83,8 @@ def table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: boo
             body,
             count=1,
         )
-    text = frame.to_string(index=index, float_format=lambda value: f"{value:.{digits}f}")
-    display({"text/html": body, "text/plain": f"{caption}\n{text}".strip()}, raw=True)
+    text = f"{caption}\n{shown.to_string(index=index)}".strip()
+    display({"text/html": body, "text/plain": text}, raw=True)
 
 
 def answer(text: str) -> None:
@@ -98,6 +93,12 @@ def answer(text: str) -> None:
         raise StudyError("report.answer needs the sentence that answers the notebook's title")
     text = " ".join(text.split())
     _display(markdown=f"**Answer.** {text}", study={"answer": text})
+
+
+def _cell(value: object, digits: int) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def _display(markdown: str, study: dict) -> None:
