@@ -33,6 +33,34 @@ def by_subject(corpus: Corpus) -> pd.DataFrame:
     return table.assign(clips=table.sum(axis=1)).rename_axis(columns=None)
 
 
+def subjects_sentence(corpus: Corpus) -> str:
+    """How unevenly the clips lie over the subjects, in one sentence."""
+    table = by_subject(corpus)
+    one_class = int(((table[list(corpus.classes)] > 0).sum(axis=1) == 1).sum())
+    return (
+        f"A subject gives {table['clips'].min()} to {table['clips'].max()} clips, the median is "
+        f"{table['clips'].median():g}; {one_class} of {len(table)} subjects show one class only."
+    )
+
+
+def durations(corpus: Corpus) -> pd.DataFrame:
+    """corpus, subject, clip, label, milliseconds from onset to offset; no row without frames."""
+    clips = corpus.clips.dropna(subset=["onset", "offset", "fps"])
+    frames = (clips["offset"] - clips["onset"] + 1).astype(float)
+    columns = ["corpus", "subject", "clip", "label"]
+    return clips[columns].assign(milliseconds=1000 * frames / clips["fps"])
+
+
+def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
+    """How long the clips of `durations` last, in one sentence."""
+    longer = int((clips["milliseconds"] > limit).sum())
+    return (
+        f"From onset to offset a clip lasts {clips['milliseconds'].min():.0f} to "
+        f"{clips['milliseconds'].max():.0f} ms, the median is {clips['milliseconds'].median():.0f} "
+        f"ms; {longer} of {len(clips)} are longer than {limit:.0f} ms."
+    )
+
+
 def reasons(corpus: Corpus) -> pd.DataFrame:
     """Exclusions gathered by reason: corpus, reason, clips (number), which (names)."""
     named = corpus.exclusions.assign(

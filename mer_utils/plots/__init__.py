@@ -1,0 +1,1 @@
+"""Figures: frames in, one figure out; no score is computed here."""
