@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mer_utils import paths
+
+# A busy machine is slow without being wrong.
+settings.register_profile("study", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("study")
 
 
 @pytest.fixture(scope="session")

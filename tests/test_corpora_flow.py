@@ -318,7 +318,10 @@ def test_landmark_tables_that_cannot_be_used(tmp_path):
     with pytest.raises(StudyError, match="has no column 'y67'; the nearest is 'y_67'"):
         megc2019_flow.landmarks(corpus)
     table.astype(str).replace("7", "seven").to_csv(root / "landmarks.csv", index=False)
-    with pytest.raises(StudyError, match="holds a coordinate that is no number"):
+    with pytest.raises(StudyError, match="no number, of clip casme2/sub01/EP02_01f"):
+        megc2019_flow.landmarks(corpus)
+    table.astype(str).replace("400", "inf").to_csv(root / "landmarks.csv", index=False)
+    with pytest.raises(StudyError, match="no number, of clip samm/006/006_1_2"):
         megc2019_flow.landmarks(corpus)
     pd.concat([table, table[:1]]).to_csv(root / "landmarks.csv", index=False)
     with pytest.raises(StudyError, match="lists casme2/sub01/EP02_01f twice: keep one"):

@@ -1,6 +1,7 @@
 """The readers of CASME II, SAMM and SMIC on small releases written here, quirks and all."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -400,6 +401,19 @@ def test_sheet_missing_renamed_doubled_old_or_broken(tmp_path):
         corpora.load("casme2", root)
 
 
+def test_workbook_damaged_inside(tmp_path):
+    root = write_casme2(tmp_path)
+    file = root / "CASME2-coding-20140508.xlsx"
+    with zipfile.ZipFile(file) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    with zipfile.ZipFile(file, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content[: len(content) // 2])
+    with pytest.raises(StudyError, match="cannot be opened as a sheet") as error:
+        corpora.load("casme2", root)
+    one_sentence(error)
+
+
 def test_sheet_without_any_header(tmp_path):
     root = write_casme2(tmp_path)
     file = root / "CASME2-coding-20140508.xlsx"
@@ -518,6 +532,9 @@ def test_bad_own_errata(tmp_path):
         corpora.load("casme2", root)
     erratum(tmp_path, corpus="casme2", field="apex", source=" ")
     with pytest.raises(StudyError, match="line 2: an erratum needs a source"):
+        corpora.load("casme2", root)
+    file.write_text("")
+    with pytest.raises(StudyError, match="cannot be read as a csv"):
         corpora.load("casme2", root)
     file.write_text("a,b\n1,2\n")
     with pytest.raises(StudyError, match="has the columns a, b: expected corpus"):
@@ -643,3 +660,41 @@ def test_frame_files_returns_what_was_written(tmp_path_factory, numbers):
     found = corpora.frame_files(folder)
     assert list(found) == sorted(numbers)
     assert all(path.name == f"006_{number:04d}.jpg" for number, path in found.items())
+
+
+# --- what the notebook shows --------------------------------------------------------------------
+
+
+def test_figures_show_the_table(tmp_path):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from mer_utils.plots import corpora as plots
+
+    corpus = corpora.load("megc2019", write_all(tmp_path))
+    people = summary.by_subject(corpus)
+    figure = plots.clips_per_subject(people, corpus.classes)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == [
+        "casme2: 3 clips, 2 subjects",
+        "samm: 3 clips, 3 subjects",
+        "smic: 3 clips, 2 subjects",
+    ]
+    for axis, name in zip(figure.axes, ("casme2", "samm", "smic"), strict=True):
+        heights = sum(bar.get_height() for bar in axis.patches)
+        assert heights == people.loc[name, "clips"].sum() == 3
+    lasting = summary.durations(corpus)
+    figure = plots.durations(lasting, corpus.classes)
+    drawn = np.concatenate([dots.get_offsets()[:, 0] for dots in figure.axes[0].collections[:]])
+    assert set(lasting["milliseconds"]) <= set(np.round(drawn, 6))
+
+
+def test_durations_count_frames(tmp_path):
+    corpus = corpora.load("casme2", write_casme2(tmp_path))
+    lasting = summary.durations(corpus).set_index("clip")["milliseconds"]
+    assert lasting["EP02_01f"] == (86 - 46 + 1) * 5  # 200 frames a second
+    told = summary.durations_sentence(summary.durations(corpus))
+    assert told.startswith(
+        "From onset to offset a clip lasts 45 to 605 ms, the median is 205 ms; 1"
+    )
+    assert summary.subjects_sentence(corpus) == (
+        "A subject gives 1 to 2 clips, the median is 1.5; 1 of 2 subjects show one class only."
+    )

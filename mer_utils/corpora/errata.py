@@ -15,6 +15,7 @@ import pandas as pd
 
 from .. import paths
 from ..errors import StudyError
+from .table import one_line
 
 TABLE = Path(__file__).with_name("errata.csv")
 COLUMNS = ("corpus", "sheet_sha256", "subject", "clip", "field", "old", "new", "source")
@@ -23,7 +24,10 @@ FIELDS = ("onset", "apex", "offset", "emotion", "action_units", "excluded")
 
 def read(path: Path = TABLE) -> pd.DataFrame:
     """The table, all text. Raises StudyError naming the line that cannot be an erratum."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} cannot be read as a csv ({one_line(error)})") from error
     if tuple(table.columns) != COLUMNS:
         raise StudyError(
             f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"

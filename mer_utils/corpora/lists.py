@@ -9,7 +9,7 @@ import pandas as pd
 from ..errors import StudyError
 from . import ids
 from .sheets import letters
-from .table import CLASSES, KEY, nearest
+from .table import CLASSES, KEY, nearest, one_line
 
 OFFICIAL_NAMES = ("combined_3class_gt*.csv", "combined_3_class_gt*.csv")
 NAMES = ("combined_3_class2_for_optical_flow*.csv", *OFFICIAL_NAMES)
@@ -26,11 +26,11 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """(line number, cells) of a csv, without blank rows. Raises StudyError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} cannot be read as a csv ({error}): copy it again") from error
-    first = next((line for line in text.splitlines() if line.strip(",; \t")), "")
-    reader = csv.reader(text.splitlines(), delimiter=";" if ";" in first else ",")
-    rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+        first = next((line for line in text.splitlines() if line.strip(",; \t")), "")
+        reader = csv.reader(text.splitlines(), delimiter=";" if ";" in first else ",")
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"{path} cannot be read as a csv ({one_line(error)})") from error
     return [(line, cells) for line, cells in rows if any(cells)]
 
 

@@ -6,7 +6,6 @@ Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) beside a
 with the face images themselves, in which landmarks can be detected.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 from ..errors import StudyError
 from . import ids, lists
 from .frames import IMAGES, entries, folders
-from .table import CLASSES, KEY, Corpus, nearest
+from .table import CLASSES, KEY, Corpus, nearest, one_line
 
 SIZE = 28  # pixels a side
 CROP = 224  # pixels a side of the faces that landmarks.csv counts in
@@ -181,8 +180,8 @@ def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     """A csv of corpus, subject, clip and `columns`, its ids normalised. Raises StudyError."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError, csv.Error) as error:
-        raise StudyError(f"{path} cannot be read as a csv: {error}") from error
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} cannot be read as a csv ({one_line(error)})") from error
     expected = [*KEY, *columns]
     for column in expected:
         if column not in table:
@@ -231,10 +230,11 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
     if file:
         columns = [f"{axis}{point}" for point in range(68) for axis in "xy"]
         table = _keyed_csv(file, columns)
-        try:
-            points = table.to_numpy(dtype=np.float32).reshape(-1, 68, 2) * (SIZE / CROP)
-        except ValueError as error:
-            raise StudyError(f"{file} holds a coordinate that is no number: {error}") from error
+        numbers = table.apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+        if numbers.isna().any(axis=None):
+            bad = "/".join(numbers.index[numbers.isna().any(axis=1)][0])
+            raise StudyError(f"{file} holds a coordinate that is no number, of clip {bad}")
+        points = numbers.to_numpy(dtype=np.float32).reshape(-1, 68, 2) * (SIZE / CROP)
         found = dict(zip(table.index, points, strict=True))
         return {key: found.get(key, f"no row in {file.name}") for key in keys}
     faces_folder = _face_folder(corpus.path, folder)

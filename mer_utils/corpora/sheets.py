@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,7 +13,7 @@ import pandas as pd
 from ..errors import StudyError
 from .frames import entries
 from .ids import plain
-from .table import nearest
+from .table import nearest, one_line
 
 FIELDS: Mapping[str, tuple[str, ...]] = {  # field: headings it is known under
     "subject": ("Subject",),
@@ -70,9 +69,9 @@ def _grids(path: Path) -> dict[str, list[list]]:
             text = path.read_text(encoding="utf-8-sig")
             return {"": list(csv.reader(text.splitlines()))}
         tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, csv.Error) as error:
+    except Exception as error:  # a damaged workbook raises whatever its zip or XML reader does
         raise StudyError(
-            f"{path} cannot be opened as a sheet ({error}): copy it again from the release"
+            f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again"
         ) from error
     return {str(tab): frame.values.tolist() for tab, frame in tabs.items()}
 

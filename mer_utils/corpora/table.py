@@ -79,3 +79,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     lower = {name.lower(): name for name in reversed(known)}
     found = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.0)
     return lower[found[0]] if found else ""
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, fit for the one line a StudyError is."""
+    return " ".join(str(error).split()) or type(error).__name__
