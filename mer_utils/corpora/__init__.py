@@ -65,7 +65,11 @@ def load(name: str, path: Path | str | None = None) -> Corpus:
         classes=CLASSES,
         views=tuple(views),
         synthetic=name == "synthetic",
-        sources=tuple(sources),
+        # Below the corpus's own folder: a report should not tell where on a disk that lies.
+        sources=tuple(
+            text.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
+            for text in sources
+        ),
     )
 
 

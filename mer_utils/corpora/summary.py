@@ -86,7 +86,7 @@ def warnings(corpus: Corpus) -> list[str]:
             found.append(f"class '{label}' has no clips: UF1 and UAR need every class")
     without = int((corpus.clips["apex_source"] == "").sum())
     if without and "frames" in corpus.views:
-        found.append(f"{without} clips have no annotated apex: it will be spotted from the frames")
+        found.append(f"clips without an annotated apex, to be spotted in their frames: {without}")
     return found
 
 
