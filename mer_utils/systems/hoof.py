@@ -1,0 +1,115 @@
+"""HOOF: histograms of oriented optical flow over blocks of the face, and a linear SVM.
+
+Chaudhry, Ravichandran, Hager, Vidal, CVPR 2009, for the histogram: the orientations of the flow,
+weighted by its length.  `bi_woof` is Liong, See, Wong, Phan, "Less is more: micro-expression
+recognition from video using apex frame", Signal Processing: Image Communication 62, 2018 (arXiv
+1606.01721): onset to apex, each block's histogram also weighted by the block's mean strain.
+
+Followed: eight orientations, length as weight, linear SVM.  Not followed: their block grids are
+for larger faces; here 7x7 blocks of 4x4 cells.  HOOF folds left onto right, to be blind to the side
+a walker walks to; here both are kept, as in Bi-WOOF: lip corners go apart.
+
+On stretched flow (`flow_legacy`) no value means "still", so the median of each clip is taken for
+it, and lengths are in units of the stretch: they cannot be compared between clips.  Each clip's
+histogram is therefore divided by its sum in both views, and only where and whereto it moves counts.
+
+Input x (N, 7 * 7 * 8).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from mer_utils.errors import StudyError
+
+TITLE = "HOOF + SVM"
+VIEWS = ("flow",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One histogram per block."""
+
+    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    blocks: int = 7  # a side; 28 cells must divide by it
+    orientations: int = 8
+    strain: bool = False  # weight each block by its mean strain (Bi-WOOF)
+    penalty: float = 1.0  # C of the support vector machine
+
+    def __post_init__(self):
+        if self.blocks < 1 or 28 % self.blocks:
+            raise StudyError(
+                f"hoof: blocks={self.blocks} does not divide the 28 cells of the flow; "
+                "choose one of 1, 2, 4, 7, 14, 28"
+            )
+
+
+SMALL: dict = {}
+
+VARIANTS = {
+    "bi_woof": ("Does weighting blocks by strain help?", {"strain": True}),
+    "whole_face": ("Does it matter where the face moves?", {"blocks": 1}),
+}
+
+
+def views_needed(config: Config) -> tuple[str, ...]:
+    """The flow of its choice."""
+    return ("flow" if config.flow == "auto" else config.flow,)
+
+
+def features(
+    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
+) -> dict[str, np.ndarray]:
+    """x (N, blocks * blocks * orientations), rows summing to 1."""
+    name = views_needed(config)[0]
+    flow = views[name].astype(np.float64)  # (N, 3, 28, 28)
+    if name == "flow_legacy":
+        flow[:, :2] -= np.median(flow[:, :2], axis=(2, 3), keepdims=True)
+    histograms = orientation_histograms(flow[:, 0], flow[:, 1], config.blocks, config.orientations)
+    if config.strain:
+        strain = _blocks(flow[:, 2], config.blocks).mean(-1)  # (N, blocks^2)
+        histograms = histograms * strain[:, :, None]
+    x = histograms.reshape(len(flow), -1)
+    return {"x": (x / np.maximum(x.sum(1, keepdims=True), 1e-12)).astype(np.float32)}
+
+
+def _blocks(cells: np.ndarray, blocks: int) -> np.ndarray:
+    """(N, 28, 28) -> (N, blocks^2, cells of a block)"""
+    side = cells.shape[-1] // blocks
+    cut = cells.reshape(len(cells), blocks, side, blocks, side)
+    return cut.swapaxes(2, 3).reshape(len(cells), blocks**2, side**2)
+
+
+def orientation_histograms(u: np.ndarray, v: np.ndarray, blocks: int, count: int) -> np.ndarray:
+    """(N, 28, 28) twice -> (N, blocks^2, count) flow length by orientation.
+
+    Bin 0 is centred on +u (towards the right of the picture), bins go on towards +v (downwards).
+    Each vector is shared between the two nearest bins, so that a small turn is a small change.
+    """
+    length = _blocks(np.hypot(u, v), blocks)
+    place = _blocks(np.arctan2(v, u), blocks) / (2 * np.pi) * count  # in bins
+    low = np.floor(place)
+    share, low = place - low, low.astype(int) % count
+    bins = np.arange(count)
+    near = (low[..., None] == bins) * (length * (1 - share))[..., None]
+    near += ((low + 1)[..., None] % count == bins) * (length * share)[..., None]
+    return near.sum(axis=2)
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """The scaler is fitted inside the estimator, on the same training clips."""
+    return {}
+
+
+def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:
+    """Linear SVM on standardised histograms, classes weighted by how rare they are."""
+    return make_pipeline(
+        StandardScaler(),
+        SVC(kernel="linear", C=config.penalty, class_weight="balanced", random_state=seed),
+    )

@@ -1,0 +1,123 @@
+"""OFF-ApexNet: two shallow streams, one for each direction of the onset-to-apex flow.
+
+Gan, Liong, Yau, Huang, Tan, "OFF-ApexNet on micro-expression recognition system", Signal
+Processing: Image Communication 74, 2019 (arXiv 1805.08699).  The authors' code is not public.
+
+Followed: u and v, 28x28, each through 5x5 convolution to 6 maps, pooling, 5x5 convolution to 16
+maps, pooling; both streams joined, two layers of 1024, softmax.  The 2 664 475 parameters are the
+2.66 M that ECNU-Cross-Innovation-Lab/mini-AORCNN reports for its own restatement.
+Taken from that restatement, as the paper's text does not say it: max pooling, dropout of 0.5 after
+both layers of 1024, padding.  Ours: ReLU after the convolutions (without it they would fold into
+one), and the schedule: the same authors' next paper (STSTNet) states Adam at 5e-5 and 500 epochs,
+which is used here.
+
+Input (B, 2, 28, 28), output (B, n_classes).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+TITLE = "OFF-ApexNet"
+VIEWS = ("flow",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Defaults are the paper's sizes; the schedule is STSTNet's."""
+
+    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    maps: tuple[int, ...] = (6, 16)  # of the two convolutions of a stream
+    kernel: int = 5
+    hidden: tuple[int, ...] = (1024, 1024)  # widths of the joined layers
+    dropout: float = 0.5
+    shared: bool = False  # one stream for both directions
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.0
+
+
+SMALL = {
+    "hidden": (128, 128),
+    "epochs": 40,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+}
+
+VARIANTS = {
+    "shared": ("Does each direction need a stream of its own?", {"shared": True}),
+    "narrow": ("Are two layers of 1024 needed?", {"hidden": (128, 128)}),
+}
+
+FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
+LEGACY_SCALE = 255.0
+
+
+def views_needed(config: Config) -> tuple[str, ...]:
+    """The flow of its choice."""
+    return ("flow" if config.flow == "auto" else config.flow,)
+
+
+def features(
+    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
+) -> dict[str, np.ndarray]:
+    """u and v over a fixed constant, (N, 2, 28, 28)."""
+    name = views_needed(config)[0]
+    scale = FLOW_SCALE if name == "flow" else LEGACY_SCALE
+    return {"flow": (views[name][:, :2] / scale).astype(np.float32)}
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """Nothing is learned from the training clips but the weights."""
+    return {}
+
+
+class Stream(nn.Sequential):
+    """(B, 1, 28, 28) -> (B, maps[-1] * 7 * 7)"""
+
+    def __init__(self, config: Config):
+        first, second = config.maps
+        pad = config.kernel // 2
+        super().__init__(
+            nn.Conv2d(1, first, config.kernel, padding=pad),
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (B, first, 14, 14)
+            nn.Conv2d(first, second, config.kernel, padding=pad),
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (B, second, 7, 7)
+            nn.Flatten(),
+        )
+
+
+class OFFApexNet(nn.Module):
+    """flow (B, 2, 28, 28) -> logits (B, n_classes)"""
+
+    def __init__(self, config: Config, n_classes: int):
+        super().__init__()
+        self.shared = config.shared
+        self.streams = nn.ModuleList(Stream(config) for _ in range(1 if config.shared else 2))
+        widths = (2 * 49 * config.maps[-1], *config.hidden)
+        self.joined = nn.ModuleList(
+            nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(widths[-1], n_classes)
+
+    def forward(self, flow):
+        streams = (*self.streams, *self.streams) if self.shared else self.streams
+        x = torch.cat([stream(flow[:, i : i + 1]) for i, stream in enumerate(streams)], dim=1)
+        for layer in self.joined:  # (B, 1568) -> (B, 1024) -> (B, 1024)
+            x = self.dropout(F.relu(layer(x)))
+        return self.head(x)
+
+
+def network(config: Config, n_classes: int, context: dict[str, np.ndarray]) -> nn.Module:
+    """The network of one fold."""
+    return OFFApexNet(config, n_classes)

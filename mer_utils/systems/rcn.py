@@ -1,0 +1,159 @@
+"""RCN-A: a recurrent convolution on small inputs, with attention that costs no parameter.
+
+Xia, Peng, Khor, Feng, Zhao, "Revealing the invisible with model and data shrinking for
+composite-database micro-expression recognition", IEEE TIP 29, 2020 (arXiv 2006.09674).
+Read from its code, xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec at 0c516cb6.
+
+Followed: 5x5 convolution, one recurrent block (a 1x1 convolution, then one 3x3 convolution used
+twice, each time on its last output plus the block's input), pooling to 7x7, one linear layer.
+Attention: the weights of that layer, class by class, times the pooled first map, averaged over
+channels and stretched to 0..1, then averaged over classes (class activation maps of early
+features; model version 3, the code's default).  SGD with momentum 0.9 at 5e-4, batch 64, 100
+epochs, 64 maps, normal initial weights: the defaults of ModelTrain_Final.py.  Its README's example
+has 32 maps, 5x5 pooling and 20 epochs (`readme`).
+
+Not followed: the code halves the rate every 10 epochs (`rate_halving`), so that the last 50 epochs
+move almost nothing at 5e-4 and less; kept, as published.  A map without spread is divided by zero
+there (0/0); here a small constant keeps it 0.  Its input size is not in the code; two poolings
+after a 5x5 convolution reach 7x7 from 60x60, so the 28x28 flow is enlarged to 60x60.
+
+Input (B, 3, 60, 60), output (B, n_classes).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+TITLE = "RCN-A"
+VIEWS = ("flow",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Defaults are those of the published training script."""
+
+    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    size: int = 60  # pixels a side
+    maps: int = 64
+    steps: int = 2  # times the 3x3 convolution is used in a row
+    pool: int = 7  # cells a side of the last map
+    attention: bool = True  # RCN-A; without it the plain RCN
+    dropout: float = 0.5
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    momentum: float = 0.9
+    rate_halving: int = 10  # epochs after which the learning rate is halved; 0: never
+    weight_decay: float = 0.0
+
+
+SMALL = {
+    "size": 28,
+    "maps": 16,
+    "pool": 6,
+    "epochs": 40,
+    "batch_size": 32,
+    "learning_rate": 2e-2,
+    "rate_halving": 0,
+}
+
+VARIANTS = {
+    "readme": (
+        "What does the README's example give, not the script's defaults?",
+        {"maps": 32, "pool": 5, "epochs": 20},
+    ),
+    "no_attention": ("Does the parameter-free attention help?", {"attention": False}),
+    "no_recurrence": ("Is using a convolution twice better than once?", {"steps": 1}),
+    "no_halving": ("Does the published rate stop too early?", {"rate_halving": 0}),
+}
+
+FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
+STRAIN_SCALE = 0.1  # pixels per pixel
+LEGACY_SCALE = 255.0
+
+
+def views_needed(config: Config) -> tuple[str, ...]:
+    """The flow of its choice."""
+    return ("flow" if config.flow == "auto" else config.flow,)
+
+
+def features(
+    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
+) -> dict[str, np.ndarray]:
+    """u, v, strain over fixed constants, (N, 3, 28, 28); the network enlarges them."""
+    name = views_needed(config)[0]
+    scale = (FLOW_SCALE, FLOW_SCALE, STRAIN_SCALE) if name == "flow" else (LEGACY_SCALE,) * 3
+    return {"flow": (views[name] / np.array(scale)[:, None, None]).astype(np.float32)}
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """Nothing is learned from the training clips but the weights."""
+    return {}
+
+
+def convolution(channels: int, maps: int, kernel: int, padding: int) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, maps, kernel, padding=padding), nn.BatchNorm2d(maps), nn.ReLU()
+    )
+
+
+class RCN(nn.Module):
+    """flow (B, 3, 28, 28) -> logits (B, n_classes)"""
+
+    def __init__(self, config: Config, n_classes: int):
+        super().__init__()
+        self.config, self.n_classes = config, n_classes
+        maps = config.maps
+        self.first = convolution(3, maps, 5, padding=0)
+        self.forward_convolution = convolution(maps, maps, 1, padding=0)
+        self.recurrent_convolution = convolution(maps, maps, 3, padding=1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(maps * config.pool**2, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.head.weight, 0, 0.01)
+        nn.init.zeros_(self.head.bias)
+
+    def attend(self, x):
+        """Pooled first map (B, maps, pool, pool) -> (B, 1, pool, pool), 0..1, mean of classes."""
+        weights = self.head.weight.view(self.n_classes, *x.shape[1:])  # (C, maps, pool, pool)
+        seen = (weights * x[:, None]).mean(2)  # (B, C, pool, pool)
+        seen = seen - seen.amin((2, 3), keepdim=True)
+        seen = seen / seen.amax((2, 3), keepdim=True).clamp(min=1e-12)
+        return seen.mean(1, keepdim=True)
+
+    def forward(self, flow):
+        size, pool = self.config.size, self.config.pool
+        if flow.shape[-1] != size:
+            flow = F.interpolate(flow, (size, size), mode="bilinear", align_corners=False)
+        x = self.dropout(F.max_pool2d(self.first(flow), 2))  # (B, maps, 28, 28) from 60
+        attention = self.attend(F.adaptive_avg_pool2d(x, pool)) if self.config.attention else 1.0
+        y = self.forward_convolution(x)
+        for _ in range(self.config.steps):
+            y = self.recurrent_convolution(x + y)
+        y = self.dropout(F.max_pool2d(y, 2))  # (B, maps, 14, 14)
+        y = F.adaptive_avg_pool2d(y, pool) * attention  # (B, maps, 7, 7)
+        return self.head(y.flatten(1))
+
+
+def network(config: Config, n_classes: int, context: dict[str, np.ndarray]) -> nn.Module:
+    """The network of one fold."""
+    return RCN(config, n_classes)
+
+
+def optimizer(config: Config, parameters) -> torch.optim.Optimizer:
+    """SGD with momentum, as coded."""
+    return torch.optim.SGD(
+        parameters,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
