@@ -1,0 +1,281 @@
+"""Four facial areas on one canvas, and the transformer over nested blocks that reads them.
+
+What HTNet and HyperHTNet share: the input (four 14x14 crops of the flow around eyes and mouth
+corners, set side by side to 28x28) and the trunk, which HTNet takes from NesT (Zhang et al.,
+"Nested Hierarchical Transformer", AAAI 2022): attention inside each block of tokens, then a
+convolution and a pooling that let neighbouring blocks meet, then larger blocks.
+
+With `levels` L the canvas of G x G tokens starts with 2^(L-1) x 2^(L-1) blocks, each level has
+half as many a side and the grid halves with them, so that every block of every level holds
+(G / 2^(L-1))^2 tokens.  Patches of 7 give G = 4: two levels make 4 tokens a block, which is one
+facial area; the three levels of the published code make **one**, and attention over one token is 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mer_utils.errors import StudyError
+
+CANVAS = 28  # cells a side
+CROP = 14  # cells a side of one area
+AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
+EYES = (slice(36, 42), slice(42, 48))  # dlib's points; the person's right eye is on the left
+MOUTH_CORNERS = (48, 54)
+# x, y of the same four on a 28x28 face: the code takes these where its detector finds no face
+CONSTANT = ((9.53, 11.06), (21.40, 10.92), (10.26, 22.12), (20.58, 22.26))
+
+FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
+STRAIN_SCALE = 0.1  # pixels per pixel
+LEGACY_SCALE = 255.0
+
+CHOICES = {
+    "flow": ("auto", "flow", "flow_legacy"),
+    "scale": ("fixed", "raw"),
+    "points": ("dlib", "constant"),
+    "axes": ("xy", "swapped"),
+    "attention": ("local", "global", "own"),
+    "position": ("vector", "scalar"),
+}
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """Input, trunk and training of HTNet; the sizes are the published ones."""
+
+    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    scale: str = "fixed"  # divide by a fixed constant, or take the values "raw"
+    points: str = "dlib"  # centres of the four crops; "constant": the code's substitute, any face
+    axes: str = "xy"  # "swapped": rows cut by x and columns by y, as coded
+    patch: int = 7  # cells a side of a token
+    levels: int = 2  # 2: four tokens a block; 3, as coded: one
+    dim: int = 256  # width of a token at the first level; it doubles with each
+    heads: int = 3  # attention heads at the first level; they double with each
+    layers: int = 2  # transformer layers of every level but the last
+    last_layers: int = 10  # transformer layers of the last level
+    feedforward: int = 4  # hidden width of the MLP over the token's width
+    dropout: float = 0.0
+    attention: str = "local"  # inside blocks; "global": one block; "own": a token hears itself only
+    position: str = "vector"  # learned per token and channel; "scalar": one number per token
+    epochs: int = 800
+    batch_size: int = 256
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.0
+
+    def __post_init__(self):
+        check(self, CHOICES)
+        grid = CANVAS // self.patch if self.patch > 0 else 0
+        if grid * self.patch != CANVAS or self.levels < 1 or grid % 2 ** (self.levels - 1):
+            raise StudyError(
+                f"htnet: patch={self.patch} with levels={self.levels} does not tile the canvas; "
+                f"28 / patch must be a whole multiple of 2^(levels - 1), as 7 with 2 or 3"
+            )
+
+
+def check(config, choices: dict[str, tuple[str, ...]]) -> None:
+    """Raises StudyError for a field whose value is not among its choices."""
+    for field, known in choices.items():
+        if getattr(config, field) not in known:
+            raise StudyError(
+                f"htnet: {field}={getattr(config, field)!r} is not known; "
+                f"choose one of {', '.join(known)}"
+            )
+
+
+# --- the input ------------------------------------------------------------------------------------
+
+
+def views_needed(config: TrunkConfig) -> tuple[str, ...]:
+    """The views a run reads: the flow of its choice, and landmarks unless the crops stand still."""
+    flow = "flow" if config.flow == "auto" else config.flow
+    return (flow, "landmarks") if config.points == "dlib" else (flow,)
+
+
+def centres(landmarks: np.ndarray) -> np.ndarray:
+    """(N, 68, 2) -> (N, 4, 2): the middles of both eyes, then both mouth corners, as `AREAS`."""
+    eyes = [landmarks[:, eye].mean(axis=1) for eye in EYES]
+    return np.stack([*eyes, *(landmarks[:, corner] for corner in MOUTH_CORNERS)], axis=1)
+
+
+def canvas(images: np.ndarray, points: np.ndarray, axes: str = "xy") -> np.ndarray:
+    """Images (N, 3, 28, 28) and crop centres (N, 4, 2) -> the four crops as one (N, 3, 28, 28).
+
+    A centre is an edge between cells, kept 7 cells from the border so that the crop lies inside.
+    """
+    half = CROP // 2
+    if axes == "swapped":
+        # the code cuts img[x-7:x+7, y-7:y+7] and sets the second eye below the first
+        points = np.trunc(points[:, (0, 2, 1, 3), ::-1])
+    edges = np.clip(np.rint(points), half, CANVAS - half).astype(np.int64)
+    span = np.arange(-half, half)
+    columns = edges[:, :, 0, None, None] + span[None, None, None]  # (N, 4, 1, 14)
+    rows = edges[:, :, 1, None, None] + span[None, None, :, None]  # (N, 4, 14, 1)
+    crops = images[np.arange(len(images))[:, None, None, None], :, rows, columns]  # (N,4,14,14,3)
+    crops = crops.reshape(len(images), 2, 2, CROP, CROP, -1)  # area row, area column, row, column
+    joined = crops.transpose(0, 5, 1, 3, 2, 4)  # (N, 3, 2, 14, 2, 14)
+    return np.ascontiguousarray(joined.reshape(len(images), -1, CANVAS, CANVAS), dtype=np.float32)
+
+
+def features(views: dict[str, np.ndarray], config: TrunkConfig) -> dict[str, np.ndarray]:
+    """The canvas (N, 3, 28, 28) float32 of every clip."""
+    name, *landmarks = views_needed(config)
+    images = views[name].astype(np.float32)  # (N, 3, 28, 28)
+    if config.scale == "fixed" and name == "flow":
+        scales = np.array([FLOW_SCALE, FLOW_SCALE, STRAIN_SCALE], np.float32)
+        images = images / scales[:, None, None]
+    elif config.scale == "fixed":
+        images = images / np.float32(LEGACY_SCALE)
+    constant = np.broadcast_to(np.array(CONSTANT, np.float32), (len(images), 4, 2))
+    points = centres(views["landmarks"]) if landmarks else constant
+    return {"canvas": canvas(images, points, config.axes)}
+
+
+# --- the trunk ------------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    """(B, blocks, T, dim) -> the same: each token attends to the tokens of its own block."""
+
+    def __init__(self, dim: int, heads: int, tokens: int, config: TrunkConfig):
+        super().__init__()
+        self.heads, width = heads, dim // heads  # 256 / 3 heads: 85, as published
+        self.scale = width**-0.5
+        self.qkv = nn.Linear(dim, 3 * heads * width, bias=False)
+        self.softmax = nn.Softmax(dim=-1)  # a module, so that a hook can read the attention
+        self.out = nn.Sequential(nn.Linear(heads * width, dim), nn.Dropout(config.dropout))
+        others = 1 - torch.eye(tokens) if config.attention == "own" else torch.zeros(tokens, tokens)
+        self.register_buffer("mask", torch.where(others > 0, -torch.inf, 0.0))
+
+    def forward(self, x):
+        batch, blocks, tokens, _ = x.shape
+        qkv = self.qkv(x).view(batch, blocks, tokens, 3, self.heads, -1)
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each (B, blocks, heads, T, width)
+        # written out: the fused CPU kernel has no batching rule under vmap
+        weights = self.softmax(q @ k.transpose(-1, -2) * self.scale + self.mask)
+        return self.out((weights @ v).transpose(2, 3).reshape(batch, blocks, tokens, -1))
+
+
+class Level(nn.Module):
+    """Grid (B, H, W, dim) -> the same, after `layers` of attention in blocks and MLP on tokens."""
+
+    def __init__(self, dim: int, heads: int, layers: int, side: int, config: TrunkConfig):
+        super().__init__()
+        self.side = side  # tokens a side of a block
+        vector = config.position == "vector"
+        # NesT's code draws one number per token, N(0, 1); as a vector, small as in ViT
+        position = torch.randn(side**2, dim if vector else 1) * (0.02 if vector else 1.0)
+        self.position = nn.Parameter(position)
+        hidden = config.feedforward * dim
+        self.layers = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    nn.LayerNorm(dim),
+                    Attention(dim, heads, side**2, config),
+                    nn.Sequential(
+                        nn.LayerNorm(dim),
+                        nn.Linear(dim, hidden),
+                        nn.GELU(),
+                        nn.Dropout(config.dropout),
+                        nn.Linear(hidden, dim),
+                        nn.Dropout(config.dropout),
+                    ),
+                ]
+            )
+            for _ in range(layers)
+        )
+
+    def forward(self, grid):
+        batch, height, width, dim = grid.shape
+        across, side = width // self.side, self.side
+        x = grid.reshape(batch, height // side, side, across, side, dim)
+        x = x.transpose(2, 3).reshape(batch, -1, side**2, dim)  # (B, blocks, T, dim)
+        x = x + self.position
+        for norm, attention, feedforward in self.layers:
+            x = x + attention(norm(x))
+            x = x + feedforward(x)
+        x = x.reshape(batch, height // side, across, side, side, dim).transpose(2, 3)
+        return x.reshape(batch, height, width, dim)
+
+
+class Aggregate(nn.Module):
+    """Grid (B, H, W, dim) -> (B, H/2, W/2, 2 dim): neighbouring blocks meet."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.mix = nn.Conv2d(dim, 2 * dim, 3, padding=1)
+        self.norm = nn.LayerNorm(2 * dim)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+
+    def forward(self, grid):
+        x = self.mix(grid.permute(0, 3, 1, 2))  # (B, 2 dim, H, W)
+        x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.pool(x).permute(0, 2, 3, 1)  # (B, H/2, W/2, 2 dim)
+
+
+class Trunk(nn.Module):
+    """Canvas (B, 3, 28, 28) -> tokens of the last level (B, T, dim * 2^(levels-1))."""
+
+    def __init__(self, config: TrunkConfig):
+        super().__init__()
+        self.patch = config.patch
+        self.embedding = nn.Linear(3 * config.patch**2, config.dim)
+        grid = CANVAS // config.patch
+        self.levels, self.aggregates = nn.ModuleList(), nn.ModuleList()
+        for level in range(config.levels):
+            last = level == config.levels - 1
+            dim, heads = config.dim * 2**level, config.heads * 2**level
+            blocks = 1 if config.attention == "global" else 2 ** (config.levels - 1 - level)
+            layers = config.last_layers if last else config.layers
+            self.levels.append(Level(dim, heads, layers, grid // blocks, config))
+            if not last:
+                self.aggregates.append(Aggregate(dim))
+                grid = grid // 2
+        self.width = dim
+
+    def tokens(self, canvas):
+        """Canvas (B, 3, 28, 28) -> grid of embedded patches (B, G, G, dim)."""
+        batch, channels, height, width = canvas.shape
+        side = self.patch
+        x = canvas.reshape(batch, channels, height // side, side, width // side, side)
+        x = x.permute(0, 2, 4, 3, 5, 1).reshape(batch, height // side, width // side, -1)
+        return self.embedding(x)  # (B, G, G, dim)
+
+    def forward(self, canvas):
+        grid = self.levels[0](self.tokens(canvas))
+        for aggregate, level in zip(self.aggregates, self.levels[1:], strict=True):
+            grid = level(aggregate(grid))
+        return grid.flatten(1, 2)  # (B, T, width)
+
+
+class Head(nn.Module):
+    """Tokens (B, T, dim) -> (B, outputs): LayerNorm, mean over the tokens, a linear map."""
+
+    def __init__(self, dim: int, outputs: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.linear = nn.Linear(dim, outputs)
+
+    def forward(self, tokens):
+        return self.linear(self.norm(tokens).mean(dim=1))
+
+
+def attention(net: nn.Module, canvas: torch.Tensor) -> list[list[torch.Tensor]]:
+    """Per level and layer the weights (B, blocks, heads, T, T) of one forward pass in eval mode."""
+    seen: list[list[torch.Tensor]] = [[] for _ in net.trunk.levels]
+    hooks = [
+        module.softmax.register_forward_hook(lambda _, __, out, keep=keep: keep.append(out))
+        for keep, level in zip(seen, net.trunk.levels, strict=True)
+        for _, module, _ in level.layers
+    ]
+    training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(canvas)
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
+    return seen
