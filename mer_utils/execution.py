@@ -19,8 +19,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import StudyError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 EXECUTED, FAILED = 0, 3  # exit statuses of this module; any other means it could not even start
 
@@ -76,8 +80,6 @@ def _run(job: Job, scratch: Path) -> int:
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
-    from . import pages
-
     socket = scratch / "kernel"
 
     class ThisInterpreter(AsyncKernelManager):
@@ -96,11 +98,10 @@ def _run(job: Job, scratch: Path) -> int:
         def _connection_file_default(self) -> str:
             return f"{socket}.json"
 
-    executed = Path(job.executed) / f"{job.name}.ipynb"
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    part = executed.with_name(f".{job.name}.{os.getpid()}.ipynb")
-    began = time.monotonic()
-    made = datetime.now(UTC)
+    part = executed_copy(job).with_name(f".{job.name}.{os.getpid()}.ipynb")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    began = time.time()
+    status = FAILED
     try:
         papermill.execute_notebook(
             _literally(job.notebook),
@@ -113,25 +114,49 @@ def _run(job: Job, scratch: Path) -> int:
             kernel_manager_class=ThisInterpreter,
         )
         status = EXECUTED
-    except papermill.PapermillExecutionError:
-        status = FAILED  # the executed copy holds the traceback
-    except BaseException:
+        write(job, nbformat.read(part, as_version=4), began)
+    except papermill.PapermillExecutionError:  # the copy holds the traceback already
+        write(job, nbformat.read(part, as_version=4), began)
+    except (RuntimeError, OSError) as error:  # the kernel did not start, or was killed
+        source = part if part.is_file() else Path(job.notebook)
+        write(job, stopped(nbformat.read(source, as_version=4), error), began)
+    finally:
         part.unlink(missing_ok=True)
-        raise
-    notebook = nbformat.read(part, as_version=4)
+    return status
+
+
+def write(job: Job, notebook: NotebookNode, began: float) -> None:
+    """The three files of a report: executed copy, page, and its line of the index; by rename."""
+    import nbformat
+
+    from . import pages
+
     report = pages.Report.of(
         notebook,
         name=job.name,
         notebook=job.stem,
         corpus=job.corpus,
         label=job.label,
-        made=made.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - began, 1),
+        made=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        seconds=round(time.time() - began, 1),
     )
-    os.replace(part, executed)
+    pages.write(executed_copy(job), nbformat.writes(notebook) + "\n")
     pages.write(Path(job.html) / f"{job.name}.html", pages.page(notebook, report))
-    pages.save(report, executed.with_suffix(".json"))
-    return status
+    pages.save(report, executed_copy(job).with_suffix(".json"))
+
+
+def stopped(notebook: NotebookNode, error: Exception) -> NotebookNode:
+    """The notebook with a last cell that says what stopped it from outside."""
+    from nbformat.v4 import new_code_cell, new_output
+
+    words = {"ename": type(error).__name__, "evalue": str(error), "traceback": [str(error)]}
+    notebook.cells.append(new_code_cell(outputs=[new_output("error", **words)]))
+    return notebook
+
+
+def executed_copy(job: Job) -> Path:
+    """The notebook as papermill leaves it, outputs and all."""
+    return Path(job.executed) / f"{job.name}.ipynb"
 
 
 def command(job: Job) -> list[str]:
@@ -155,5 +180,6 @@ def _stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up on both
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     sys.exit(run(Job(**json.loads(sys.argv[1]))))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import latex2mathml.exceptions
 import pandas as pd
 from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,6 +32,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "An interactive view stands here; open the notebook in JupyterLab to use it."
 # No JavaScript and no widget state: what cannot be shown without them is said in words.
 SHOWN = ["text/html", "text/markdown", "image/png", "text/plain"]
+# latex2mathml has many errors and no common base for them
+LATEX_ERRORS = tuple(
+    error for error in vars(latex2mathml.exceptions).values() if isinstance(error, type)
+)
 NUMBER = re.compile(r"[-−+]?[\d,.]+(e[-+]?\d+)?%?|–|nan|<NA>|", re.IGNORECASE)
 
 
@@ -46,12 +51,12 @@ class Report:
     seconds: float
     answer: str = ""  # Markdown, "" where the notebook gave none
     synthetic: bool = False
-    counts: str = ""  # "90 clips of 15 subjects"
+    counts: str = ""  # "Corpus `smic`: 164 clips of 16 subjects"
     label: str = ""  # tells reports of one notebook apart: "mhssa_gcn, last epoch, seed 0"
     error: str = ""  # "ZeroDivisionError: division by zero", "" when all cells ran
 
     @classmethod
-    def of(cls, executed: NotebookNode, **known) -> Report:
+    def of(cls, executed: NotebookNode, corpus: str, **known) -> Report:
         """Read title, answer, corpus facts and error out of an executed notebook."""
         entries = {}
         error = ""
@@ -64,8 +69,9 @@ class Report:
         return cls(
             title=title(executed),
             answer=entries.get("answer", ""),
-            synthetic=header.get("synthetic", False),
-            counts=f"{header['clips']} clips of {header['subjects']} subjects" if header else "",
+            corpus=corpus,
+            synthetic=header.get("synthetic", corpus.startswith("synthetic")),
+            counts=header.get("counts", ""),
             error=error,
             **known,
         )
@@ -96,8 +102,7 @@ def page(notebook: NotebookNode, report: Report) -> str:
         {"anchor": heading["id"], "text": heading.get_text().rstrip("¶").strip()}
         for heading in body.find_all("h2", id=True)
     ]
-    facts = [f"Corpus {report.corpus}"]
-    facts += [report.counts] if report.counts else []
+    facts = [report.counts.replace("`", "") or f"Corpus {report.corpus}"]
     facts += [report.label] if report.label else []
     facts += [f"made {_day(report.made)} in {_duration(report.seconds)}"]
     return _render(
@@ -183,8 +188,11 @@ def _markdown(source: str) -> str:
 
 
 def _formula(latex: str, display: str) -> str:
-    """MathML that keeps its LaTeX as the text alternative."""
-    html = mathml(latex.strip(), display=display)
+    """MathML that keeps its LaTeX as the text alternative; LaTeX as it is where it is wrong."""
+    try:
+        html = mathml(latex.strip(), display=display)
+    except LATEX_ERRORS:
+        return f'<code class="formula">{escape(latex.strip())}</code>'
     return html.replace("<math ", f'<math alttext="{escape(latex.strip())}" ', 1)
 
 
@@ -249,16 +257,19 @@ def _tidy_tables(body: BeautifulSoup) -> None:
         for cell in table.select("thead th"):
             cell["scope"] = "col"
         caption = table.find("caption")
-        name = caption.get_text().strip() if caption else "Table"
-        frame = body.new_tag(
-            "div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": name}
-        )
-        table.wrap(frame)
+        name = caption.extract().get_text().strip() if caption else ""
+        scroll = {"class": "scroll", "tabindex": "0", "role": "region"}
+        frame = table.wrap(body.new_tag("div", attrs=scroll | {"aria-label": name or "Table"}))
+        if name:  # outside of what scrolls: a caption is as wide as its table, a phone is not
+            figure = frame.wrap(body.new_tag("figure"))
+            words = body.new_tag("figcaption")
+            words.string = name
+            figure.insert(0, words)
 
 
 def _corpus_section(corpus: str, reports: list[Report], results: pd.DataFrame | None) -> str:
     """One corpus of the index as HTML."""
-    counts = next((report.counts for report in reports if report.counts), "")
+    counts = next((report.counts for report in reports if report.counts), "").replace("`", "")
     parts = [f'<section><h2 id="corpus-{escape(corpus)}">Corpus {escape(corpus)}</h2>']
     parts.append(f'<p class="facts">{escape(counts)}</p>' if counts else "")
     if any(report.synthetic for report in reports):

@@ -44,12 +44,7 @@ def header(corpus: Corpus) -> None:
     if len(corpus.exclusions):
         counts += f"; {len(corpus.exclusions)} left out, each with its reason"
     banner = f"> **{SYNTHETIC}**\n\n" if corpus.synthetic else ""
-    entry = {
-        "corpus": corpus.name,
-        "synthetic": bool(corpus.synthetic),
-        "clips": clips,
-        "subjects": subjects,
-    }
+    entry = {"synthetic": bool(corpus.synthetic), "counts": counts}
     _display(markdown=f"{banner}{counts}.", study={"header": entry})
 
 

@@ -1,0 +1,602 @@
+"""The study as one command: views once, every notebook in a fresh kernel, a report of each."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from . import environment, execution, paths
+from .errors import StudyError
+from .execution import EXECUTED, FAILED, Job
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .experiments import Experiment
+    from .views import Views
+
+# Nothing above needs more than Python: `--help` works before there is an environment.
+
+SELECTIONS = ("last", "inner")  # test_picked is computed afterwards, to price the leak
+TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
+TYPICAL_SECONDS = 12.0  # of a notebook that trains nothing, on 2 cores; only for the time left
+TRAINING_SECONDS = 90.0  # of a run nobody has timed here yet
+ARGUMENT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+EPILOG = """
+examples:
+  ./run_all.sh                                        everything, on the synthetic corpora
+  ./run_all.sh --notebooks 00,01                      two notebooks only
+  ./run_all.sh --corpus megc2019_flow --systems svm,mhssa_gcn --seeds 0,1,2
+  ./run_all.sh --systems mhssa_gcn/as_coded --set mhssa_gcn.learning_rate=1e-3
+  ./run_all.sh test -k protocol                       part of the test suite
+
+Finished folds are kept under data/runs: a stopped command goes on where it stopped.
+Exit status: 0 all reports made; 1 a notebook failed (the index says which); 2 a mistake in the
+command line or the data, told in one line; 130 interrupted.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, with the option that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StudyError(message)
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        options, unknown = self.parse_known_args(arguments)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            known = [name for action in self._actions for name in action.option_strings]
+            meant = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
+            raise StudyError(f"{word} is not known, the nearest is {meant[0]}; see --help")
+        return options
+
+
+def parser() -> Parser:
+    """The command line; `run_all.sh` hands everything over to it."""
+    systems = ", ".join(
+        sorted(
+            path.stem
+            for path in (Path(__file__).parent / "systems").glob("*.py")
+            if "\nTITLE" in path.read_text(encoding="utf-8")
+        )
+    )
+    made = Parser(
+        prog="./run_all.sh",
+        description="Runs the notebooks of the study in fresh kernels and makes reports of them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    data = made.add_argument_group("what to study")
+    data.add_argument(
+        "--corpus",
+        default="synthetic",
+        metavar="NAME",
+        help="synthetic (default), casme2, samm, smic, megc2019 or megc2019_flow",
+    )
+    data.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="folder of that corpus; default: data/raw/NAME, as data/README.md shows",
+    )
+    data.add_argument(
+        "--systems",
+        type=_names,
+        metavar="A,B",
+        help=f"systems to train, a variant as system/variant; default: all that the corpus can "
+        f"feed ({systems})",
+    )
+    data.add_argument(
+        "--seeds", type=_seeds, default=(0,), metavar="0,1", help="one run for each; default: 0"
+    )
+    data.add_argument(
+        "--preset",
+        default="small",
+        choices=("small", "paper"),
+        help="small (default): sized for a laptop; paper: every number as published",
+    )
+    data.add_argument(
+        "--selection",
+        type=_selections,
+        default=("last",),
+        metavar="last,inner",
+        help="who picks the epoch: nobody (last, default) or subjects of the training set (inner)",
+    )
+    data.add_argument(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="train all neural systems for N epochs instead of the preset's",
+    )
+    data.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SYSTEM.FIELD=VALUE",
+        help="change one field of one system's Config; may be given more than once",
+    )
+    how = made.add_argument_group("how to run it")
+    how.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
+    how.add_argument(
+        "--jobs",
+        type=_positive,
+        default=environment.cores(),
+        metavar="N",
+        help="processes at once; default: one per core (%(default)s here)",
+    )
+    how.add_argument(
+        "--keep-weights", action="store_true", help="keep the trained weights of every fold"
+    )
+    how.add_argument(
+        "--notebooks",
+        type=_names,
+        metavar="01,41",
+        help="only these, by number or name; what they need is not run first",
+    )
+    how.add_argument(
+        "--smoke",
+        action="store_true",
+        help="a quick look: notebooks cut their work short, reports go to a folder of their own",
+    )
+    return made
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A checked command line: what is to be run."""
+
+    options: argparse.Namespace
+    subjects: int  # of the usable clips: as many folds has every run
+    experiments: tuple[Experiment, ...]
+    overrides: dict[str, dict]  # system -> fields changed by --set and --epochs
+    notebooks: tuple[Path, ...]
+
+    @property
+    def folder(self) -> str:
+        """Name of this study's folder below reports/html and reports/executed."""
+        return self.options.corpus + ("-smoke" if self.options.smoke else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    began = time.monotonic()
+    study = prepare(options)
+    try:
+        failed = run(study)
+    finally:
+        index = write_index()
+    pages_of = paths.HTML / study.folder
+    _write_lock()
+    if study.experiments and not options.smoke:
+        write_results(study)
+    for name in failed:
+        print(f"FAILED: {name}; {pages_of / name}.html ends with the error")
+    print(f"Reports after {_clock(time.monotonic() - began)}: {index}")
+    return FAILURE if failed else 0
+
+
+def prepare(options: argparse.Namespace) -> Study:
+    """Check everything that was asked for, make the synthetic corpora, compute the views.
+
+    Raises StudyError before the first notebook runs.
+    """
+    chosen = choose_notebooks(options.notebooks)
+    # imported here: pandas and torch take seconds, and a typing mistake should not
+    from . import corpora, views
+
+    if options.corpus not in corpora.CORPORA:
+        raise _unknown("corpus", options.corpus, corpora.CORPORA)
+    systems, overrides = choose_systems(options)
+    if options.corpus == "synthetic" and options.data is None:
+        from .corpora import synthetic
+
+        synthetic.write(jobs=options.jobs)
+    loaded = corpora.load(options.corpus, options.data)
+    _say(f"{options.corpus}: {len(loaded.clips)} clips; views {', '.join(loaded.views)}")
+    computed = views.compute(loaded, loaded.views, jobs=options.jobs)
+    experiments = ()
+    if any(path.stem == TEMPLATE for path in chosen):
+        experiments = declare(options, systems, overrides, computed)
+    subjects = len(computed.clips[["corpus", "subject"]].drop_duplicates())
+    return Study(options, subjects, experiments, overrides, chosen)
+
+
+def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -> tuple[Path, ...]:
+    """Notebooks by number or name; all of them without a choice. In order."""
+    folder = folder or paths.NOTEBOOKS
+    known = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not known:
+        raise StudyError(f"{folder} holds no notebook; restore the folder from git")
+    if wanted is None:
+        return tuple(known.values())
+    numbers = {name.partition("_")[0]: name for name in known}
+    chosen = set()
+    for word in wanted:
+        name = numbers.get(word, word.removesuffix(".ipynb"))
+        if name not in known:
+            raise _unknown("notebook", word, known)
+        chosen.add(name)
+    return tuple(path for name, path in known.items() if name in chosen)
+
+
+def choose_systems(options: argparse.Namespace) -> tuple[tuple[str, ...], dict[str, dict]]:
+    """Names of the systems, and for each the fields that --epochs and --set change."""
+    from . import systems
+
+    chosen = options.systems or tuple(systems.SYSTEMS)
+    overrides: dict[str, dict] = {name: {} for name in chosen}
+    for name in chosen:
+        module, config = systems.resolve(name, {}, options.preset)
+        if options.epochs and hasattr(config, "epochs"):
+            overrides[name]["epochs"] = options.epochs
+    for change in options.set:
+        target, equals, value = change.partition("=")
+        name, dot, field = target.rpartition(".")
+        if not (equals and dot and name and field):
+            raise StudyError(f"--set {change}: write it as SYSTEM.FIELD=VALUE")
+        mine = [full for full in chosen if name in (full, full.partition("/")[0])]
+        if not mine:
+            raise _unknown("system of --set", name, chosen)
+        for full in mine:
+            overrides[full][field] = value
+    for name in chosen:
+        systems.resolve(name, overrides[name], options.preset)  # refuses an unknown field
+    return chosen, overrides
+
+
+def declare(
+    options: argparse.Namespace, systems: Sequence[str], overrides: dict[str, dict], views: Views
+) -> tuple[Experiment, ...]:
+    """One experiment per system, selection and seed; what the corpus cannot feed is said."""
+    from . import experiments
+
+    declared = []
+    for system in systems:
+        try:
+            declared += [
+                experiments.declare(
+                    system,
+                    options.corpus,
+                    views,
+                    preset=options.preset,
+                    seed=seed,
+                    selection=selection,
+                    **overrides[system],
+                )
+                for selection in options.selection
+                for seed in options.seeds
+            ]
+        except StudyError as error:
+            if options.systems:  # asked for by name
+                raise
+            _say(f"Without {system}: {error}")
+    return tuple(declared)
+
+
+def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Job]]:
+    """The notebooks before the training, the runs that train, the notebooks that read them."""
+    options = study.options
+    shared = {
+        "corpus": options.corpus,
+        "data": str(options.data.expanduser().resolve()) if options.data else "",
+        "smoke": options.smoke,
+    }
+    before, training, after = [], [], []
+    for path in study.notebooks:
+        known = execution.parameters(path)
+        if path.stem != TEMPLATE:
+            stage = before if path.stem < TEMPLATE and not path.stem.startswith("40") else after
+            stage.append(_job(study, path, path.stem, "", shared, known))
+            continue
+        for experiment in study.experiments:
+            own = {
+                "system": experiment.system,
+                "preset": options.preset,
+                "selection": experiment.selection,
+                "seed": experiment.seed,
+                "overrides": study.overrides[experiment.system],
+                "device": options.device,
+                "jobs": options.jobs,
+                "keep_weights": options.keep_weights,
+            }
+            label = f"{experiment.system}, {experiment.selection}, seed {experiment.seed}"
+            name = f"{TEMPLATE}-{experiment.key}"
+            job = _job(study, path, name, label, shared | own, known)
+            training.append((job, experiment))
+    return before, training, after
+
+
+def _job(study: Study, path: Path, name: str, label: str, given: dict, known: dict) -> Job:
+    """A job that passes what the notebook's parameters cell knows, and nothing else."""
+    return Job(
+        notebook=str(path),
+        name=name,
+        corpus=study.folder,
+        executed=str(paths.EXECUTED / study.folder),
+        html=str(paths.HTML / study.folder),
+        parameters={field: value for field, value in given.items() if field in known},
+        label=label,
+    )
+
+
+def run(study: Study) -> list[str]:
+    """Run all jobs; names of the reports whose notebook failed. Others go on."""
+    before, training, after = jobs(study)
+    unfinished = {
+        job.name: experiment
+        for job, experiment in training
+        if finished_folds(experiment) < study.subjects
+    }
+    clock = Clock([*before, *(job for job, _ in training), *after], unfinished, study.subjects)
+    at_once = max(1, min(study.options.jobs, 4))
+    # a run that is finished already trains nothing: its report is made like any other
+    finished = [job for job, _ in training if job.name not in unfinished]
+    trained = [job for job, _ in training if job.name in unfinished]
+    failed = execute(before, at_once, clock)
+    failed += execute(trained, 1, clock)
+    return failed + execute([*finished, *after], at_once, clock)
+
+
+def execute(batch: Sequence[Job], at_once: int, clock: Clock) -> list[str]:
+    """Run jobs as processes of their own, `at_once` beside each other; names of failed ones."""
+    waiting = list(batch)
+    running: dict[str, tuple[Job, subprocess.Popen]] = {}
+    failed = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.pop(0)
+                running[job.name] = (job, _start(job))
+                clock.started(job)
+            time.sleep(0.2)
+            clock.tick()
+            for name, (job, process) in list(running.items()):
+                status = process.poll()
+                if status is None:
+                    continue
+                del running[name]
+                process.stdin.close()
+                if status not in (EXECUTED, FAILED):
+                    _record_crash(job, status)
+                if status == EXECUTED:
+                    _log(job).unlink(missing_ok=True)
+                else:
+                    failed.append(name)
+                clock.ended(job, ok=status == EXECUTED)
+    finally:
+        for _, process in running.values():
+            process.stdin.close()  # tells it to stop its kernel and itself
+        for _, process in running.values():
+            process.wait()
+    return failed
+
+
+def finished_folds(experiment: Experiment) -> int:
+    """How many left-out subjects of a run are on disk."""
+    return len(list((paths.RUNS / experiment.key / "folds").glob("*.csv")))
+
+
+class Clock:
+    """Lines of progress, with the time left as far as earlier runs tell it."""
+
+    EVERY = 15.0  # seconds between two lines about a run that trains
+
+    def __init__(self, all_jobs: Sequence[Job], training: dict[str, Experiment], subjects: int):
+        self.training = training  # names of the jobs that have something to train
+        self.subjects = subjects
+        self.expected = {job.name: self._expected(job) for job in all_jobs}
+        self.began: dict[str, float] = {}
+        self.folds: dict[str, int] = {}  # how many were there when a run began
+        self.count = 0
+        self.next_line = 0.0
+
+    def _expected(self, job: Job) -> float:
+        if job.name in self.training:
+            return TRAINING_SECONDS
+        record = Path(job.executed) / f"{job.name}.json"
+        if TEMPLATE in job.name or not record.is_file():
+            return TYPICAL_SECONDS
+        return float(json.loads(record.read_text(encoding="utf-8"))["seconds"])
+
+    def left(self) -> float:
+        """Seconds left; what runs side by side is counted at two at a time."""
+        now = time.monotonic()
+        alone = shared = 0.0
+        for name, expected in self.expected.items():
+            seconds = max(expected - (now - self.began.get(name, now)), 1.0)
+            if name in self.training:
+                alone += seconds
+            else:
+                shared += seconds
+        return alone + shared / 2
+
+    def started(self, job: Job) -> None:
+        self.began[job.name] = time.monotonic()
+        self.next_line = time.monotonic() + self.EVERY
+        if job.name in self.training:
+            self.folds[job.name] = finished_folds(self.training[job.name])
+
+    def tick(self) -> None:
+        """A line now and then about a run that trains: its folds, and the time left."""
+        now = time.monotonic()
+        if now < self.next_line:
+            return
+        self.next_line = now + self.EVERY
+        for name, began in self.began.items():
+            if name in self.training and name in self.expected:
+                done = finished_folds(self.training[name])
+                new = done - self.folds[name]
+                if new:
+                    share = new / (self.subjects - self.folds[name])
+                    self.expected[name] = (now - began) / share
+                _say(f"        {name}: {done} of {self.subjects} subjects, {self._left()}")
+
+    def ended(self, job: Job, ok: bool) -> None:
+        self.count += 1
+        seconds = time.monotonic() - self.began[job.name]
+        total = self.count + len(self.expected) - 1
+        del self.expected[job.name]
+        what = "" if ok else "  FAILED, the others go on"
+        left = self._left() if self.expected else ""
+        _say(f"[{self.count:>2}/{total}] {job.label or job.name}: {_clock(seconds)}{what}  {left}")
+
+    def _left(self) -> str:
+        return f"about {_clock(self.left())} left"
+
+
+def write_index(html: Path | None = None, executed: Path | None = None) -> Path:
+    """The page that lists every report made so far, of every corpus."""
+    import pandas as pd
+
+    from . import pages
+
+    html, executed = html or paths.HTML, executed or paths.EXECUTED
+    reports = [pages.load(path) for path in sorted(executed.glob("*/*.json"))]
+    reports = [
+        report for report in reports if (html / report.corpus / f"{report.name}.html").exists()
+    ]
+    results = {
+        path.stem.removesuffix("_results"): pd.read_csv(path)
+        for path in sorted(paths.TABLES.glob("*_results.csv"))
+    }
+    pages.write(html / "index.html", pages.index(reports, results))
+    return html / "index.html"
+
+
+def write_results(study: Study) -> pd.DataFrame:
+    """Print the table of results of this study's finished runs, and keep it as a csv."""
+    import pandas as pd
+
+    from . import experiments, statistics
+
+    rows = [
+        experiments.load(experiment)
+        for experiment in study.experiments
+        if finished_folds(experiment) == study.subjects
+    ]
+    if not rows:
+        return pd.DataFrame()
+    table = statistics.summary(pd.concat(rows, ignore_index=True))
+    path = paths.TABLES / f"{study.options.corpus}_results.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(f"Table: {path}")
+    return table
+
+
+def _start(job: Job) -> subprocess.Popen:
+    """A job as a process of its own session: it is stopped through its stdin, by nobody else."""
+    surroundings = {
+        # one thread each: runs side by side, and training uses a process per core
+        "OMP_NUM_THREADS": "1",
+        **os.environ,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH")))
+        ),
+    }
+    log = _log(job)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stream:
+        return subprocess.Popen(
+            execution.command(job),
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=surroundings,
+            start_new_session=True,
+        )
+
+
+def _record_crash(job: Job, status: int) -> None:
+    """A page for a job whose process ended before it could make one."""
+    import nbformat
+
+    words = _log(job).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    error = RuntimeError(f"the process of this notebook ended with {how}: {(words or [''])[-1]}")
+    notebook = nbformat.read(job.notebook, as_version=4)
+    execution.write(job, execution.stopped(notebook, error), time.time())
+
+
+def _log(job: Job) -> Path:
+    """What a job's process itself prints; kept when it failed."""
+    return Path(job.executed) / f"{job.name}.log"
+
+
+def _write_lock() -> None:
+    from . import pages
+
+    pages.write(paths.REPORTS / "environment.lock", environment.lock())
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> StudyError:
+    meant = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return StudyError(f"{what} {name!r} is not known, the nearest is {meant[0]!r}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError("give one name or more, with commas between them")
+    return names
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in _names(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} are not whole numbers like 0,1,2") from error
+
+
+def _selections(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    for name in names:
+        if name not in SELECTIONS:
+            raise argparse.ArgumentTypeError(str(_unknown("selection", name, SELECTIONS)))
+    return names
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(ARGUMENT_ERROR)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on where it stopped.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
