@@ -103,7 +103,7 @@ VARIANTS = {
     "euclidean": ("Does a ball serve better than flat space?", {"distance": "euclidean"}),
     "spherical": ("Does the code's spherical distance serve as well?", {"distance": "spherical"}),
     "coded_radii": (
-        "What does it cost that all points lie on one circle?",
+        "What does one radius for all points cost?",
         {"radii": "batch_norm"},
     ),
     "coded_average": ("What does a term that grows with the class cost?", {"average": "batch"}),
