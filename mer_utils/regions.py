@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy.sparse.csgraph import floyd_warshall
 
 GRID = 28  # cells per side of the flow grid
 PATCH = 7  # cells per side of the patch around a landmark
@@ -192,11 +191,13 @@ def manifold_distances(features: np.ndarray) -> np.ndarray:
     edge: 1 - cosine grows with the square of the angle, so that short steps are cheap.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
-    lengths = np.clip(1.0 - unit @ np.swapaxes(unit, -1, -2), 0.0, None)
-    flat = lengths.reshape(-1, *lengths.shape[-2:])
-    # scipy reads 0 as "no edge" in a dense graph, and two equal features are 0 apart
-    shortest = [floyd_warshall(np.maximum(graph, 1e-15), directed=False) for graph in flat]
-    return np.array(shortest).reshape(lengths.shape)
+    paths = np.clip(1.0 - unit @ np.swapaxes(unit, -1, -2), 0.0, None)
+    paths = paths * (1 - np.eye(paths.shape[-1]))
+    for via in range(
+        paths.shape[-1]
+    ):  # Floyd-Warshall; scipy's reads lengths under 1e-8 as no edge
+        paths = np.minimum(paths, paths[..., :, via, None] + paths[..., None, via, :])
+    return paths
 
 
 def manifold_affinity(distances: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ CHOICES = {
     "flow": ("auto", "flow", "flow_legacy"),
     "scale": ("fixed", "raw"),
     "points": ("dlib", "published"),
-    "spatial": ("bounded", "none", "inverse"),
+    "spatial": ("bounded", "logarithmic", "none", "inverse"),
     "encoders": ("shared", "six"),
     "graph": ("both", "action_units", "manifold", "identity"),
     "manifold": ("geodesic", "mds"),
@@ -74,7 +74,7 @@ class Config:
     head_dim: int = 64
     feedforward: int = 1024  # hidden width of the encoder's MLP
     dropout: float = 0.1
-    spatial: str = "bounded"  # -gamma d/28; "none"; "inverse": 1/(d + 1e-8), as coded
+    spatial: str = "bounded"  # -gamma d/28; "logarithmic": -gamma log(1 + d); "none"; "inverse"
     encoders: str = "shared"  # one encoder for all regions (code), or "six" (figure)
     gcn_layers: int = 3  # 0: the region features are averaged without a graph
     graph: str = "both"  # which graphs enter; "identity": each region hears only itself
@@ -128,6 +128,7 @@ VARIANTS = {
     "no_transformer": ("Does attention inside regions help at all?", {"layers": 0}),
     "no_spatial_bias": ("Does attention need to know distances?", {"spatial": "none"}),
     "coded_spatial_bias": ("What does the published spatial term cost?", {"spatial": "inverse"}),
+    "logarithmic_bias": ("Near landmarks only, or all?", {"spatial": "logarithmic"}),
     "six_encoders": ("One encoder for all regions, or one each?", {"encoders": "six"}),
     "no_gcn": ("Does the graph convolution help at all?", {"gcn_layers": 0}),
     "no_graph": ("Does it matter that regions hear each other?", {"graph": "identity"}),
@@ -140,6 +141,7 @@ VARIANTS = {
     "no_patch_norm": ("Does a patch need its own scale?", {"patch_norm": False}),
 }
 
+LEARNED = ("bounded", "logarithmic")  # spatial terms with a gamma per head
 SLOTS = 12  # per region when padded
 FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
 STRAIN_SCALE = 0.1  # pixels per pixel
@@ -217,7 +219,7 @@ class SpatialAttention(nn.Module):
         self.softmax = nn.Softmax(dim=-1)  # a module, so that a hook can read the attention
         self.dropout = nn.Dropout(config.dropout)
         self.out = nn.Sequential(nn.Linear(width, config.dim), nn.Dropout(config.dropout))
-        if config.spatial == "bounded":  # softplus(0.5413) = 1
+        if config.spatial in LEARNED:  # softplus(0.5413) = 1
             self.gamma = nn.Parameter(torch.full((config.heads,), float(np.log(np.e - 1))))
 
     def forward(self, x, spatial, mask):
@@ -269,6 +271,8 @@ def spatial_term(positions: torch.Tensor, form: str) -> torch.Tensor:
     distance = difference.square().sum(-1).sqrt()
     if form == "bounded":
         return distance / regions.GRID
+    if form == "logarithmic":
+        return distance.log1p()
     if form == "none":
         return torch.zeros_like(distance)
     valid = (positions.sum(-1) != 0).to(distance)  # (B, T); a padded slot lies at (0, 0)
