@@ -1,0 +1,195 @@
+"""AM-GCN: sizes of both forms, what is dead as coded, and where its graph is needed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mer_utils import planted, regions
+from mer_utils.errors import StudyError
+from mer_utils.systems import am_gcn
+
+torch.set_num_threads(1)
+
+TINY = {
+    "size": 112,
+    "channels": 1,
+    "stem": 6,
+    "widths": (6, 6, 12, 24),
+    "position_layers": 1,
+    "drop_path": 0.0,
+    "gcn_dims": (40, 40),
+    "epochs": 20,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.05,
+}
+
+
+def variant(name, **changes):
+    base = am_gcn.VARIANTS[name][1] if name else {}
+    return am_gcn.Config(**{**base, **changes})
+
+
+def parameters(module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def graph(config) -> dict[str, np.ndarray]:
+    count = len(config.units)
+    return {"unit_graph": np.full((count, count), 1 / count, np.float32)}
+
+
+def inputs(config, count=3, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    side = am_gcn.cells(config)
+    batch = {"motion": torch.randn(count, 1, config.size, config.size, generator=random)}
+    if config.position:
+        batch["face"] = torch.randn(count, 1, side, side, generator=random)
+    if config.graph != "none":
+        pool = torch.rand(count, 6, side**2, generator=random)
+        batch["pool"] = pool / pool.sum(-1, keepdim=True)
+    return batch
+
+
+def test_parameter_counts():
+    """The published network of the script for three classes, and the one described, at full size"""
+    coded = am_gcn.network(variant("as_coded"), 3, {})
+    assert parameters(coded) == 9_974_531
+    assert parameters(coded) - parameters(coded.dead) == 3_030_649
+    assert parameters(coded.dead["position"]) == 6_415_366
+    assert parameters(coded.dead["unit_head"]) == 476_672
+    assert parameters(coded.dead["time"]) == 49_284
+    assert parameters(coded.head) == 501_765  # five outputs, in the script for three classes
+    config = am_gcn.Config()
+    described = am_gcn.network(config, 3, graph(config))
+    # + position branch without its unused head, mask and class token; + ours; the head shrinks
+    ours = parameters(described.units) + parameters(described.unit_head)
+    position = 6_415_366 - 512 - 2_565 - 513
+    assert parameters(described) == 3_030_649 - 501_765 + 513 * 3 + position + ours
+
+
+def backward(config, n_classes=3):
+    torch.manual_seed(0)
+    net = am_gcn.network(config, n_classes, graph(config))
+    known = torch.zeros(3, len(config.units))
+    known[:, ::2] = 1
+    criterion = am_gcn.loss(config, None)
+    criterion(net(**inputs(config)), torch.tensor([0, 1, 2]), known).backward()
+    return net
+
+
+def test_gradient_reaches_everything_as_described():
+    net = backward(variant(None, **TINY))
+    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_dead_parts_get_no_gradient_as_coded():
+    tiny = {key: value for key, value in TINY.items() if key != "position_layers"}
+    net = backward(variant("as_coded", **tiny))
+    for name, parameter in net.named_parameters():
+        assert (parameter.grad is None) == name.startswith("dead."), name
+    live = sum(p.numel() for p in net.parameters() if p.grad is not None)
+    assert live == parameters(net) - parameters(net.dead)
+
+
+def test_outputs_beyond_the_classes_are_trained_but_never_predicted():
+    config = variant("as_coded", **TINY)
+    net = am_gcn.network(config, 3, {})
+    assert net(**inputs(config)).shape == (3, 5)
+    assert net.eval()(**inputs(config)).shape == (3, 3)
+
+
+def test_a_cell_of_the_last_map_sees_39_pixels():
+    config = variant("as_coded", **{**TINY, "size": 160})
+    net = am_gcn.network(config, 3, {}).double().eval()
+    motion = torch.randn(1, 1, 160, 160, dtype=torch.float64, requires_grad=True)
+    last, _ = net.trunk(motion)
+    last[0, :, 5, 5].sum().backward()
+    rows = motion.grad[0, 0].any(dim=1).nonzero()
+    assert rows.max() - rows.min() + 1 == 39
+
+
+def test_attention_is_carried_on():
+    """A block's map is never above what the block before it let through."""
+    config = variant(None, **TINY)
+    net = am_gcn.network(config, 3, graph(config)).eval()
+    maps = net.trunk(inputs(config)["motion"])[1]
+    for before, after in zip(maps, maps[1:], strict=False):
+        limit = torch.nn.functional.max_pool2d(before, 3, 2, padding=1)
+        assert (after <= limit).all()
+    alone = am_gcn.network(replace(config, continuous=False), 3, graph(config)).eval()
+    alone.load_state_dict(net.state_dict())
+    assert torch.equal(alone.trunk(inputs(config)["motion"])[1][0], maps[0])
+    assert not torch.equal(alone.trunk(inputs(config)["motion"])[1][1], maps[1])
+
+
+# --- action units ---------------------------------------------------------------------------------
+
+
+def clips(*texts):
+    return pd.DataFrame({"action_units": list(texts)})
+
+
+def test_targets_keep_unknown_apart_from_absent():
+    config = am_gcn.Config(units=(1, 2, 12, 14))
+    found = am_gcn.targets(clips("R2+12", "", "14 or 12", "43", "ref(12)+1", "?"), config)
+    assert found["action_units"].tolist() == [
+        [0, 1, 1, 0],
+        [-1, -1, -1, -1],  # nobody coded it
+        [0, 0, 0, 0],  # one of two, and nobody knows which
+        [0, 0, 0, 0],  # coded, but with a unit that is no node
+        [1, 0, 0, 0],  # 12 was there before
+        [-1, -1, -1, -1],
+    ]
+
+
+def test_graph_is_conditional_frequency_of_the_clips_given():
+    config = am_gcn.Config(units=(1, 2, 12, 14))
+    found = am_gcn.fit_context(clips("1+2", "1+2", "1", "12", ""), {}, config)["unit_graph"]
+    raw = np.eye(4)
+    raw[0, 1], raw[1, 0] = 2 / 3, 1.0  # P(2 | 1), P(1 | 2)
+    np.testing.assert_allclose(found, regions.normalise(raw), rtol=1e-6)
+    without = am_gcn.fit_context(clips("", ""), {}, config)["unit_graph"]
+    np.testing.assert_array_equal(without, np.eye(4))
+
+
+def test_features_hold_no_action_unit():
+    """Whatever a clip is coded with, what the network is given of it stays the same."""
+    views, _, table = planted.units_together(4)
+    config = am_gcn.Config(**TINY)
+    told = am_gcn.features(views, table, config)
+    other = am_gcn.features(views, clips("1", "", "12+14", "?"), config)
+    assert set(told) == {"motion", "face", "pool"}
+    for name in told:
+        np.testing.assert_array_equal(told[name], other[name])
+
+
+def test_multi_label_loss():
+    scores = torch.tensor([[2.0, -1.0, 0.5], [9.0, 9.0, 9.0]], requires_grad=True)
+    known = torch.tensor([[1.0, 0.0, 0.0], [-1.0, -1.0, -1.0]])
+    expected = np.log1p(np.exp(-2.0)) + np.log(1 + np.exp(-1.0) + np.exp(0.5))
+    cost = am_gcn.multi_label_loss(scores, known)
+    assert cost.item() == pytest.approx(expected, rel=1e-5)
+    cost.backward()
+    assert scores.grad[1].eq(0).all() and scores.grad[0].ne(0).all()
+    assert am_gcn.multi_label_loss(scores, torch.full_like(known, -1)).item() == 0
+
+
+def test_pools_lie_on_their_regions():
+    pool = am_gcn.region_pools(planted.units_together(2)[0]["landmarks"], 14)
+    assert pool.shape == (2, 6, 196)
+    np.testing.assert_allclose(pool.sum(-1), 1, rtol=1e-5)
+    rows, columns = np.divmod(pool[0].argmax(-1), 14)
+    names = dict(zip(regions.REGIONS, zip(rows, columns, strict=True), strict=True))
+    assert names["right brow"][0] < names["right eye"][0] < names["nose"][0] < names["mouth"][0]
+    assert names["right brow"][1] < 7 <= names["left brow"][1]  # the person's right is ours left
+
+
+@pytest.mark.parametrize("change", [{"graph": "units"}, {"head": "mean"}, {"units": (1, 46)}])
+def test_unknown_values_are_refused(change):
+    with pytest.raises(StudyError, match="am_gcn: .*choose"):
+        am_gcn.Config(**change)
