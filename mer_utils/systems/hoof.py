@@ -38,7 +38,7 @@ class Config:
     blocks: int = 7  # a side; 28 cells must divide by it
     orientations: int = 8
     strain: bool = False  # weight each block by its mean strain (Bi-WOOF)
-    penalty: float = 1.0  # C of the support vector machine
+    cost: float = 1.0  # C, the price of a clip on the wrong side
 
     def __post_init__(self):
         if self.blocks < 1 or 28 % self.blocks:
@@ -111,5 +111,5 @@ def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:
     """Linear SVM on standardised histograms, classes weighted by how rare they are."""
     return make_pipeline(
         StandardScaler(),
-        SVC(kernel="linear", C=config.penalty, class_weight="balanced", random_state=seed),
+        SVC(kernel="linear", C=config.cost, class_weight="balanced", random_state=seed),
     )

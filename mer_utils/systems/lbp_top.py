@@ -31,7 +31,7 @@ class Config:
     neighbours: int = 4  # 2^neighbours patterns
     radius: int = 1  # pixels, and frames
     planes: tuple[str, ...] = ("xy", "xt", "yt")
-    penalty: float = 1.0  # C of the support vector machine
+    cost: float = 1.0  # C, the price of a clip on the wrong side
 
 
 SMALL: dict = {}
@@ -92,5 +92,5 @@ def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:
     """Linear SVM on standardised histograms, classes weighted by how rare they are."""
     return make_pipeline(
         StandardScaler(),
-        SVC(kernel="linear", C=config.penalty, class_weight="balanced", random_state=seed),
+        SVC(kernel="linear", C=config.cost, class_weight="balanced", random_state=seed),
     )

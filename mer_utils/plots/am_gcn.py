@@ -1,0 +1,131 @@
+"""Figures of AM-GCN: what goes in, where it looks, which units it reads, who hears whom."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+GRID = 28  # landmarks come in cells of the 28x28 grid, whatever a map's size
+INK = "#1f3b63"
+ACCENT = "#d9822b"
+PALE = "#c3d3df"
+LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; True where the line closes
+    (range(17), False),
+    (range(17, 22), False),
+    (range(22, 27), False),
+    (range(27, 36), False),
+    (range(36, 42), True),
+    (range(42, 48), True),
+    (range(48, 60), True),
+    (range(60, 68), True),
+)
+
+
+def _outline(axis, landmarks: np.ndarray, colour: str) -> None:
+    """The face as lines: where things lie, and nobody to recognise."""
+    for points, closed in LINES:
+        line = landmarks[[*points, points[0]] if closed else list(points)]
+        axis.plot(*line.T, color=colour, linewidth=1.1)
+
+
+def _square(axis, title: str) -> None:
+    axis.set_title(title, fontsize=10)
+    axis.set(xlim=(0, GRID), ylim=(GRID, 0), xticks=[], yticks=[])
+    axis.set_aspect("equal")
+
+
+def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: str) -> Figure:
+    """Apex minus onset (size, size), and where one region's node looks (cells, cells)."""
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), layout="constrained")
+    bound = np.abs(motion).max()
+    panels = (
+        (motion, "RdBu_r", (-bound, bound), "apex minus onset", "standardised grey value", "0.25"),
+        (pool, "Greys", (0, pool.max()), f"pool of the {region}", "weight", ACCENT),
+    )
+    for axis, (values, colours, limits, title, unit, ink) in zip(axes, panels, strict=True):
+        image = axis.imshow(
+            values, cmap=colours, vmin=limits[0], vmax=limits[1], extent=(0, GRID, GRID, 0)
+        )
+        _outline(axis, landmarks, ink)
+        _square(axis, title)
+        fig.colorbar(image, ax=axis, shrink=0.8, label=unit)
+    return fig
+
+
+def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
+    """The attention of each block, (cells, cells) each, over the face it belongs to."""
+    fig, axes = plt.subplots(
+        1, len(maps), figsize=(2.4 * len(maps) + 0.8, 2.9), layout="constrained"
+    )
+    for block, (axis, values) in enumerate(zip(axes, maps, strict=True), start=1):
+        image = axis.imshow(values, cmap="Greys", vmin=0, vmax=1, extent=(0, GRID, GRID, 0))
+        _outline(axis, landmarks, ACCENT)
+        _square(axis, f"block {block}, {len(values)}x{len(values)}")
+    fig.colorbar(image, ax=axes, shrink=0.8, label="share let through")
+    return fig
+
+
+def scores(table: pd.DataFrame) -> Figure:
+    """A bar per action unit: the probability read from its node, orange where the sheet has it.
+
+    `table`: columns unit, probability and coded (true, false, or missing where nobody coded).
+    """
+    fig, axis = plt.subplots(figsize=(8, 2.9), layout="constrained")
+    coded = table["coded"].fillna(False).astype(bool)
+    bars = axis.bar(table["unit"].astype(str), table["probability"], color=PALE, edgecolor=INK)
+    for bar, present in zip(bars, coded, strict=True):
+        if present:
+            bar.set(facecolor=ACCENT, hatch="///")
+    axis.axhline(0.5, color="0.35", linestyle="--", linewidth=1)
+    handles = [
+        plt.Rectangle((0, 0), 1, 1, facecolor=ACCENT, edgecolor=INK, hatch="///"),
+        plt.Rectangle((0, 0), 1, 1, facecolor=PALE, edgecolor=INK),
+    ]
+    axis.legend(handles, ["in the sheet", "not in the sheet"], frameon=False, ncols=2)
+    axis.set(xlabel="action unit", ylabel="probability", ylim=(0, 1.18))
+    axis.set_yticks(np.linspace(0, 1, 5))
+    axis.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
+    """Who hears whom: row j hears column i with this weight."""
+    fig, axis = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
+    image = axis.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max())
+    names = [str(unit) for unit in units]
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set(xlabel="is heard: action unit", ylabel="hears: action unit")
+    fig.colorbar(image, ax=axis, shrink=0.8, label="weight in the graph convolution")
+    return fig
+
+
+def planted(table: pd.DataFrame, chance: float) -> Figure:
+    """Accuracy on unseen planted clips: a row per form, a dot per seed, the mean as a bar.
+
+    `table`: columns form, seed and accuracy.
+    """
+    forms = list(dict.fromkeys(table["form"]))
+    fig, axis = plt.subplots(figsize=(7, 0.9 + 0.5 * len(forms)), layout="constrained")
+    for row, form in enumerate(forms):
+        values = table.loc[table["form"] == form, "accuracy"]
+        axis.scatter(values, [row] * len(values), s=42, color=INK, zorder=3)
+        axis.vlines(values.mean(), row - 0.25, row + 0.25, color=ACCENT, linewidth=3, zorder=2)
+    axis.axvline(chance, color="0.35", linestyle="--", linewidth=1)
+    axis.annotate(
+        "chance",
+        (chance, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -2),
+        textcoords="offset points",
+        va="top",
+        fontsize=8,
+        color="0.35",
+    )
+    axis.set_yticks(range(len(forms)), forms)
+    axis.set_ylim(len(forms) - 0.5, -0.7)
+    axis.set(xlabel="share of unseen clips named rightly", xlim=(0, 1.03))
+    axis.spines[["top", "right"]].set_visible(False)
+    return fig
