@@ -2,24 +2,35 @@
 
 | view | array | meaning |
 |---|---|---|
-| `flow` | (N, 3, 28, 28) float32 | u, v in pixels of the aligned 128x128 face, and optical strain |
-| `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each stretched to 0..255 per clip |
+| `flow` | (N, 3, 28, 28) float32 | u, v in pixels of the aligned 128x128 face, optical strain |
+| `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each 0..255 per clip |
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
 
-OpenCV and dlib are loaded only where something has to be computed: `load` needs numpy and pandas.
+A clip needs a face in onset and apex, whatever is asked for, so that every system is given the
+same clips.  OpenCV and dlib are loaded only where something is computed: `load` does without.
 """
 
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .corpora import Corpus
+from . import paths
+from .corpora import COLUMNS, KEY, Corpus, frame_files, megc2019_flow
+from .corpora.table import FRAME_NUMBERS, exclusion_table, nearest
+from .errors import StudyError
 
 VIEWS = ("flow", "flow_legacy", "landmarks", "frames")
-GRID = 28  # cells a side of the flow views
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +49,314 @@ def compute(
     progress: bool = True,
     flow_method: str | None = None,
 ) -> Views:
-    """Views of all clips of a corpus; `flow_method` None is `motion.DEFAULT`."""
-    raise NotImplementedError
+    """Views of all clips of a corpus. Raises StudyError where none of them can be used.
+
+    jobs: processes, None for one per core; flow_method: of view `flow`, None for motion.DEFAULT.
+    """
+    names = tuple(dict.fromkeys(names))
+    _check(corpus, names)
+    if "frames" in corpus.views:
+        clips, found, reasons = _from_frames(corpus, names, jobs, progress, flow_method)
+    else:
+        clips, found, reasons = _from_flow_images(corpus, names)
+    if not found:
+        first = f"the first because {reasons[0][-1]}" if reasons else "it holds none"
+        raise StudyError(f"no clip of {corpus.name} can be used, {first}")
+    exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
+    arrays = {name: np.stack([arrays[name] for arrays in found]) for name in names}
+    return Views(clips.reset_index(drop=True), exclusions, arrays)
+
+
+def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in VIEWS:
+            raise StudyError(
+                f"view '{name}' is not known, the nearest is '{nearest(name, VIEWS)}': "
+                f"choose from {', '.join(VIEWS)}"
+            )
+        if name not in corpus.views:
+            remedy = f"it offers {', '.join(corpus.views)}; the others need the clips' frames"
+            if name == "landmarks":
+                remedy = "put landmarks.csv beside the images"
+            raise StudyError(f"{corpus.name} has no view '{name}': {remedy}")
+
+
+# --- corpora of frames ----------------------------------------------------------------------------
+
+
+class _Frame:
+    """One frame file, read once; hashed and decoded when asked."""
+
+    def __init__(self, path: Path):
+        from . import images
+
+        self.name = path.name
+        self.content = images.content(path)
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        from . import images
+
+        return images.decode(self.content, self.name)
+
+
+class _NotKept(Exception):
+    """The cache has it not, and nobody is to compute it now."""
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What is to be made of every clip, and where it is kept."""
+
+    names: tuple[str, ...]
+    method: str  # of the flow
+    cache: Path
+    only_kept: bool = False  # raise _NotKept instead of computing
+
+
+def _from_frames(corpus, names, jobs, progress, flow_method):
+    import joblib
+    from tqdm import tqdm
+
+    from . import motion
+
+    method = flow_method or motion.DEFAULT
+    if method not in motion.METHODS:
+        near = nearest(method, motion.METHODS)
+        raise StudyError(f"flow method '{method}' is not known, the nearest is '{near}'")
+    rows = corpus.clips.to_dict("records")
+    kept = _Recipe(names, method, paths.CACHE, only_kept=True)
+    results = [_clip_or_reason(row, kept) for row in rows]
+    missing = [i for i, result in enumerate(results) if result is None]
+    if missing:
+        recipe = _Recipe(names, method, paths.CACHE)
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            pool = joblib.Parallel(n_jobs=jobs or _cores(), return_as="generator")
+            made = pool(joblib.delayed(_clip_or_reason)(rows[i], recipe) for i in missing)
+            bar = tqdm(
+                zip(missing, made, strict=True),
+                total=len(missing),
+                desc=f"views of {corpus.name}",
+                unit="clip",
+                disable=not progress,
+            )
+            for i, result in bar:
+                results[i] = result
+    usable = [i for i, result in enumerate(results) if isinstance(result, dict)]
+    reasons = [
+        (*(row[column] for column in KEY), result)
+        for row, result in zip(rows, results, strict=True)
+        if isinstance(result, str)
+    ]
+    clips = corpus.clips.iloc[usable].copy()
+    spotted = clips["apex"].isna().to_numpy()
+    clips["apex"] = pd.array([int(results[i]["apex"]) for i in usable], dtype="Int64")
+    clips.loc[spotted, "apex_source"] = "spotted"
+    return clips, [results[i] for i in usable], reasons
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _clip_or_reason(row: dict, recipe: _Recipe) -> dict[str, np.ndarray] | str | None:
+    """Arrays of one clip, or why it cannot be used, or None where it would have to be computed."""
+    if not recipe.only_kept:
+        import cv2
+
+        cv2.setNumThreads(1)  # the clips run side by side already
+    try:
+        return _clip(row, recipe)
+    except _NotKept:
+        return None
+    except StudyError as error:
+        return str(error)
+
+
+def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
+    from . import faces, motion
+
+    files = frame_files(row["frames"])
+    onset = _Frame(_file(files, row, "onset"))
+    points = _points(onset, "onset", recipe)
+    matrix = faces.alignment(points)
+    number = row["apex"]
+    if pd.isna(number):
+        number = _spot(files, row, onset, points, recipe)
+    apex = _Frame(_file(files, row | {"apex": number}, "apex"))
+    apex_points = _points(apex, "apex", recipe)
+    made = {"apex": np.array(number)}
+    pair = (faces.VERSION, onset.digest, apex.digest)
+    if "landmarks" in recipe.names:
+        made["landmarks"] = faces.move(apex_points, matrix) * np.float32(motion.GRID / faces.SIZE)
+    makers = {
+        "frames": ((), lambda a, b: np.stack((a, b))),
+        "flow": (
+            (motion.VERSION, recipe.method),
+            lambda a, b: motion.channels(
+                motion.expression(a, b, faces.move(points, matrix), recipe.method)
+            ),
+        ),
+        "flow_legacy": ((motion.VERSION, motion.PUBLISHED), motion.legacy),
+    }
+    for name, (parameters, make) in makers.items():
+        if name in recipe.names:
+            made[name] = _kept(
+                name,
+                (*pair, *parameters),
+                recipe,
+                lambda make=make: make(
+                    faces.align(onset.image, matrix), faces.align(apex.image, matrix)
+                ),
+            )
+    return made
+
+
+def _file(files: dict[int, Path], row: dict, moment: str) -> Path:
+    number = row[moment]
+    folder = Path(row["frames"]).name
+    if pd.isna(number):
+        raise StudyError(f"its {moment} is not known")
+    if int(number) not in files:
+        span = f"{min(files)} to {max(files)}" if files else "nothing"
+        raise StudyError(f"{moment} frame {number} is not in {folder}, which holds {span}")
+    return files[int(number)]
+
+
+def _points(frame: _Frame, moment: str, recipe: _Recipe) -> np.ndarray:
+    """(68, 2) landmarks in pixels of the frame. Raises StudyError naming the frame without face."""
+    from . import faces
+
+    def find() -> np.ndarray:
+        try:
+            return faces.landmarks(frame.image)
+        except faces.NoFace:
+            return np.zeros((0, 2), np.float32)  # looked for in vain: worth remembering too
+
+    points = _kept("points", (faces.VERSION, frame.digest), recipe, find)
+    if not len(points):
+        raise faces.NoFace(f"no face found in {moment} frame {frame.name}")
+    return points
+
+
+def _spot(files, row: dict, onset: _Frame, points: np.ndarray, recipe: _Recipe) -> int:
+    """Frame number of the apex, between onset and offset of a clip whose sheet has none."""
+    from . import faces, keyframes
+
+    last = max(files) if pd.isna(row["offset"]) else int(row["offset"])
+    numbers = [number for number in files if int(row["onset"]) < number <= last]
+    if not numbers:
+        raise StudyError(f"no frame after the onset lies in {Path(row['frames']).name}")
+    later = [_Frame(files[number]) for number in numbers]
+
+    def find() -> np.ndarray:
+        matrix = faces.alignment(points)
+        aligned = [faces.align(frame.image, matrix) for frame in (onset, *later)]
+        course = keyframes.movement(np.stack(aligned), faces.move(points, matrix))
+        return np.array(keyframes.apex(course, float(row["fps"])))
+
+    parameters = (faces.VERSION, keyframes.VERSION, float(row["fps"]))
+    digests = (frame.digest for frame in (onset, *later))
+    position = _kept("apex", (*parameters, *digests), recipe, find)
+    return numbers[int(position) - 1]
+
+
+# --- corpora of flow images -----------------------------------------------------------------------
+
+
+def _from_flow_images(corpus: Corpus, names: tuple[str, ...]):
+    points = megc2019_flow.landmarks(corpus) if "landmarks" in names else {}
+    found, usable, reasons = [], [], []
+    for i, row in enumerate(corpus.clips.to_dict("records")):
+        key = tuple(row[column] for column in KEY)
+        made = {"landmarks": points.get(key)}
+        if isinstance(made["landmarks"], str):
+            reasons.append((*key, made["landmarks"]))
+            continue
+        if "flow_legacy" in names:
+            image = megc2019_flow.read_image(row["frames"])  # (28, 28, 3) u, v, strain
+            made["flow_legacy"] = image.transpose(2, 0, 1).astype(np.float32)
+        found.append(made)
+        usable.append(i)
+    return corpus.clips.iloc[usable].copy(), found, reasons
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+
+def _kept(kind: str, parts: tuple, recipe: _Recipe, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What lies in the cache under the hash of `parts`, or what `make` gives, which is then kept.
+
+    A file that cannot be read whole is said, removed and made again.
+    """
+    key = hashlib.sha256(repr((kind, *parts)).encode()).hexdigest()
+    file = recipe.cache / kind / key[:2] / f"{key}.npz"
+    if file.exists():
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return stored["value"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            warnings.warn(
+                f"{file} in the cache is damaged ({error}): it is made again", stacklevel=2
+            )
+            file.unlink(missing_ok=True)
+    if recipe.only_kept:
+        raise _NotKept
+    value = make()
+    _write(file, value=value)
+    return value
+
+
+def _write(file: Path, **arrays: np.ndarray) -> None:
+    """An .npz that is there whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(stream, **arrays)
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# --- one file to take to another machine ----------------------------------------------------------
 
 
 def save(views: Views, file: Path | str) -> Path:
     """One .npz that `load` reads without pickle, OpenCV or dlib; written by rename."""
-    raise NotImplementedError
+    file = Path(file)
+    tables = {
+        name: np.frombuffer(table.to_json(orient="split").encode(), np.uint8)
+        for name, table in (("clips", views.clips), ("exclusions", views.exclusions))
+    }
+    _write(file, **tables, **{f"view_{name}": array for name, array in views.arrays.items()})
+    return file
 
 
 def load(file: Path | str) -> Views:
-    """What `save` wrote."""
-    raise NotImplementedError
+    """What `save` wrote. Raises StudyError where the file is something else."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            tables = {
+                name: json.loads(stored[name].tobytes().decode())
+                for name in ("clips", "exclusions")
+            }
+            arrays = {
+                name.removeprefix("view_"): stored[name]
+                for name in stored.files
+                if name.startswith("view_")
+            }
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StudyError(
+            f"{file} holds no views ({error}): make it with views.save on the machine with the data"
+        ) from error
+    clips = pd.DataFrame(tables["clips"]["data"], columns=list(COLUMNS))
+    for column in COLUMNS:
+        kind = "Int64" if column in FRAME_NUMBERS else "float64" if column == "fps" else "str"
+        clips[column] = clips[column].astype(kind)
+    return Views(clips, exclusion_table(tables["exclusions"]["data"]), arrays)
