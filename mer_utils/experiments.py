@@ -1,0 +1,467 @@
+"""Declares a run, runs what is missing of it, loads its rows; a fold is written when it ends.
+
+    python -m mer_utils.experiments list
+    python -m mer_utils.experiments run ststnet mhssa_gcn --corpus megc2019_flow --data PATH
+
+A run lies in data/runs/<key>/: `experiment.json`, what decides every number; `provenance.json`,
+what does not (commit, versions, device); `folds/`, rows and per-epoch predictions of each left-out
+subject; `weights/` where they were asked for.  Every file appears whole, by rename, so that a
+killed run goes on where it stopped and a half-finished one can be read.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from . import metrics, paths, protocol
+from .corpora.table import CLASSES, nearest
+from .errors import StudyError
+
+if TYPE_CHECKING:
+    from .views import Views
+
+LABELS = ("true", "permuted")
+RUN_COLUMNS = (
+    *("key", "system", "corpus", "preset", "seed", "selection", "labels", "config", "data"),
+    *("folds", "of", "seconds", "device", "began"),
+)
+VERSION = 1  # counts up when a change of the harness moves a prediction
+TEXT = {name: str for name in ("run", "system", "selection", *metrics.KEY, "label", "predicted")}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that changes a number of a run, and nothing that does not."""
+
+    system: str  # name in SYSTEMS, or name/variant
+    corpus: str
+    preset: str  # "small" | "paper"
+    seed: int
+    selection: str  # "last": the epochs given | "inner": training subjects pick the epoch
+    labels: str  # "true" | "permuted", to see chance
+    config: str  # resolved fields of the system's Config, as JSON
+    data: str  # hash of clip keys, labels, action units and inputs
+    classes: tuple[str, ...] = CLASSES
+    version: int = VERSION
+
+    @property
+    def key(self) -> str:
+        """Readable first, a hash of everything last."""
+        words = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+        name = self.system.replace("/", "+")
+        chance = "-permuted" if self.labels == "permuted" else ""
+        return f"{self.corpus}-{name}-{self.selection}-seed{self.seed}{chance}-{digest}"
+
+    @property
+    def folder(self) -> Path:
+        return paths.RUNS / self.key
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{name}={value}" for name, value in json.loads(self.config).items())
+        return f"{self.key}\n{fields}"
+
+
+def declare(
+    system: str,
+    corpus: str,
+    views: "Views",
+    *,
+    preset: str = "small",
+    seed: int = 0,
+    selection: str = "last",
+    labels: str = "true",
+    classes: Sequence[str] = CLASSES,
+    **overrides,
+) -> Experiment:
+    """Resolve every name and field of a run against the views at hand; trains nothing.
+
+    Raises StudyError for what is unknown, and where the corpus lacks a view that the system reads.
+    """
+    from .training import SELECTIONS
+
+    for what, word, known in (("selection", selection, SELECTIONS), ("labels", labels, LABELS)):
+        if word not in known:
+            raise StudyError(
+                f"{what} '{word}' is not known, the nearest is '{nearest(word, known)}': "
+                f"choose one of {', '.join(known)}"
+            )
+    module, config = _resolve(system, corpus, views, overrides, preset)
+    protocol.check(views.clips, tuple(classes))
+    return Experiment(
+        system=system,
+        corpus=corpus,
+        preset=preset,
+        seed=int(seed),
+        selection=selection,
+        labels=labels,
+        config=json.dumps(dataclasses.asdict(config), sort_keys=True),
+        data=fingerprint(views, _needs(module, config)),
+        classes=tuple(classes),
+    )
+
+
+def _resolve(system: str, corpus: str, views: "Views", overrides: dict, preset: str):
+    from . import systems
+
+    module, config = systems.resolve(system, overrides, preset)
+    if getattr(config, "flow", None) == "auto":
+        wanted = "flow" if "flow" in views.arrays else "flow_legacy"
+        config = dataclasses.replace(config, flow=wanted)
+    for name in _needs(module, config):
+        if name not in views.arrays:
+            raise StudyError(
+                f"{system} needs the view '{name}', which corpus {corpus} does not offer "
+                f"(it has {', '.join(views.arrays)})"
+            )
+    return module, config
+
+
+def _needs(module, config) -> tuple[str, ...]:
+    from . import systems
+
+    return systems.views_needed(module, config)
+
+
+def fingerprint(views: "Views", names: Sequence[str]) -> str:
+    """16 hex digits that change with any clip, label, action unit or input value."""
+    digest = hashlib.sha256()
+    table = views.clips[["corpus", "subject", "clip", "label", "action_units"]].astype(str)
+    digest.update(table.to_json(orient="values").encode())
+    for name in sorted(names):
+        array = np.ascontiguousarray(views.arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def run(
+    experiment: Experiment,
+    views: "Views",
+    *,
+    jobs: int | None = None,
+    device: str = "auto",
+    keep_weights: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train the folds that are not there yet, write each as it ends, return all rows.
+
+    Nothing is deleted: a fold that is there is kept as it is.
+    """
+    from . import systems, training
+
+    module, _ = systems.resolve(experiment.system)
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(experiment.config).items()
+    }
+    config = module.Config(**fields)
+    if fingerprint(views, _needs(module, config)) != experiment.data:
+        raise StudyError(
+            f"run {experiment.key} was declared on other data than it is given: declare it again"
+        )
+    folds = protocol.folds(views.clips, experiment.classes)
+    weights = experiment.folder / "weights" if keep_weights and systems.neural(module) else None
+    missing = [fold for fold in folds if not _finished(experiment, fold, weights)]
+    if missing:
+        device = training.choose_device(device)
+        _begin(experiment, folds, device)
+        code = {name: number for number, name in enumerate(experiment.classes)}
+        labels = views.clips["label"].map(code).to_numpy(np.int64)
+        if experiment.labels == "permuted":
+            labels = protocol.permuted(labels, experiment.seed)
+        results = training.train_folds(
+            module,
+            config,
+            module.features(views.arrays, views.clips, config),
+            views.clips,
+            labels,
+            missing,
+            seed=experiment.seed,
+            selection=experiment.selection,
+            n_classes=len(experiment.classes),
+            device=device,
+            jobs=jobs,
+            keep_weights=weights,
+        )
+        bar = tqdm(
+            results,
+            desc=f"{experiment.system} seed {experiment.seed}",
+            total=len(folds),
+            initial=len(folds) - len(missing),
+            unit="fold",
+            disable=not progress,
+        )
+        for result in bar:
+            _write(experiment, views.clips, labels, result)
+    return load(experiment)
+
+
+def load(experiment: Experiment | str) -> pd.DataFrame:
+    """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
+    folder = _folder(experiment)
+    parts = [
+        pd.read_csv(file, dtype=TEXT, keep_default_na=False)
+        for file in sorted((folder / "folds").glob("*.csv"))
+    ]
+    if not parts:
+        return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
+    return pd.concat(parts, ignore_index=True)
+
+
+def epochs(experiment: Experiment | str) -> pd.DataFrame:
+    """What the left-out subjects were given after every epoch: epoch, key, label, predicted.
+
+    For pricing the leak in notebook 40; empty for a system without epochs.
+    """
+    folder = _folder(experiment)
+    classes = np.array(_read(folder)["classes"])
+    found = []
+    for file in sorted((folder / "folds").glob("*.npz")):
+        with np.load(file, allow_pickle=False) as stored:
+            probabilities = stored["epochs"]  # (E, n, C)
+        rows = pd.read_csv(file.with_suffix(".csv"), dtype=TEXT, keep_default_na=False)
+        for number, each in enumerate(probabilities, start=1):
+            found.append(
+                rows[[*metrics.KEY, "label"]].assign(
+                    epoch=number, predicted=classes[each.argmax(1)]
+                )
+            )
+    columns = ["epoch", *metrics.KEY, "label", "predicted"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+
+
+def curves(experiment: Experiment | str) -> pd.DataFrame:
+    """Training loss of every epoch and fold, and the inner subjects' score where there are any."""
+    found = []
+    for file in sorted((_folder(experiment) / "folds").glob("*.npz")):
+        with np.load(file, allow_pickle=False) as stored:
+            losses, validation = stored["losses"], stored["validation"]
+        frame = pd.DataFrame({"epoch": np.arange(1, len(losses) + 1), "loss": losses})
+        if len(validation):
+            frame["validation UF1"], frame["validation loss"] = validation.T
+        found.append(frame.assign(fold=file.stem))
+    columns = ["fold", "epoch", "loss"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+
+
+def find(**filters) -> pd.DataFrame:
+    """Runs on disk, one row each: key, what was declared, folds done and in all, seconds.
+
+    filters: columns and the value they must have, as `corpus="synthetic", labels="true"`.
+    """
+    found = []
+    for file in sorted(paths.RUNS.glob("*/experiment.json")):
+        folder = file.parent
+        declared = _read(folder)
+        times = [float(part.read_text()) for part in (folder / "folds").glob("*.seconds")]
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        found.append(
+            {
+                "key": folder.name,
+                **{k: declared[k] for k in ("system", "corpus", "preset", "seed")},
+                **{k: declared[k] for k in ("selection", "labels", "config", "data")},
+                "folds": len(list((folder / "folds").glob("*.csv"))),
+                "of": provenance["folds"],
+                "seconds": sum(times),
+                "device": provenance["device"],
+                "began": provenance["began"],
+            }
+        )
+    frame = pd.DataFrame(found, columns=list(RUN_COLUMNS))
+    for name, value in filters.items():
+        if name not in frame:
+            raise StudyError(
+                f"experiments.find has no column '{name}', the nearest is "
+                f"'{nearest(name, frame.columns)}'"
+            )
+        frame = frame[frame[name] == value]
+    return frame.reset_index(drop=True)
+
+
+def finished(experiment: Experiment) -> bool:
+    """Whether every fold of the run is there."""
+    try:
+        folder = _folder(experiment)
+    except StudyError:
+        return False
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    return len(list((folder / "folds").glob("*.csv"))) >= provenance["folds"]
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _folder(experiment: Experiment | str) -> Path:
+    folder = experiment.folder if isinstance(experiment, Experiment) else paths.RUNS / experiment
+    if not (folder / "experiment.json").is_file():
+        raise StudyError(f"run {folder.name} is not there: train it in notebook 41")
+    return folder
+
+
+def _read(folder: Path) -> dict:
+    return json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
+
+
+def _finished(experiment: Experiment, fold: protocol.Fold, weights: Path | None) -> bool:
+    """The csv is written last: where it is, the fold is whole."""
+    done = (experiment.folder / "folds" / f"{fold.name}.csv").is_file()
+    return done and (weights is None or (weights / f"{fold.name}.safetensors").is_file())
+
+
+def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], device: str) -> None:
+    """provenance first: whoever finds experiment.json finds the other too."""
+    provenance = {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folds": len(folds),
+        "device": _device_name(device),
+        "schedule": "loop",
+        "precision": "float32",
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("torch", "numpy", "pandas", "scikit-learn")
+        },
+    }
+    folder = experiment.folder
+    if not (folder / "provenance.json").is_file():
+        _replace(folder / "provenance.json", json.dumps(provenance, indent=1))
+    _replace(folder / "experiment.json", json.dumps(dataclasses.asdict(experiment), indent=1))
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return f"cpu ({platform.machine()})"
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+def _commit() -> str:
+    """The checkout's commit, with a + where files were changed since; empty outside git."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip()
+
+
+def _write(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:
+    fold = result.fold
+    classes = np.array(experiment.classes)
+    rows = clips.iloc[fold.test][metrics.KEY].reset_index(drop=True)
+    rows = pd.DataFrame(
+        {
+            "run": experiment.key,
+            "system": experiment.system,
+            "seed": experiment.seed,
+            "selection": experiment.selection,
+            **{name: rows[name] for name in metrics.KEY},
+            "label": classes[labels[fold.test]],
+            "predicted": classes[result.probabilities.argmax(1)],
+            **{f"p_{name}": result.probabilities[:, i] for i, name in enumerate(classes)},
+            "epoch": result.epoch,
+        }
+    )
+    folder = experiment.folder / "folds"
+    arrays = folder / f".{fold.name}.{os.getpid()}.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        arrays, epochs=result.epochs, validation=result.validation, losses=result.losses
+    )
+    arrays.replace(folder / f"{fold.name}.npz")
+    _replace(folder / f"{fold.name}.seconds", f"{result.seconds:.3f}")
+    _replace(folder / f"{fold.name}.csv", rows.to_csv(index=False))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m mer_utils.experiments", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="runs on disk")
+    train = actions.add_parser("run", help="train systems on a corpus, or on saved views")
+    train.add_argument("systems", nargs="+")
+    train.add_argument("--corpus", default="synthetic")
+    train.add_argument("--data", type=Path, help="folder of the corpus, or a file of saved views")
+    train.add_argument("--preset", default="small")
+    train.add_argument("--selection", default="last")
+    train.add_argument("--labels", default="true")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--jobs", type=int)
+    train.add_argument("--device", default="auto")
+    train.add_argument("--keep-weights", action="store_true")
+    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    options = parser.parse_args(arguments)
+    if options.action == "list":
+        shown = find().drop(columns=["config", "data"])
+        print(shown.to_string(index=False) if len(shown) else "no runs yet")
+        return 0
+    from . import views as views_module
+
+    if options.data is not None and options.data.is_file():
+        views = views_module.load(options.data)
+    else:
+        from . import corpora
+
+        corpus = corpora.load(options.corpus, options.data)
+        views = views_module.compute(corpus, corpus.views, jobs=options.jobs)
+    overrides = dict(change.split("=", 1) for change in options.set)
+    for system in options.systems:
+        experiment = declare(
+            system,
+            options.corpus,
+            views,
+            preset=options.preset,
+            seed=options.seed,
+            selection=options.selection,
+            labels=options.labels,
+            **overrides,
+        )
+        print(experiment)
+        began = time.monotonic()
+        rows = run(
+            experiment,
+            views,
+            jobs=options.jobs,
+            device=options.device,
+            keep_weights=options.keep_weights,
+        )
+        print(f"{metrics.sentence(rows, experiment.classes)}; {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,127 @@
+"""Leave-one-subject-out folds: the left-out subject chooses nothing.
+
+Persons are told apart by (corpus, subject), since `01` of one corpus is not `01` of another.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .corpora.table import CLASSES
+from .errors import StudyError
+
+KEY = ["corpus", "subject", "clip"]
+INNER_SHARE = 0.2  # of the training subjects, held out to pick the epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One left-out subject; positions into the clip table, in its order."""
+
+    corpus: str
+    subject: str
+    train: np.ndarray  # int64
+    test: np.ndarray  # int64
+
+    @property
+    def name(self) -> str:
+        """`casme2__sub01`, the name of the fold's files."""
+        return f"{self.corpus}__{self.subject}"
+
+
+def folds(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> list[Fold]:
+    """One fold per (corpus, subject), in sorted order.
+
+    Raises StudyError for a clip that stands twice, for one subject alone, and for a class without
+    clips, or with clips of one subject only: whoever leaves that subject out cannot learn it.
+    """
+    check(clips, classes)
+    person = person_of(clips)
+    found = []
+    for corpus, subject in sorted(set(person)):
+        left_out = np.array([each == (corpus, subject) for each in person])
+        fold = Fold(corpus, subject, np.flatnonzero(~left_out), np.flatnonzero(left_out))
+        assert not {person[i] for i in fold.train} & {person[i] for i in fold.test}
+        found.append(fold)
+    return found
+
+
+def person_of(clips: pd.DataFrame) -> list[tuple[str, str]]:
+    """(corpus, subject) of every clip."""
+    return list(zip(clips["corpus"], clips["subject"], strict=True))
+
+
+def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
+    """Refuse what leave-one-subject-out cannot score."""
+    twice = clips.duplicated(KEY)
+    if twice.any():
+        key = " / ".join(clips.loc[twice, KEY].iloc[0])
+        raise StudyError(f"clip {key} stands twice in the clip table: remove one of the two")
+    people = clips[["corpus", "subject"]].drop_duplicates()
+    if len(people) < 2:
+        only = " ".join(people.iloc[0]) if len(people) else "none"
+        raise StudyError(
+            f"leave-one-subject-out needs two subjects or more, the corpus has {len(people)} "
+            f"({only}): add the clips of others"
+        )
+    strange = sorted(set(clips["label"]) - set(classes))
+    if strange:
+        raise StudyError(f"label {strange[0]!r} is none of the classes {', '.join(classes)}")
+    for name in classes:
+        having = clips.loc[clips["label"] == name, ["corpus", "subject"]].drop_duplicates()
+        if not len(having):
+            raise StudyError(f"class '{name}' has no clip: add some, or load another corpus")
+        if len(having) == 1:
+            raise StudyError(
+                f"class '{name}' has clips of one subject only ({' '.join(having.iloc[0])}), so "
+                "that nobody can learn it when that subject is left out: add clips of others"
+            )
+
+
+def inner_split(clips: pd.DataFrame, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation positions inside `fold.train`, no subject in both.
+
+    The next fifth of the subjects in order after the left-out one, around the end: the rule of the
+    unified macro/micro system, the one code of the five that kept the test subject out of it.
+    """
+    person = person_of(clips)
+    order = sorted(set(person))
+    place = order.index((fold.corpus, fold.subject))
+    others = order[place + 1 :] + order[:place]
+    held_out = set(others[: math.ceil(INNER_SHARE * len(others))])
+    validates = np.array([person[i] in held_out for i in fold.train])
+    return fold.train[~validates], fold.train[validates]
+
+
+def permuted(labels: np.ndarray, seed: int) -> np.ndarray:
+    """The labels of all clips in a random order: what is learned from them is chance."""
+    return np.random.default_rng(seed).permutation(labels)
+
+
+def random_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fold]:
+    """The wrong way, shown once in notebook 40: a person's clips lie on both sides of a fold."""
+    order = np.random.default_rng(seed).permutation(len(clips))
+    return [
+        Fold("random", str(number), np.sort(np.setdiff1d(order, part)), np.sort(part))
+        for number, part in enumerate(np.array_split(order, count))
+    ]
+
+
+def test_picked(epochs: pd.DataFrame, ties: str = "last") -> pd.DataFrame:
+    """Rows of the epoch that is best *on the left-out subject*: never a result, only its price.
+
+    epochs: rows with `epoch`, key, `label`, `predicted` of every epoch of one run.  Per subject
+    the epoch of highest accuracy counts, the later one of equals (HTNet's rule; `ties="first"` is
+    CausalNet's).
+    """
+    right = epochs.assign(right=epochs["label"] == epochs["predicted"])
+    by_epoch = right.groupby(["corpus", "subject", "epoch"], as_index=False)["right"].mean()
+    by_epoch = by_epoch.sort_values("epoch", ascending=ties == "first", kind="stable")
+    best = by_epoch.sort_values("right", ascending=False, kind="stable")
+    best = best.drop_duplicates(["corpus", "subject"])[["corpus", "subject", "epoch"]]
+    return epochs.merge(best, on=["corpus", "subject", "epoch"])
+
+
+test_picked.__test__ = False  # not one of pytest's

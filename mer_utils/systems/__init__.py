@@ -1,0 +1,114 @@
+"""Every system of the study by its name: one paper, one file, the same few names in each.
+
+A file holds
+
+* `TITLE`, `VIEWS`, and where the views depend on the configuration `views_needed(config)`;
+* `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
+  it fit two CPU cores; `VARIANTS`, name -> (the question it asks, the fields that change);
+* `features(views, clips, config)`, what is computed of each clip alone, and
+  `fit_context(clips, features, config)`, what may be learned from a fold's training clips;
+* a network, `network(config, n_classes, context)`, with `loss(config, class_counts)`,
+  `targets(clips, config)` and `optimizer(config, parameters)` where plain cross-entropy on the
+  label and Adam are not meant; or `estimator(config, n_classes, seed)`, scikit-learn's.
+
+Systems never import each other.
+"""
+
+import ast
+import dataclasses
+import types
+import typing
+
+from ..corpora.table import nearest
+from ..errors import StudyError
+from . import majority, mhssa_gcn, ststnet, svm
+
+SYSTEMS = {
+    "majority": majority,
+    "svm": svm,
+    "ststnet": ststnet,
+    "mhssa_gcn": mhssa_gcn,
+}
+
+PRESETS = ("small", "paper")
+
+
+def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
+    """`mhssa_gcn/as_coded` -> its module and its Config.
+
+    The preset comes first, then the variant's change, then `overrides`, typed like the defaults.
+    Raises StudyError for an unknown system, variant, preset or field, naming the nearest.
+    """
+    system, _, variant = name.partition("/")
+    module = SYSTEMS.get(system)
+    if module is None:
+        raise _unknown("system", system, SYSTEMS)
+    if preset not in PRESETS:
+        raise _unknown("preset", preset, PRESETS)
+    fields = dict(module.SMALL) if preset == "small" else {}
+    if variant:
+        if variant not in module.VARIANTS:
+            raise _unknown(f"variant of {system}", variant, module.VARIANTS)
+        fields |= module.VARIANTS[variant][1]
+    known = {field.name for field in dataclasses.fields(module.Config)}
+    hints = typing.get_type_hints(module.Config)
+    for field, value in (overrides or {}).items():
+        if field not in known:
+            if not known:
+                raise StudyError(f"{system} has no field '{field}': it has none at all")
+            raise _unknown(f"field of {system}", field, known)
+        fields[field] = _typed(f"{system}.{field}", value, hints[field])
+    return module, module.Config(**fields)
+
+
+def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
+    """Names of the views a run reads."""
+    if hasattr(module, "views_needed"):
+        return tuple(module.views_needed(config))
+    return tuple(module.VIEWS)
+
+
+def neural(module: types.ModuleType) -> bool:
+    """Whether the system is a network; else it is one of scikit-learn's estimators."""
+    return hasattr(module, "network")
+
+
+def _unknown(what: str, word: str, known) -> StudyError:
+    names = sorted(known)
+    return StudyError(
+        f"{what} '{word}' is not known, the nearest is '{nearest(word, names)}': "
+        f"choose one of {', '.join(names)}"
+        if names
+        else f"{what} '{word}' is not known: there is none"
+    )
+
+
+def _typed(name: str, value, kind):
+    """`value` as the field's type: papermill and the command line give text for much."""
+    wanted = getattr(kind, "__name__", str(kind))
+    try:
+        if kind is bool:
+            if isinstance(value, str):
+                return {"true": True, "false": False}[value.lower()]
+            if isinstance(value, bool):
+                return value
+        elif kind is int:
+            if not isinstance(value, bool) and float(value) == int(float(value)):
+                return int(float(value))
+        elif kind is float:
+            if not isinstance(value, bool):
+                return float(value)
+        elif kind is str:
+            return str(value)
+        elif typing.get_origin(kind) is tuple:
+            items = ast.literal_eval(value) if isinstance(value, str) else value
+            of = typing.get_args(kind)[0]
+            return tuple(_typed(name, item, of) for item in items)
+        elif typing.get_origin(kind) in (typing.Union, types.UnionType):
+            if value is None or value == "None":
+                return None
+            of = next(each for each in typing.get_args(kind) if each is not type(None))
+            return _typed(name, value, of)
+    except (TypeError, ValueError, KeyError, SyntaxError):
+        pass
+    raise StudyError(f"{name}={value!r} is not of type {wanted}: give a {wanted}")

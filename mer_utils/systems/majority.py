@@ -1,0 +1,46 @@
+"""Majority: everyone gets the most frequent class of the training clips. What chance looks like.
+
+Input x (N, 1), ignored.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.dummy import DummyClassifier
+
+TITLE = "Majority class"
+VIEWS = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Nothing to choose."""
+
+
+SMALL: dict = {}
+VARIANTS: dict[str, tuple[str, dict]] = {}
+
+
+def views_needed(config: Config) -> tuple[str, ...]:
+    """It looks at nothing."""
+    return ()
+
+
+def features(
+    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
+) -> dict[str, np.ndarray]:
+    """x (N, 1): zeros."""
+    return {"x": np.zeros((len(clips), 1), np.float32)}
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """Nothing is learned beforehand."""
+    return {}
+
+
+def estimator(config: Config, n_classes: int, seed: int) -> DummyClassifier:
+    """scikit-learn's; probabilities are the shares of the training labels."""
+    return DummyClassifier(strategy="prior")

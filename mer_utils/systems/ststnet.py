@@ -1,0 +1,103 @@
+"""STSTNet: three shallow convolutional streams over onset-to-apex optical flow.
+
+Liong et al., "Shallow Triple Stream Three-dimensional CNN (STSTNet) for Micro-expression
+Recognition", FG 2019; code christy1206/STSTNet.  1,683 parameters, as by its authors.
+
+Followed: 28x28 (u, v, strain), streams of 3, 5 and 8 maps, Adam 5e-5, batch 256, 800 epochs.
+Departs from it: nothing in the network; its three streams, which see the same input and never meet
+before the last layer, are written as the one convolution of 16 maps that they are.
+
+Input flow (B, 3, 28, 28); output (B, n_classes).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+TITLE = "STSTNet"
+VIEWS = ("flow",)
+
+# `flow`: pixels of the 128-pixel face, and strain; `flow_legacy`: 0..255
+SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
+CHANNELS = ("u", "v", "strain")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Defaults are the published numbers."""
+
+    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    channels: tuple[str, ...] = CHANNELS  # flow maps the network sees
+    widths: tuple[int, ...] = (3, 5, 8)  # maps of the three streams
+    dropout: float = 0.5
+    epochs: int = 800
+    batch_size: int = 256
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.0
+
+
+SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
+
+VARIANTS: dict[str, tuple[str, dict]] = {
+    "no_strain": (
+        "Does strain add anything to the flow it is computed from?",
+        {"channels": ("u", "v")},
+    ),
+}
+
+
+def views_needed(config: Config) -> tuple[str, ...]:
+    """The flow of its choice."""
+    return ("flow" if config.flow == "auto" else config.flow,)
+
+
+def features(
+    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
+) -> dict[str, np.ndarray]:
+    """flow (N, channels, 28, 28), each channel over a fixed constant."""
+    name = views_needed(config)[0]
+    flow = views[name] / np.array(SCALES[name], np.float32)[:, None, None]
+    return {"flow": flow[:, [CHANNELS.index(channel) for channel in config.channels]]}
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """Nothing is learned beforehand."""
+    return {}
+
+
+class STSTNet(nn.Module):
+    """flow (B, C, 28, 28) -> logits (B, n_classes)"""
+
+    def __init__(self, config: Config, n_classes: int):
+        super().__init__()
+        width = sum(config.widths)
+        # The streams see the same input and are alike but for their width, and every layer treats
+        # maps alone: so they are one convolution whose maps lie side by side, at a third the calls.
+        self.streams = nn.Sequential(
+            nn.Conv2d(len(config.channels), width, 3, padding=2),  # (B, 16, 30, 30)
+            nn.ReLU(),
+            nn.BatchNorm2d(width),
+            nn.MaxPool2d(3, stride=3, padding=1),  # (B, 16, 10, 10)
+            nn.Dropout(config.dropout),
+        )
+        self.head = nn.Linear(width * 5 * 5, n_classes)
+
+    def forward(self, flow):
+        x = F.avg_pool2d(self.streams(flow), 2)  # (B, 16, 5, 5)
+        return self.head(x.flatten(1))
+
+
+def network(config: Config, n_classes: int, context: dict[str, np.ndarray]) -> nn.Module:
+    """The network of one fold."""
+    return STSTNet(config, n_classes)
+
+
+def streams(net: STSTNet, flow: torch.Tensor, config: Config) -> tuple[torch.Tensor, ...]:
+    """What each stream makes of the flow: (B, width, 10, 10) for every width."""
+    return net.streams(flow).split(config.widths, dim=1)
