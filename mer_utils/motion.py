@@ -64,7 +64,8 @@ def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarr
     """(H, W) uint8 twice -> (2, H, W) float32, the head's motion included."""
     if method not in METHODS:
         raise StudyError(f"flow method {method!r} is not known: choose one of {', '.join(METHODS)}")
-    return METHODS[method](onset, apex).transpose(2, 0, 1).astype(np.float32)
+    field = METHODS[method](np.ascontiguousarray(onset), np.ascontiguousarray(apex))
+    return field.transpose(2, 0, 1).astype(np.float32)
 
 
 # --- the head's share -----------------------------------------------------------------------------

@@ -297,7 +297,8 @@ def _kept(kind: str, parts: tuple, recipe: _Recipe, make: Callable[[], np.ndarra
     file = recipe.cache / kind / key[:2] / f"{key}.npz"
     if file.exists():
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            # opened here: of a damaged file numpy leaves the handle open
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return stored["value"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(
@@ -340,8 +341,9 @@ def save(views: Views, file: Path | str) -> Path:
 
 def load(file: Path | str) -> Views:
     """What `save` wrote. Raises StudyError where the file is something else."""
+    file = Path(file)
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             tables = {
                 name: json.loads(stored[name].tobytes().decode())
                 for name in ("clips", "exclusions")
