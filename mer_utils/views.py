@@ -6,6 +6,7 @@
 | `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each 0..255 per clip |
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
+| `points` | (N, 2, 68, 2) float32 | landmarks of onset and apex in pixels of the frames as recorded |
 
 A clip needs a face in onset and apex, whatever is asked for, so that every system is given the
 same clips.  OpenCV and dlib are loaded only where something is computed: `load` does without.
@@ -30,7 +31,7 @@ from .corpora import COLUMNS, KEY, Corpus, frame_files, megc2019_flow
 from .corpora.table import FRAME_NUMBERS, exclusion_table, nearest
 from .errors import StudyError
 
-VIEWS = ("flow", "flow_legacy", "landmarks", "frames")
+VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "points")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
                 f"view '{name}' is not known, the nearest is '{nearest(name, VIEWS)}': "
                 f"choose from {', '.join(VIEWS)}"
             )
-        if name not in corpus.views:
+        if name not in corpus.views and not (name == "points" and "frames" in corpus.views):
             remedy = f"it offers {', '.join(corpus.views)}; the others need the clips' frames"
             if name == "landmarks":
                 remedy = "put landmarks.csv beside the images"
@@ -191,6 +192,8 @@ def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
     apex_points = _points(apex, "apex", recipe)
     made = {"apex": np.array(number)}
     pair = (faces.VERSION, onset.digest, apex.digest)
+    if "points" in recipe.names:
+        made["points"] = np.stack((points, apex_points))
     if "landmarks" in recipe.names:
         made["landmarks"] = faces.move(apex_points, matrix) * np.float32(motion.GRID / faces.SIZE)
     makers = {

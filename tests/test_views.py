@@ -60,6 +60,7 @@ def test_shapes_and_kinds_are_the_contract(first):
         "flow_legacy": ((4, 3, 28, 28), np.float32),
         "landmarks": ((4, 68, 2), np.float32),
         "frames": ((4, 2, 128, 128), np.uint8),
+        "points": ((4, 2, 68, 2), np.float32),
     }
     assert not len(first.exclusions)
     assert list(first.clips["subject"]) == ["sub01", "sub02", "sub03", "sub04"]

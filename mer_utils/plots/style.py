@@ -1,0 +1,56 @@
+"""The look that all figures share: one colour per class, per system and per flow method."""
+
+import matplotlib as mpl
+
+# Dark, middle, light: the classes stay apart in grey too.
+CLASS_COLOURS = {"negative": "#1f3b63", "positive": "#d9822b", "surprise": "#c3d3df"}
+# One colour per system everywhere; what is not named here is grey.
+SYSTEM_COLOURS = {
+    "majority": "#9a9a9a",
+    "svm": "#1f3b63",
+    "lbp_top": "#5b7aa8",
+    "hoof": "#8fa9c9",
+    "ststnet": "#d9822b",
+    "off_apexnet": "#e8a764",
+    "rcn": "#b5651d",
+    "mhssa_gcn": "#a3223a",
+    "am_gcn": "#5d8a4e",
+    "htnet": "#6b4c9a",
+    "hyperhtnet": "#9d84c4",
+    "dual_branch_3dcnn": "#2a8c8c",
+    "unified": "#7a6a2f",
+}
+METHOD_COLOURS = {
+    "dis_fine": "#a3223a",
+    "dis": "#d9822b",
+    "farneback": "#5b7aa8",
+    "tvl1": "#1f3b63",
+}
+METHOD_MARKERS = {"dis_fine": "o", "dis": "s", "farneback": "^", "tvl1": "D"}
+EDGE = "#333333"
+CHANCE = "#777777"  # always dashed
+UNNAMED = "#555555"
+SIGNED = "RdBu_r"  # u and v: blue is left or up, red right or down, white none
+MAGNITUDE = "magma_r"  # strain and lengths: white is none
+
+
+def colour(system: str) -> str:
+    """The colour of a system; a variant has its system's."""
+    return SYSTEM_COLOURS.get(system.partition("/")[0], UNNAMED)
+
+
+def apply() -> None:
+    """Give matplotlib the study's defaults. A figure may still differ."""
+    mpl.rcParams.update(
+        {
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "image.cmap": "gray",
+            "savefig.facecolor": "white",
+        }
+    )
