@@ -70,8 +70,22 @@ def same_sign(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndar
 
 
 UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 and of class 1
+# Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
+UNITS_TOGETHER_SIZES = {
+    "size": 96,
+    "channels": 1,
+    "stem": 6,
+    "widths": (6, 6, 12, 24),
+    "position_layers": 1,
+    "drop_path": 0.0,
+    "gcn_dims": (40, 40),
+    "epochs": 16,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.05,
+}
 _UNIT_MOVES = {2: ("brows", -1), 4: ("brows", 1), 12: ("mouth", -1), 15: ("mouth", 1)}  # 1: down
-_PLACES = {"brows": (20, 40), "mouth": (88, 26)}  # row and half width, in pixels of the face
+_PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
 
 
 def units_together(
@@ -81,7 +95,7 @@ def units_together(
 
     Units 2 and 4 are brows up and down, 12 and 15 the mouth.  Each occurs in half of the clips of
     either class, so that no place alone tells anything, nor any sum over places; something has to
-    look at two places 68 pixels apart at once.  Views frames, landmarks; beside the labels the
+    look at two places 75 pixels apart at once.  Views frames, landmarks; beside the labels the
     rows of a clip table, with `action_units`.
     """
     random = np.random.default_rng(seed)
@@ -96,13 +110,81 @@ def units_together(
         for unit in map(int, units[-1].split("+")):
             place, sign = _UNIT_MOVES[unit]
             row, width = _PLACES[place]
-            near = np.exp(-0.5 * (((rows - row) / 7) ** 2 + ((columns - 64) / width) ** 2))
+            near = np.exp(-0.5 * (((rows - row) / 4) ** 2 + ((columns - 64) / width) ** 2))
             down += sign * random.uniform(1.4, 2.6) * near
         apex = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
         noise = random.normal(0, 2, (2, 128, 128))
         frames[clip] = np.clip(np.stack([face, apex]) + noise, 0, 255)
     views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
     return views, labels, pd.DataFrame({"action_units": units})
+
+
+_SPOTS = [(row, column) for row in range(3) for column in range(4)]  # of 7x7 cells each
+
+
+def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """For MHSSA: six of the mouth's twelve landmarks move, side by side (0) or every other (1).
+
+    The landmarks stand 7 cells apart, so that no patch sees two of them.  Each moves, always in
+    the same way, in half of the clips of either class: who counts movements knows nothing, who
+    knows distances knows all.  The other regions see noise.  Views flow, flow_legacy, landmarks.
+    """
+    pattern = 2 * np.random.default_rng(7).choice([-1.0, 1.0], size=(2, 7, 7))  # u, v in pixels
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    sides = random.integers(0, 2, count)
+    moving = np.zeros((count, 4, 4))
+    for clip, (label, side) in enumerate(zip(labels, sides, strict=True)):
+        for row, column in _SPOTS:
+            place = (row + column) % 2 if label else column // 2
+            moving[clip, row, column] = place == side
+    flow = np.einsum("nrc,dyx->ndrycx", moving, pattern).reshape(count, 2, 28, 28)
+    landmarks = np.full((count, 68, 2), (14.0, 24.0), np.float32)
+    landmarks[:, 48:60] = [(7 * column + 3, 7 * row + 3) for row, column in _SPOTS]
+    return _with_noise(flow, random) | {"landmarks": landmarks}, labels
+
+
+# The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
+REGIONS_TOGETHER = (("R2+L2", "9+12"), ("R2+9", "L2+12"))
+_UNIT_SPOTS = {"R2": (0, 0), "L2": (0, 3), "9": (3, 0), "12": (3, 3)}
+
+
+def regions_together(
+    count: int, seed: int = 0
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For the graph of MHSSA-GCN: two of four regions move; only which two tells the label.
+
+    Each region moves, always in the same way, in half of the clips of either class, so that no
+    sum over regions tells anything.  Regions lie apart: no patch sees two.  Views flow,
+    flow_legacy, landmarks; beside the labels the rows of a clip table, with `action_units`.
+    """
+    pattern = 2 * np.random.default_rng(7).choice([-1.0, 1.0], size=(2, 7, 7))  # u, v in pixels
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    units = [REGIONS_TOGETHER[label][random.integers(2)] for label in labels]
+    moving = np.zeros((count, 4, 4))
+    for clip, pair in enumerate(units):
+        for unit in pair.split("+"):
+            moving[clip][_UNIT_SPOTS[unit]] = 1
+    flow = np.einsum("nrc,dyx->ndrycx", moving, pattern).reshape(count, 2, 28, 28)
+    landmarks = np.full((count, 68, 2), (14.0, 14.0), np.float32)  # the eyes see noise
+    places = (("R2", 17, 22), ("L2", 22, 27), ("9", 27, 36), ("12", 48, 60))
+    for unit, first, end in places:
+        row, column = _UNIT_SPOTS[unit]
+        landmarks[:, first:end] = (7 * column + 3, 7 * row + 3)
+    views = _with_noise(flow, random) | {"landmarks": landmarks}
+    return views, labels, pd.DataFrame({"action_units": units})
+
+
+def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """(N, 2, 28, 28) u, v in pixels -> flow and flow_legacy (N, 3, 28, 28), strain only noise."""
+    strain = np.zeros_like(flow[:, :1])
+    noise = (
+        random.normal(0, 1, (len(flow), 3, 28, 28)) * np.array([0.02, 0.02, 0.001])[:, None, None]
+    )
+    flow = (np.concatenate([flow, strain], axis=1) + noise).astype(np.float32)
+    low, high = (f(flow, axis=(2, 3), keepdims=True) for f in (np.min, np.max))
+    return {"flow": flow, "flow_legacy": np.round(255 * (flow - low) / (high - low))}
 
 
 def _plain_face() -> np.ndarray:
@@ -115,13 +197,13 @@ def _plain_face() -> np.ndarray:
     wings = np.stack([np.linspace(-10, 10, 5), np.full(5, 63.0)], axis=1)
     parts = [
         jaw * (46, 72) + (64, 50),
-        brow + (40, 20),
-        brow + (88, 20),
+        brow + (40, 17),
+        brow + (88, 17),
         ridge + (64, 0),
         wings + (64, 0),
         ring[::2] * (9, 4) + (40, 35),
         ring[::2] * (9, 4) + (88, 35),
-        ring * (20, 8) + (64, 88),
-        ring[[0, 2, 3, 4, 6, 8, 9, 10]] * (15, 4) + (64, 88),
+        ring * (20, 8) + (64, 92),
+        ring[[0, 2, 3, 4, 6, 8, 9, 10]] * (15, 4) + (64, 92),
     ]
     return (np.concatenate(parts) * 28 / 128).astype(np.float32)

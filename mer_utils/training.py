@@ -167,6 +167,9 @@ def train_fold(
     best, best_state = (-np.inf, -np.inf), None
     train_index = torch.as_tensor(train).to(device)
     for epoch in range(1, config.epochs + 1):
+        if hasattr(module, "rate"):
+            for group in optimizer.param_groups:
+                group["lr"] = module.rate(config, epoch)
         order = torch.randperm(
             len(train), generator=torch.Generator().manual_seed(draw(*scope, epoch, "order"))
         ).to(device)

@@ -7,25 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from mer_utils import planted, regions
+from mer_utils import planted, regions, training
 from mer_utils.errors import StudyError
+from mer_utils.protocol import Fold
 from mer_utils.systems import am_gcn
 
 torch.set_num_threads(1)
 
-TINY = {
-    "size": 112,
-    "channels": 1,
-    "stem": 6,
-    "widths": (6, 6, 12, 24),
-    "position_layers": 1,
-    "drop_path": 0.0,
-    "gcn_dims": (40, 40),
-    "epochs": 20,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "weight_decay": 0.05,
-}
+TINY = planted.UNITS_TOGETHER_SIZES
 
 
 def variant(name, **changes):
@@ -193,3 +182,60 @@ def test_pools_lie_on_their_regions():
 def test_unknown_values_are_refused(change):
     with pytest.raises(StudyError, match="am_gcn: .*choose"):
         am_gcn.Config(**change)
+
+
+# --- trained --------------------------------------------------------------------------------------
+
+
+def train(config, views, labels, table, train_count, seed=0):
+    """Class probabilities (n, 2) of the clips after the first `train_count`."""
+    positions = np.arange(len(labels))
+    fold = Fold("planted", "unseen", positions[:train_count], positions[train_count:])
+    features = am_gcn.features(views, table, config)
+    run = training.train_folds(
+        am_gcn,
+        config,
+        features,
+        table,
+        labels,
+        [fold],
+        seed=seed,
+        n_classes=2,
+        device="cpu",
+        jobs=1,
+    )
+    return next(run).probabilities
+
+
+def test_action_units_of_the_left_out_clips_change_nothing():
+    views, labels, table = planted.units_together(24)
+    config = am_gcn.Config(**{**TINY, "size": 32, "epochs": 2})
+    before = train(config, views, labels, table, 16)
+    other = table.copy()
+    other.loc[16:, "action_units"] = "1+9+28"
+    np.testing.assert_array_equal(train(config, views, labels, other, 16), before)
+    other.loc[0, "action_units"] = "1+9+28"  # but those it learns from do
+    assert not np.array_equal(train(config, views, labels, other, 16), before)
+
+
+def test_only_the_graph_sees_units_that_move_together():
+    """Brows and mouth, each half of the time up in either class; 80 clips nobody has seen."""
+    views, labels, table = planted.units_together(240)
+    right = {}
+    coded = am_gcn.VARIANTS["as_coded"][1] | {"dead_parts": False}
+    for name, changes in {
+        "described": {},
+        "no_graph": am_gcn.VARIANTS["no_graph"][1],
+        "as_coded": coded,
+    }.items():
+        config = am_gcn.Config(**{**TINY, **changes})
+        predicted = train(config, views, labels, table, 160).argmax(1)
+        right[name] = (predicted == labels[160:]).mean()
+    assert right["described"] > 0.95
+    assert right["no_graph"] < 0.7 and right["as_coded"] < 0.7  # chance: 0.5 +- 0.06
+
+
+def test_learning_rate_falls_as_coded():
+    config = am_gcn.Config()
+    rates = [am_gcn.rate(config, epoch) for epoch in (1, 2, 51, 99)]
+    np.testing.assert_allclose(rates, 8e-4 * 0.987 ** np.array([0, 1, 50, 50]))

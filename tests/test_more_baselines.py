@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from skimage.feature import local_binary_pattern
 
+from mer_utils import training
 from mer_utils.errors import StudyError
+from mer_utils.protocol import Fold
 from mer_utils.systems import hoof, lbp_top, off_apexnet, rcn
 
 torch.set_num_threads(1)
@@ -101,6 +104,26 @@ def test_rcn_attention_is_a_class_activation_map():
         net.head.weight[0].view(16, 6, 6)[:, 2, 3] = 1.0
     seen = net.attend(x)[0, 0]
     assert seen[2, 3] == 0.5 and seen.sum() == 0.5  # 1 in one of two classes
+
+
+def test_rcn_halves_its_rate_and_training_heeds_it():
+    rates = [rcn.rate(rcn.Config(), epoch) for epoch in (1, 10, 11, 100)]
+    np.testing.assert_allclose(rates, 5e-4 * 0.5 ** np.array([0, 0, 1, 9]))
+    views, labels = nine_clips()
+    positions = np.arange(9)
+    fold = Fold("planted", "s1", positions[:6], positions[6:])
+    losses = []
+    for halving in (0, 1):
+        fields = rcn.SMALL | {"epochs": 4, "rate_halving": halving, "dropout": 0.0}
+        config = rcn.Config(**fields)
+        features = rcn.features(views, None, config)
+        clips = pd.DataFrame({"clip": positions})
+        run = training.train_folds(
+            rcn, config, features, clips, labels, [fold], seed=0, n_classes=3, device="cpu", jobs=1
+        )
+        losses.append(next(run).losses)
+    assert losses[0][0] == losses[1][0] and losses[0][1] == losses[1][1]
+    assert losses[0][2] != losses[1][2]  # the second epoch's step was half as long
 
 
 # --- HOOF -----------------------------------------------------------------------------------------

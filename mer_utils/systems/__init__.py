@@ -8,8 +8,9 @@ A file holds
 * `features(views, clips, config)`, what is computed of each clip alone, and
   `fit_context(clips, features, config)`, what may be learned from a fold's training clips;
 * a network, `network(config, n_classes, context)`, with `loss(config, class_counts)`,
-  `targets(clips, config)` and `optimizer(config, parameters)` where plain cross-entropy on the
-  label and Adam are not meant; or `estimator(config, n_classes, seed)`, scikit-learn's.
+  `targets(clips, config)`, `optimizer(config, parameters)` and `rate(config, epoch)` where plain
+  cross-entropy on the label and Adam at one rate are not meant;
+  or `estimator(config, n_classes, seed)`, scikit-learn's.
 
 Systems never import each other.
 """
@@ -21,13 +22,32 @@ import typing
 
 from ..corpora.table import nearest
 from ..errors import StudyError
-from . import majority, mhssa_gcn, ststnet, svm
+from . import (
+    am_gcn,
+    hoof,
+    htnet,
+    hyperhtnet,
+    lbp_top,
+    majority,
+    mhssa_gcn,
+    off_apexnet,
+    rcn,
+    ststnet,
+    svm,
+)
 
 SYSTEMS = {
     "majority": majority,
     "svm": svm,
+    "lbp_top": lbp_top,
+    "hoof": hoof,
     "ststnet": ststnet,
+    "off_apexnet": off_apexnet,
+    "rcn": rcn,
     "mhssa_gcn": mhssa_gcn,
+    "am_gcn": am_gcn,
+    "htnet": htnet,
+    "hyperhtnet": hyperhtnet,
 }
 
 PRESETS = ("small", "paper")

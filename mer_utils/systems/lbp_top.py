@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from skimage.feature import local_binary_pattern
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -62,6 +61,8 @@ def describe(video: np.ndarray, config: Config) -> np.ndarray:
 
 def plane_patterns(video: np.ndarray, axes, neighbours: int, radius: int) -> np.ndarray:
     """(T, H, W) -> patterns (T', H', W') of one kind of plane, rims of `radius` cut off."""
+    from skimage.feature import local_binary_pattern  # training elsewhere does without it
+
     slices = np.ascontiguousarray(video.transpose(axes))  # (slices, rows, columns)
     count, rows, columns = slices.shape
     # one tall picture: one call instead of hundreds; rows that see two slices lie in the rims

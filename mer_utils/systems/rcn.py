@@ -157,3 +157,9 @@ def optimizer(config: Config, parameters) -> torch.optim.Optimizer:
         momentum=config.momentum,
         weight_decay=config.weight_decay,
     )
+
+
+def rate(config: Config, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 1: halved every 10 epochs, as coded."""
+    halvings = (epoch - 1) // config.rate_halving if config.rate_halving else 0
+    return config.learning_rate * 0.5**halvings
