@@ -69,7 +69,7 @@ class TrunkConfig:
         grid = CANVAS // self.patch if self.patch > 0 else 0
         if grid * self.patch != CANVAS or self.levels < 1 or grid % 2 ** (self.levels - 1):
             raise StudyError(
-                f"htnet: patch={self.patch} with levels={self.levels} does not tile the canvas; "
+                f"{_name(self)}: patch={self.patch} and levels={self.levels} do not tile 28x28; "
                 f"28 / patch must be a whole multiple of 2^(levels - 1), as 7 with 2 or 3"
             )
 
@@ -79,9 +79,13 @@ def check(config, choices: dict[str, tuple[str, ...]]) -> None:
     for field, known in choices.items():
         if getattr(config, field) not in known:
             raise StudyError(
-                f"htnet: {field}={getattr(config, field)!r} is not known; "
+                f"{_name(config)}: {field}={getattr(config, field)!r} is not known; "
                 f"choose one of {', '.join(known)}"
             )
+
+
+def _name(config) -> str:
+    return type(config).__module__.rpartition(".")[2]
 
 
 # --- the input ------------------------------------------------------------------------------------

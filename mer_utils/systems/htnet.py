@@ -70,7 +70,6 @@ VARIANTS = {
     "swapped_axes": ("What do the swapped crop axes cost?", {"axes": "swapped"}),
     "constant_crops": ("Do crops need this face's landmarks?", {"points": "constant"}),
     "raw_input": ("What does unscaled input cost?", {"scale": "raw"}),
-    "fine_patches": ("Are 49 small tokens an area better than four?", {"patch": 2}),
 }
 
 
