@@ -213,6 +213,44 @@ def run(
     return load(experiment)
 
 
+def try_folds(
+    system: str,
+    views: "Views",
+    folds: Sequence[protocol.Fold],
+    labels: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    jobs: int | None = None,
+    classes: Sequence[str] = CLASSES,
+) -> pd.DataFrame:
+    """Rows (key, label, predicted) of any folds and any labels, kept nowhere.
+
+    For showing in notebook 40 what a wrong protocol would have said; results come from `run`.
+    """
+    from . import training
+
+    module, config = _resolve(system, "these views", views, {}, "small")
+    code = {name: number for number, name in enumerate(classes)}
+    labels = np.asarray(views.clips["label"] if labels is None else labels)
+    numbers = np.array([code[label] for label in labels])
+    inputs = module.features(views.arrays, views.clips, config)
+    results = training.train_folds(
+        module,
+        config,
+        inputs,
+        views.clips,
+        numbers,
+        folds,
+        seed=seed,
+        n_classes=len(classes),
+        jobs=jobs,
+    )
+    predicted = np.empty(len(labels), object)
+    for result in results:
+        predicted[result.fold.test] = np.array(classes)[result.probabilities.argmax(1)]
+    return views.clips[metrics.KEY].assign(label=labels, predicted=predicted)
+
+
 def load(experiment: Experiment | str) -> pd.DataFrame:
     """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
     folder = _folder(experiment)

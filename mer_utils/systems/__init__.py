@@ -19,6 +19,9 @@ import ast
 import dataclasses
 import types
 import typing
+from collections.abc import Sequence
+
+import pandas as pd
 
 from ..corpora.table import nearest
 from ..errors import StudyError
@@ -132,3 +135,27 @@ def _typed(name: str, value, kind):
     except (TypeError, ValueError, KeyError, SyntaxError):
         pass
     raise StudyError(f"{name}={value!r} is not of type {wanted}: give a {wanted}")
+
+
+def table(offered: Sequence[str]) -> pd.DataFrame:
+    """Every system: its kind, the views it reads, and which of them are not among `offered`.
+
+    A system that takes either form of the flow lacks it only where neither is offered.
+    """
+    found = []
+    for name, module in SYSTEMS.items():
+        _, config = resolve(name)
+        needs = views_needed(module, config)
+        if getattr(config, "flow", None) == "auto" and "flow_legacy" in offered:
+            needs = tuple("flow_legacy" if need == "flow" else need for need in needs)
+        found.append(
+            {
+                "system": name,
+                "title": module.TITLE,
+                "kind": "network" if neural(module) else "classifier",
+                "reads": ", ".join(needs),
+                "lacks": ", ".join(need for need in needs if need not in offered),
+                "variants": len(module.VARIANTS),
+            }
+        )
+    return pd.DataFrame(found)
