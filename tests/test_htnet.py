@@ -101,7 +101,7 @@ def test_crops_are_centred_on_eyes_and_mouth_corners():
     image = np.arange(3 * 28 * 28, dtype=np.float32).reshape(1, 3, 28, 28)
     # x then y; the last lies too near the border and is moved inside
     points = hierarchy.centres(face((8, 9), (19, 10), (11, 20), (27, 26)))
-    canvas = hierarchy.canvas(image, points)[0]
+    canvas = hierarchy.canvas(image, hierarchy.edges(points))[0]
     assert np.array_equal(canvas[:, :14, :14], image[0, :, 2:16, 1:15])
     assert np.array_equal(canvas[:, :14, 14:], image[0, :, 3:17, 12:26])
     assert np.array_equal(canvas[:, 14:, :14], image[0, :, 13:27, 4:18])

@@ -103,17 +103,21 @@ def centres(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([*eyes, *(landmarks[:, corner] for corner in MOUTH_CORNERS)], axis=1)
 
 
-def canvas(images: np.ndarray, points: np.ndarray, axes: str = "xy") -> np.ndarray:
-    """Images (N, 3, 28, 28) and crop centres (N, 4, 2) -> the four crops as one (N, 3, 28, 28).
+def edges(points: np.ndarray, axes: str = "xy") -> np.ndarray:
+    """Centres (N, 4, 2) -> where the crops are centred: edges between cells, x then y, whole.
 
-    A centre is an edge between cells, kept 7 cells from the border so that the crop lies inside.
+    Kept 7 cells from the border, as published, so that every crop lies inside.
     """
-    half = CROP // 2
     if axes == "swapped":
         # the code cuts img[x-7:x+7, y-7:y+7] and sets the second eye below the first
         points = np.trunc(points[:, (0, 2, 1, 3), ::-1])
-    edges = np.clip(np.rint(points), half, CANVAS - half).astype(np.int64)
-    span = np.arange(-half, half)
+    half = CROP // 2
+    return np.clip(np.rint(points), half, CANVAS - half).astype(np.int64)
+
+
+def canvas(images: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Images (N, 3, 28, 28) and crop centres (N, 4, 2) -> the four crops as one (N, 3, 28, 28)."""
+    span = np.arange(-CROP // 2, CROP // 2)
     columns = edges[:, :, 0, None, None] + span[None, None, None]  # (N, 4, 1, 14)
     rows = edges[:, :, 1, None, None] + span[None, None, :, None]  # (N, 4, 14, 1)
     crops = images[np.arange(len(images))[:, None, None, None], :, rows, columns]  # (N,4,14,14,3)
@@ -133,7 +137,7 @@ def features(views: dict[str, np.ndarray], config: TrunkConfig) -> dict[str, np.
         images = images / np.float32(LEGACY_SCALE)
     constant = np.broadcast_to(np.array(CONSTANT, np.float32), (len(images), 4, 2))
     points = centres(views["landmarks"]) if landmarks else constant
-    return {"canvas": canvas(images, points, config.axes)}
+    return {"canvas": canvas(images, edges(points, config.axes))}
 
 
 # --- the trunk ------------------------------------------------------------------------------------
