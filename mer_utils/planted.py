@@ -74,8 +74,8 @@ UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 an
 UNITS_TOGETHER_SIZES = {
     "size": 96,
     "channels": 1,
-    "stem": 6,
-    "widths": (6, 6, 12, 24),
+    "stem": 4,
+    "widths": (4, 4, 8, 16),
     "position_layers": 1,
     "drop_path": 0.0,
     "gcn_dims": (40, 40),
