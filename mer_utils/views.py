@@ -6,7 +6,7 @@
 | `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each 0..255 per clip |
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
-| `points` | (N, 2, 68, 2) float32 | landmarks of onset and apex in pixels of the frames as recorded |
+| `points` | (N, 2, 68, 2) float32 | landmarks of onset and apex, pixels of the recording |
 
 A clip needs a face in onset and apex, whatever is asked for, so that every system is given the
 same clips.  OpenCV and dlib are loaded only where something is computed: `load` does without.
@@ -136,7 +136,7 @@ def _from_frames(corpus, names, jobs, progress, flow_method):
     if missing:
         recipe = _Recipe(names, method, paths.CACHE)
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = joblib.Parallel(n_jobs=jobs or _cores(), return_as="generator")
+            pool = joblib.Parallel(n_jobs=jobs or cores(), return_as="generator")
             made = pool(joblib.delayed(_clip_or_reason)(rows[i], recipe) for i in missing)
             bar = tqdm(
                 zip(missing, made, strict=True),
@@ -160,7 +160,8 @@ def _from_frames(corpus, names, jobs, progress, flow_method):
     return clips, [results[i] for i in usable], reasons
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
