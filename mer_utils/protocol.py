@@ -5,6 +5,7 @@ Persons are told apart by (corpus, subject), since `01` of one corpus is not `01
 
 import math
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -27,15 +28,15 @@ class Fold:
 
     @property
     def name(self) -> str:
-        """`casme2__sub01`, the name of the fold's files."""
-        return f"{self.corpus}__{self.subject}"
+        """`casme2__sub01`, the name of the fold's files; signs no file name may hold as %2F."""
+        return "__".join(quote(part, safe=" ()+,;=@") for part in (self.corpus, self.subject))
 
 
 def folds(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> list[Fold]:
     """One fold per (corpus, subject), in sorted order.
 
-    Raises StudyError for a clip that stands twice, for one subject alone, and for a class without
-    clips, or with clips of one subject only: whoever leaves that subject out cannot learn it.
+    Raises StudyError for a clip that stands twice, for one subject alone, for a class without
+    clips, and where leaving a subject out leaves one class only to learn from.
     """
     check(clips, classes)
     person = person_of(clips)
@@ -70,13 +71,13 @@ def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
     if strange:
         raise StudyError(f"label {strange[0]!r} is none of the classes {', '.join(classes)}")
     for name in classes:
-        having = clips.loc[clips["label"] == name, ["corpus", "subject"]].drop_duplicates()
-        if not len(having):
+        if not (clips["label"] == name).any():
             raise StudyError(f"class '{name}' has no clip: add some, or load another corpus")
-        if len(having) == 1:
+    for (corpus, subject), part in clips.groupby(["corpus", "subject"]):
+        if clips.drop(part.index)["label"].nunique() < 2:
             raise StudyError(
-                f"class '{name}' has clips of one subject only ({' '.join(having.iloc[0])}), so "
-                "that nobody can learn it when that subject is left out: add clips of others"
+                f"leaving out {corpus} {subject} leaves clips of one class only, from which nothing "
+                "can be learned: add clips of other subjects"
             )
 
 

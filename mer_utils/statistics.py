@@ -58,14 +58,14 @@ def interval(
     metric: str = "UF1",
     *,
     classes: Sequence[str] = CLASSES,
-    count: int = DRAWS,
+    n: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile interval (95 %) of a pooled score, resampling subjects with all their clips.
 
     With several seeds in `rows` it is the interval of their mean score.
     """
-    return _limits(_bootstrap(rows, classes, count, seed)[metric])
+    return _limits(_bootstrap(rows, classes, n, seed)[metric])
 
 
 def _limits(samples: np.ndarray) -> tuple[float, float]:
@@ -79,13 +79,13 @@ def difference(
     metric: str = "UF1",
     *,
     classes: Sequence[str] = CLASSES,
-    count: int = DRAWS,
+    n: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float, float]:
     """Score of `rows` minus score of `other` on the same subjects, with its 95 % interval."""
     gap = (
-        _bootstrap(rows, classes, count, seed)[metric]
-        - _bootstrap(other, classes, count, seed)[metric]
+        _bootstrap(rows, classes, n, seed)[metric]
+        - _bootstrap(other, classes, n, seed)[metric]
     )
     return (mean_score(rows, metric, classes) - mean_score(other, metric, classes), *_limits(gap))
 
