@@ -298,11 +298,11 @@ class Smacof(torch.autograd.Function):
     """Metric multidimensional scaling of a whole batch; (B, n, n) distances -> (B, n, 2) points.
 
     starts (S, n, 2): every clip is tried from each, the one of least stress is kept.  With the
-    starts of RandomState(42) this is scikit-learn's MDS(n_components=2, metric=True, n_init=S,
-    random_state=42, init="random") with the same `max_iter` and `eps`.  A start that has met the
-    tolerance stands still.  A GPU runs all rounds, so that it never waits for the host; a CPU
-    stops when nothing moves any more, after 10 to 50 rounds.  For that this is a Function with
-    its own rule for vmap: inside vmap no plain code may look at a value.
+    starts of RandomState(42) this is scikit-learn's MDS(n_components=2, metric="precomputed",
+    n_init=S, init="random", random_state=42) with the same `max_iter` and `eps`.  A start that
+    has met the tolerance stands still.  A GPU runs all rounds, so that it never waits for the
+    host; a CPU stops when nothing moves any more, after 10 to 50 rounds.  For that this is a
+    Function with its own rule for vmap: inside vmap no plain code may look at a value.
     """
 
     @staticmethod
