@@ -96,7 +96,7 @@ def units_together(
     Units 2 and 4 are brows up and down, 12 and 15 the mouth.  Each occurs in half of the clips of
     either class, so that no place alone tells anything, nor any sum over places; something has to
     look at two places 75 pixels apart at once.  Views frames, landmarks; beside the labels the
-    rows of a clip table, with `action_units`.
+    rows of a clip table, as if of twelve subjects.
     """
     random = np.random.default_rng(seed)
     face = gaussian_filter(np.random.default_rng(7).normal(size=(128, 128)), 2.0)
@@ -116,7 +116,17 @@ def units_together(
         noise = random.normal(0, 2, (2, 128, 128))
         frames[clip] = np.clip(np.stack([face, apex]) + noise, 0, 255)
     views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
-    return views, labels, pd.DataFrame({"action_units": units})
+    numbers = np.arange(count)
+    clips = pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": units,
+        }
+    )
+    return views, labels, clips
 
 
 _SPOTS = [(row, column) for row in range(3) for column in range(4)]  # of 7x7 cells each

@@ -218,6 +218,7 @@ def test_action_units_of_the_left_out_clips_change_nothing():
     assert not np.array_equal(train(config, views, labels, other, 16), before)
 
 
+@pytest.mark.slow
 def test_only_the_graph_sees_units_that_move_together():
     """Brows and mouth, each half of the time up in either class; 80 clips nobody has seen."""
     views, labels, table = planted.units_together(240)

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from . import style
+
 GRID = 28  # landmarks come in cells of the 28x28 grid, whatever a map's size
-INK = "#1f3b63"
-ACCENT = "#d9822b"
-PALE = "#c3d3df"
+INK = style.colour("am_gcn")
+ACCENT = style.CLASS_COLOURS["positive"]
+PALE = style.CLASS_COLOURS["surprise"]
 LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; True where the line closes
     (range(17), False),
     (range(17, 22), False),
@@ -41,7 +43,14 @@ def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: 
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), layout="constrained")
     bound = np.abs(motion).max()
     panels = (
-        (motion, "RdBu_r", (-bound, bound), "apex minus onset", "standardised grey value", "0.25"),
+        (
+            motion,
+            style.SIGNED,
+            (-bound, bound),
+            "apex minus onset",
+            "standardised grey value",
+            "0.25",
+        ),
         (pool, "Greys", (0, pool.max()), f"pool of the {region}", "weight", ACCENT),
     )
     for axis, (values, colours, limits, title, unit, ink) in zip(axes, panels, strict=True):
@@ -68,30 +77,36 @@ def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """A bar per action unit: the probability read from its node, orange where the sheet has it.
+    """A bar per action unit: the score read from its node, orange where the sheet has it.
 
-    `table`: columns unit, probability and coded (true, false, or missing where nobody coded).
+    `table`: columns unit, score (0..1) and coded (1, 0, or -1 where nobody coded).
     """
     fig, axis = plt.subplots(figsize=(8, 2.9), layout="constrained")
-    coded = table["coded"].fillna(False).astype(bool)
-    bars = axis.bar(table["unit"].astype(str), table["probability"], color=PALE, edgecolor=INK)
-    for bar, present in zip(bars, coded, strict=True):
-        if present:
+    bars = axis.bar(table["unit"].astype(str), table["score"], color=PALE, edgecolor=style.EDGE)
+    for bar, coded in zip(bars, table["coded"], strict=True):
+        if coded == 1:
             bar.set(facecolor=ACCENT, hatch="///")
-    axis.axhline(0.5, color="0.35", linestyle="--", linewidth=1)
+    axis.axhline(0.5, color=style.CHANCE, linestyle="--", linewidth=1)
     handles = [
-        plt.Rectangle((0, 0), 1, 1, facecolor=ACCENT, edgecolor=INK, hatch="///"),
-        plt.Rectangle((0, 0), 1, 1, facecolor=PALE, edgecolor=INK),
+        plt.Rectangle((0, 0), 1, 1, facecolor=ACCENT, edgecolor=style.EDGE, hatch="///"),
+        plt.Rectangle((0, 0), 1, 1, facecolor=PALE, edgecolor=style.EDGE),
     ]
     axis.legend(handles, ["in the sheet", "not in the sheet"], frameon=False, ncols=2)
-    axis.set(xlabel="action unit", ylabel="probability", ylim=(0, 1.18))
+    axis.set(xlabel="action unit", ylabel="score, squeezed to 0..1", ylim=(0, 1.18))
     axis.set_yticks(np.linspace(0, 1, 5))
     axis.spines[["top", "right"]].set_visible(False)
     return fig
 
 
 def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
-    """Who hears whom: row j hears column i with this weight."""
+    """Who hears whom: row j hears column i with this weight.
+
+    Units that neither hear nor are heard by another are left out, unless that is all of them.
+    """
+    others = weights - np.diag(np.diag(weights))
+    linked = np.flatnonzero(others.any(axis=0) | others.any(axis=1))
+    if len(linked):
+        weights, units = weights[np.ix_(linked, linked)], [units[i] for i in linked]
     fig, axis = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
     image = axis.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max())
     names = [str(unit) for unit in units]
@@ -113,7 +128,7 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
         values = table.loc[table["form"] == form, "accuracy"]
         axis.scatter(values, [row] * len(values), s=42, color=INK, zorder=3)
         axis.vlines(values.mean(), row - 0.25, row + 0.25, color=ACCENT, linewidth=3, zorder=2)
-    axis.axvline(chance, color="0.35", linestyle="--", linewidth=1)
+    axis.axvline(chance, color=style.CHANCE, linestyle="--", linewidth=1)
     axis.annotate(
         "chance",
         (chance, 1),
@@ -122,7 +137,7 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
         textcoords="offset points",
         va="top",
         fontsize=8,
-        color="0.35",
+        color=style.CHANCE,
     )
     axis.set_yticks(range(len(forms)), forms)
     axis.set_ylim(len(forms) - 0.5, -0.7)
