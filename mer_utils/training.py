@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score
 from torch import nn
 
-from . import protocol, systems
+from . import environment, protocol, systems
 from .errors import StudyError
 from .protocol import Fold
 
@@ -68,13 +68,12 @@ def train_folds(
             f"selection '{selection}' is not known: choose one of {', '.join(SELECTIONS)}"
         )
     place = choose_device(device)
-    jobs = min(jobs or _cores(), max(1, len(folds)))
+    jobs = min(jobs or environment.cores(), max(1, len(folds)))
     arguments = (module, config, features, clips, labels)
     options = (seed, selection, n_classes, place, keep_weights)
     if place != "cpu" or jobs == 1:
-        with SingleThread(place == "cpu"):
-            for fold in folds:
-                yield train_fold(*arguments, fold, *options)
+        for fold in folds:
+            yield (_one_thread if place == "cpu" else train_fold)(*arguments, fold, *options)
         return
     # Large arrays reach the processes as one memory-mapped file, shared by all of them.
     pool = Parallel(jobs, return_as="generator_unordered", mmap_mode="c")
@@ -82,23 +81,13 @@ def train_folds(
 
 
 def _one_thread(*arguments) -> FoldResult:
-    with SingleThread(True):
-        return train_fold(*arguments)
-
-
-class SingleThread:
     """Sums of matrix products depend on the number of threads; with one they never change."""
-
-    def __init__(self, wanted: bool):
-        self.wanted = wanted
-
-    def __enter__(self):
-        self.threads = torch.get_num_threads()
-        if self.wanted:
-            torch.set_num_threads(1)
-
-    def __exit__(self, *_):
-        torch.set_num_threads(self.threads)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return train_fold(*arguments)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def choose_device(name: str) -> str:
@@ -109,12 +98,6 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not there:
         raise StudyError("device cuda: torch finds no GPU here; use --device cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def draw(*words) -> int:
@@ -150,7 +133,8 @@ def train_fold(
     )
     scope = (seed, fold.corpus, fold.subject)
     torch.manual_seed(draw(*scope, "weights"))
-    net = module.network(config, n_classes, context).to(device)
+    layout = _layout(module, device)
+    net = module.network(config, n_classes, context).to(device, memory_format=layout)
     # every clip's inputs, but labels and other targets of the training clips alone
     data = {name: torch.as_tensor(values).to(device) for name, values in features.items()}
     known = {"labels": torch.as_tensor(labels[train]).to(device)}
@@ -173,11 +157,17 @@ def train_fold(
         order = torch.randperm(
             len(train), generator=torch.Generator().manual_seed(draw(*scope, epoch, "order"))
         ).to(device)
-        step = (net, config, data, known, train_index, order, criterion, optimizer)
+        step = (net, config, data, known, train_index, order, criterion, optimizer, layout)
         losses.append(_one_epoch(*step, (*scope, epoch)))
-        epochs.append(predict(net, data, fold.test))
+        if not np.isfinite(losses[-1]):
+            raise StudyError(
+                f"{module.__name__.rpartition('.')[2]} diverged in epoch {epoch} when "
+                f"{fold.corpus} {fold.subject} was left out (loss {losses[-1]}): "
+                f"set a learning_rate below {config.learning_rate:g}"
+            )
+        epochs.append(predict(net, data, fold.test, layout))
         if selection == "inner":
-            found = predict(net, data, validation)
+            found = predict(net, data, validation, layout)
             scores.append(_validation(found, labels[validation], n_classes))
             if (scores[-1][0], -scores[-1][1]) > best:
                 best = (scores[-1][0], -scores[-1][1])
@@ -200,6 +190,24 @@ def train_fold(
     )
 
 
+def _layout(module, device: str) -> torch.memory_format:
+    """Some convolutions are faster on a CPU with the channels last; a system says so itself."""
+    if device == "cpu" and getattr(module, "CHANNELS_LAST", False):
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+def _gather(data: dict[str, torch.Tensor], index: torch.Tensor, layout) -> dict:
+    """The inputs of the clips at `index`; images (B, C, H, W) in the layout of the network."""
+    batch = {name: values[index] for name, values in data.items()}
+    if layout == torch.channels_last:
+        return {
+            name: values.contiguous(memory_format=layout) if values.ndim == 4 else values
+            for name, values in batch.items()
+        }
+    return batch
+
+
 def make_optimizer(module, config, net: nn.Module, device: str) -> torch.optim.Optimizer:
     """The system's own, or Adam; fused, which saves a fifth of a small network's step."""
     if hasattr(module, "optimizer"):
@@ -209,15 +217,15 @@ def make_optimizer(module, config, net: nn.Module, device: str) -> torch.optim.O
     )
 
 
-def _one_epoch(net, config, data, known, train_index, order, criterion, optimizer, scope):
+def _one_epoch(net, config, data, known, train_index, order, criterion, optimizer, layout, scope):
     """Mean loss of one pass over the training clips, in batches of a shuffled order."""
     net.train()
     total = 0.0
     for step, batch in enumerate(order.split(config.batch_size)):
-        if len(batch) == 1 and len(order) > 1:
+        if len(batch) == 1 < config.batch_size and step:
             continue  # BatchNorm cannot learn from one clip; another order takes it along
         torch.manual_seed(draw(*scope, step))  # dropout
-        inputs = {name: values[train_index[batch]] for name, values in data.items()}
+        inputs = _gather(data, train_index[batch], layout)
         targets = {name: values[batch] for name, values in known.items()}
         loss = criterion(net(**inputs), targets.pop("labels"), **targets)
         optimizer.zero_grad(set_to_none=True)
@@ -228,13 +236,17 @@ def _one_epoch(net, config, data, known, train_index, order, criterion, optimize
 
 
 @torch.no_grad()
-def predict(net: nn.Module, data: dict[str, torch.Tensor], positions: np.ndarray) -> np.ndarray:
+def predict(
+    net: nn.Module,
+    data: dict[str, torch.Tensor],
+    positions: np.ndarray,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> np.ndarray:
     """(n, C) float32 class probabilities of the clips at `positions`."""
     net.eval()
     index = torch.as_tensor(positions).to(next(iter(data.values())).device)
     found = [
-        net(**{name: values[part] for name, values in data.items()}).softmax(-1)
-        for part in index.split(EVALUATION_BATCH)
+        net(**_gather(data, part, layout)).softmax(-1) for part in index.split(EVALUATION_BATCH)
     ]
     return torch.cat(found).float().cpu().numpy()
 

@@ -10,6 +10,7 @@ A file holds
 * a network, `network(config, n_classes, context)`, with `loss(config, class_counts)`,
   `targets(clips, config)`, `optimizer(config, parameters)` and `rate(config, epoch)` where plain
   cross-entropy on the label and Adam at one rate are not meant;
+  `CHANNELS_LAST = True` where its convolutions gain by that layout on a CPU;
   or `estimator(config, n_classes, seed)`, scikit-learn's.
 
 Systems never import each other.
