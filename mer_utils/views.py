@@ -6,6 +6,7 @@
 | `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each 0..255 per clip |
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
+| `video` | (N, 10, 128, 128) uint8 | aligned face at ten even steps from onset to offset, grey |
 | `points` | (N, 2, 68, 2) float32 | landmarks of onset and apex, pixels of the recording |
 
 A clip needs a face in onset and apex, whatever is asked for, so that every system is given the
@@ -31,7 +32,8 @@ from .corpora import COLUMNS, KEY, Corpus, frame_files, megc2019_flow
 from .corpora.table import FRAME_NUMBERS, exclusion_table, nearest
 from .errors import StudyError
 
-VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "points")
+VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "video", "points")
+VIDEO_FRAMES = 10  # as the base lines' temporal interpolation has it (TIM10)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +219,37 @@ def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
                     faces.align(onset.image, matrix), faces.align(apex.image, matrix)
                 ),
             )
+    if "video" in recipe.names:
+        made["video"] = _video(files, row, matrix, recipe)
     return made
+
+
+def _video(files, row: dict, matrix: np.ndarray, recipe: _Recipe) -> np.ndarray:
+    """(VIDEO_FRAMES, SIZE, SIZE) uint8: between two frames their mean, weighted by nearness.
+
+    A clip whose offset is not known lasts to its last frame.  Steps are even in the frames that
+    are there, so that a missing one does not stop the clip.
+    """
+    from . import faces
+
+    first = int(row["onset"])
+    last = max(files) if pd.isna(row["offset"]) else max(first, int(row["offset"]))
+    numbers = [number for number in sorted(files) if first <= number <= last]
+    steps = np.linspace(0, len(numbers) - 1, VIDEO_FRAMES)
+    needed = sorted({int(side(step)) for step in steps for side in (np.floor, np.ceil)})
+    frames = {i: _Frame(files[numbers[i]]) for i in needed}
+
+    def interpolate() -> np.ndarray:
+        seen = {i: faces.align(frame.image, matrix).astype(float) for i, frame in frames.items()}
+        video = []
+        for step in steps:
+            before, after = int(np.floor(step)), int(np.ceil(step))
+            video.append(seen[before] + (step - before) * (seen[after] - seen[before]))
+        return np.rint(video).astype(np.uint8)
+
+    digests = tuple(frame.digest for frame in frames.values())
+    place = (faces.VERSION, matrix.tobytes(), tuple(steps), tuple(needed))
+    return _kept("video", (*place, *digests), recipe, interpolate)
 
 
 def _file(files: dict[int, Path], row: dict, moment: str) -> Path:

@@ -60,6 +60,7 @@ def test_shapes_and_kinds_are_the_contract(first):
         "flow_legacy": ((4, 3, 28, 28), np.float32),
         "landmarks": ((4, 68, 2), np.float32),
         "frames": ((4, 2, 128, 128), np.uint8),
+        "video": ((4, 10, 128, 128), np.uint8),
         "points": ((4, 2, 68, 2), np.float32),
     }
     assert not len(first.exclusions)
@@ -85,6 +86,16 @@ def test_flow_and_landmarks_are_true(first, clips):
         there = points + skin[:, rounded[:, 1], rounded[:, 0]].T
         expected = faces.move(there, matrix) * 28 / 128
         assert np.linalg.norm(first.arrays["landmarks"][i] - expected, axis=1).mean() < 0.5
+
+
+def test_video_goes_from_onset_to_offset_in_even_steps(first, clips):
+    for i, clip in enumerate(clips.values()):
+        video, frames = first.arrays["video"][i], first.arrays["frames"][i]
+        np.testing.assert_array_equal(video[0], frames[0])
+        course = np.interp(np.linspace(0, len(clip.course) - 1, 10), range(len(clip.course)),
+                           clip.course)  # fmt: skip
+        away = np.abs(video.astype(float) - frames[0]).mean((1, 2))
+        assert np.corrcoef(away, np.abs(course))[0, 1] > 0.9
 
 
 def test_the_apex_is_spotted_where_the_sheet_has_none(first, clips):

@@ -28,7 +28,7 @@ COLUMNS = (
 EXCLUSION_COLUMNS = ("corpus", "subject", "clip", "reason")
 KEY = ("corpus", "subject", "clip")
 FRAME_NUMBERS = ("onset", "apex", "offset")
-FRAME_VIEWS = ("flow", "flow_legacy", "landmarks", "frames")  # what frames on disk can give
+FRAME_VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "video")  # what frames on disk give
 
 
 @dataclass(frozen=True, eq=False)
