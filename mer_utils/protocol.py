@@ -76,8 +76,8 @@ def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
     for (corpus, subject), part in clips.groupby(["corpus", "subject"]):
         if clips.drop(part.index)["label"].nunique() < 2:
             raise StudyError(
-                f"leaving out {corpus} {subject} leaves clips of one class only, from which nothing "
-                "can be learned: add clips of other subjects"
+                f"leaving out {corpus} {subject} leaves clips of one class only, from which "
+                "nothing can be learned: add clips of other subjects"
             )
 
 
@@ -117,6 +117,8 @@ def test_picked(epochs: pd.DataFrame, ties: str = "last") -> pd.DataFrame:
     the epoch of highest accuracy counts, the later one of equals (HTNet's rule; `ties="first"` is
     CausalNet's).
     """
+    if ties not in ("last", "first"):
+        raise StudyError(f"ties '{ties}' is not known: choose last or first")
     right = epochs.assign(right=epochs["label"] == epochs["predicted"])
     by_epoch = right.groupby(["corpus", "subject", "epoch"], as_index=False)["right"].mean()
     by_epoch = by_epoch.sort_values("epoch", ascending=ties == "first", kind="stable")

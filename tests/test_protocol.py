@@ -1,0 +1,143 @@
+"""Leave-one-subject-out: nobody on both sides, and every refusal in one sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_clips import clip_table
+
+from mer_utils import protocol
+from mer_utils.corpora import CLASSES
+from mer_utils.errors import StudyError
+
+
+def people(clips: pd.DataFrame, positions: np.ndarray) -> set[tuple[str, str]]:
+    return set(map(tuple, clips.iloc[positions][["corpus", "subject"]].to_numpy()))
+
+
+@given(subjects=st.integers(2, 12), each=st.integers(3, 6), seed=st.integers(0, 99))
+def test_every_clip_is_left_out_once_with_all_of_its_subject(subjects, each, seed):
+    clips = clip_table(subjects, each, seed)
+    folds = protocol.folds(clips)
+    assert len(folds) == subjects
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(clips)))
+    for fold in folds:
+        assert people(clips, fold.test) == {(fold.corpus, fold.subject)}
+        assert not people(clips, fold.train) & people(clips, fold.test)
+        assert len(fold.train) + len(fold.test) == len(clips)
+
+
+def test_the_same_id_in_two_corpora_is_two_people():
+    names = [fold.name for fold in protocol.folds(clip_table(4))]
+    assert names == ["left__001", "left__002", "right__001", "right__002"]
+
+
+def test_folds_do_not_depend_on_the_order_of_clips():
+    clips = clip_table()
+    shuffled = clips.sample(frac=1, random_state=3).reset_index(drop=True)
+    for one, other in zip(protocol.folds(clips), protocol.folds(shuffled), strict=True):
+        assert one.name == other.name
+        there = [set(map(tuple, c.iloc[f.test].to_numpy()))
+                 for c, f in ((clips, one), (shuffled, other))]  # fmt: skip
+        assert there[0] == there[1]
+
+
+def test_signs_that_no_file_name_may_hold_are_spelled_out():
+    clips = clip_table().replace({"subject": {"001": "a/b"}})
+    assert [fold.name for fold in protocol.folds(clips)][2] == "left__a%2Fb"
+
+
+def test_inner_split_takes_the_next_fifth_of_subjects_around_the_end():
+    clips = clip_table(12)
+    folds = protocol.folds(clips)
+    order = [(fold.corpus, fold.subject) for fold in folds]
+    for place, fold in enumerate(folds):
+        train, validation = protocol.inner_split(clips, fold)
+        wanted = {order[(place + step) % 12] for step in (1, 2, 3)}  # ceil(0.2 * 11)
+        assert people(clips, validation) == wanted
+        assert people(clips, train) == set(order) - wanted - {order[place]}
+        assert sorted([*train, *validation]) == sorted(fold.train)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda c: c[(c["corpus"] == "left") & (c["subject"] == "001")], "two subjects or more"),
+        (lambda c: c[c["label"] != "surprise"], "class 'surprise' has no clip"),
+        (lambda c: pd.concat([c, c.iloc[[4]]], ignore_index=True), "stands twice"),
+        (lambda c: c.replace({"label": {"surprise": "fear"}}), "label 'fear' is none of"),
+        (lambda c: c.iloc[:0], "the corpus has 0"),
+    ],
+)
+def test_refusals(spoil, words):
+    with pytest.raises(StudyError, match=words):
+        protocol.folds(spoil(clip_table()))
+
+
+def test_refuses_a_fold_with_one_class_to_learn_from():
+    clips = pd.DataFrame(
+        {
+            "corpus": "x",
+            "subject": ["a", "a", "a", "b", "b"],
+            "clip": list("12345"),
+            "label": [*CLASSES, "negative", "negative"],
+        }
+    )
+    with pytest.raises(StudyError, match="leaving out x a leaves clips of one class only"):
+        protocol.folds(clips)
+
+
+def test_a_class_of_one_subject_is_scored_all_the_same():
+    clips = clip_table()
+    clips.loc[clips["label"] == "surprise", "label"] = "positive"
+    clips.loc[0, "label"] = "surprise"
+    assert len(protocol.folds(clips)) == 6
+
+
+def test_random_folds_put_people_on_both_sides():
+    clips = clip_table(6, 20)
+    folds = protocol.random_folds(clips, 10)
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(clips)))
+    assert all(people(clips, fold.test) & people(clips, fold.train) for fold in folds)
+    again = protocol.random_folds(clips, 10)
+    assert all((a.test == b.test).all() for a, b in zip(folds, again, strict=True))
+
+
+def test_permuted_labels_are_the_same_labels_elsewhere():
+    labels = np.repeat([0, 1, 2], (25, 10, 8))
+    moved = protocol.permuted(labels, 5)
+    assert sorted(moved) == sorted(labels)
+    assert (moved != labels).any()
+    assert (moved == protocol.permuted(labels, 5)).all()
+
+
+def epoch_rows() -> pd.DataFrame:
+    """Subject a: 1, 2, 2 of 2 clips right after epochs 1 to 3; b: 1, 0, 1 of 1."""
+    told = {("a", 1): "np", ("a", 2): "pp", ("a", 3): "pp",
+            ("b", 1): "p", ("b", 2): "n", ("b", 3): "p"}  # fmt: skip
+    return pd.DataFrame(
+        [
+            {"corpus": "x", "subject": subject, "epoch": epoch, "clip": str(clip),
+             "label": "p", "predicted": predicted}
+            for (subject, epoch), words in told.items()
+            for clip, predicted in enumerate(words)
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ties", "chosen"), [("last", {"a": 3, "b": 3}), ("first", {"a": 2, "b": 1})]
+)
+def test_test_picked_takes_the_best_epoch_of_each_subject(ties, chosen):
+    picked = protocol.test_picked(epoch_rows(), ties)
+    assert picked.groupby("subject")["epoch"].unique().map(list).to_dict() == {
+        name: [epoch] for name, epoch in chosen.items()
+    }
+    assert len(picked) == 3
+    assert (picked["label"] == picked["predicted"]).all()
+
+
+def test_test_picked_refuses_an_unknown_rule():
+    with pytest.raises(StudyError, match="ties 'lst' is not known"):
+        protocol.test_picked(epoch_rows(), "lst")
