@@ -7,6 +7,7 @@ import pandas as pd
 
 from . import metrics
 from .corpora.table import CLASSES
+from .errors import StudyError
 
 LEVEL = 0.95
 DRAWS = 2000
@@ -82,7 +83,16 @@ def difference(
     n: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Score of `rows` minus score of `other` on the same subjects, with its 95 % interval."""
+    """Score of `rows` minus score of `other` on the same subjects, with its 95 % interval.
+
+    Raises StudyError where the two are not on the same clips.
+    """
+    ours, theirs = (set(map(tuple, each[metrics.KEY].to_numpy())) for each in (rows, other))
+    if ours != theirs:
+        raise StudyError(
+            f"the two are not on the same clips ({len(ours - theirs)} only in the first, "
+            f"{len(theirs - ours)} only in the second): a paired difference needs the same"
+        )
     gap = (
         _bootstrap(rows, classes, n, seed)[metric]
         - _bootstrap(other, classes, n, seed)[metric]
