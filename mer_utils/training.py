@@ -7,9 +7,11 @@ nothing is gained by stacking folds.  On a GPU one process trains one fold after
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,24 @@ def train_folds(
         return
     # Large arrays reach the processes as one memory-mapped file, shared by all of them.
     pool = Parallel(jobs, return_as="generator_unordered", mmap_mode="c")
-    yield from pool(delayed(_one_thread)(*arguments, fold, *options) for fold in folds)
+    yield from pool(delayed(_in_worker)(os.getpid(), *arguments, fold, *options) for fold in folds)
+
+
+def _in_worker(parent: int, *arguments) -> FoldResult:
+    _end_with(parent)
+    return _one_thread(*arguments)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """A killed run takes its workers along: they would train on, with nobody to write it down."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _one_thread(*arguments) -> FoldResult:
