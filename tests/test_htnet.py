@@ -249,7 +249,7 @@ def test_only_attention_inside_areas_finds_the_marked_twin():
     labels = torch.as_tensor(labels)
     correct = {}
     for variant in (None, "one_token"):
-        config, _ = build(variant=variant, epochs=10, learning_rate=2e-3)
+        config, _ = build(variant=variant, epochs=14, learning_rate=1e-3)
         canvas = torch.as_tensor(htnet.features(views, None, config)["canvas"])
         net = fit(htnet, config, canvas[:800], labels[:800])
         with torch.no_grad():

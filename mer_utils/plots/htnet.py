@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from .corpora import CLASS_COLOURS, EDGE
+from .style import CLASS_COLOURS, EDGE
 
 CANVAS, CROP, PATCH = 28, 14, 7
+AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
 INK, ACCENT, PALE = "#1f3b63", "#d9822b", "#c3d3df"
 LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; True where the line closes
     (range(17), False),
@@ -56,11 +57,11 @@ def areas(
     limits = {"vmin": min(image.min(), canvas.min()), "vmax": max(image.max(), canvas.max())}
     axes[0].imshow(image, cmap="Greys", extent=extent, **limits)
     _outline(axes[0], landmarks, INK)
-    for points, colour, line in ((edges, ACCENT, "-"), (coded, "black", "--")):
+    for points, colour, line, inset in ((edges, ACCENT, "-", 0.1), (coded, "black", "--", 0.4)):
         for x, y in points:
-            corner = (x - CROP / 2, y - CROP / 2)
+            corner, side = (x - CROP / 2 + inset, y - CROP / 2 + inset), CROP - 2 * inset
             axes[0].add_patch(
-                Rectangle(corner, CROP, CROP, fill=False, edgecolor=colour, linestyle=line, lw=1.4)
+                Rectangle(corner, side, side, fill=False, edgecolor=colour, linestyle=line, lw=1.4)
             )
     _square(axes[0], "strain, and the four crops")
     handles = [
@@ -99,8 +100,9 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     fig, axes = plt.subplots(1, 2, figsize=(9.0, 4.3), layout="constrained")
     _outline(axes[0], landmarks)
     within = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]]) * PATCH
-    for centre, area in zip(centres, weights, strict=True):
+    for name, centre, area in zip(AREAS, centres, weights, strict=True):
         places = centre + within  # (4, 2)
+        axes[0].text(*(centre - (6.7, 6.1)), name, fontsize=7, color="0.25", va="top")
         for token, place in enumerate(places):
             heard = area[:, token].mean()
             axes[0].add_patch(
@@ -183,7 +185,11 @@ def gradients(table: pd.DataFrame) -> Figure:
         axis.set_ylim(floor, some.max() * 3)
         axis.axhline(floor * 3, color="0.35", linestyle="--", lw=1)
         axis.annotate(
-            "exactly 0", (0.98, floor * 3.6), ("axes fraction", "data"), ha="right", fontsize=8
+            "exactly 0",
+            (0.98, floor * 3.6),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            fontsize=8,
         )
         axis.set_xticks(sorted(table.loc[table["form"] == form, "layer"].unique()))
         axis.set_xlabel("attention layer")
@@ -254,7 +260,7 @@ def ball(
         axis.plot(*points, marker="o", color=ACCENT, ms=6)
         axis.add_patch(Circle((0, 0), extent, fill=False, color="black", lw=1.2))
         axis.add_patch(Circle((0, 0), radius, fill=False, color=ACCENT, lw=1.2, ls="--"))
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name.capitalize(), fontsize=10)
         axis.set(xticks=[], yticks=[], xlim=(-extent * 1.03, extent * 1.03))
         axis.set_ylim(-extent * 1.03, extent * 1.03)
         axis.set_aspect("equal")
@@ -272,7 +278,7 @@ def radii(lengths: Mapping[str, np.ndarray], edge: float) -> Figure:
     axis.annotate(
         "edge of the ball",
         (edge, 0.5),
-        ("data", "axes fraction"),
+        xycoords=("data", "axes fraction"),
         rotation=90,
         ha="right",
         va="center",

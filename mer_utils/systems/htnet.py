@@ -50,7 +50,7 @@ SMALL = {
     "last_layers": 2,
     "epochs": 30,
     "batch_size": 32,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-4,
 }
 
 AS_CODED = {

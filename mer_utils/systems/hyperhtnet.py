@@ -78,7 +78,7 @@ SMALL = {
     "embedding": 32,
     "epochs": 30,
     "batch_size": 32,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-4,
 }
 
 CODED_TRUNK = {
@@ -107,6 +107,7 @@ VARIANTS = {
         {"radii": "batch_norm"},
     ),
     "coded_average": ("What does a term that grows with the class cost?", {"average": "batch"}),
+    "warm_contrast": ("Does a warmer contrast make use of the curvature?", {"temperature": 1.0}),
     "hyperbolic_classifier": ("Should the classifier be hyperbolic?", {"classifier": "hyperbolic"}),
     "no_attention": ("Does it matter that tokens hear each other?", {"attention": "own"}),
     "constant_crops": ("Do crops need this face's landmarks?", {"points": "constant"}),
@@ -148,13 +149,15 @@ def exponential_map(tangent: torch.Tensor, curvature: float) -> torch.Tensor:
     return stereographic.project(stereographic.expmap0(tangent, k=k), k=k)
 
 
-def distances(points: torch.Tensor, curvature: float, kind: str = "poincare") -> torch.Tensor:
-    """Points (B, D) -> (B, B) pairwise distances.
+def distances(
+    points: torch.Tensor, curvature: float, kind: str = "poincare", others=None
+) -> torch.Tensor:
+    """Points (B, D) -> (B, B) distances to each other, or (B, M) to `others` (M, D).
 
     poincare: 2 artanh(sqrt(c) |-x + y|) / sqrt(c) with Moebius addition; spherical: the same
     coordinates read as a stereographic map of a sphere of curvature +c; euclidean: |x - y|.
     """
-    x, y = points[:, None], points[None]
+    x, y = points[:, None], (points if others is None else others)[None]
     if kind == "euclidean":
         return torch.linalg.vector_norm(x - y, dim=-1)
     k = _curvature(curvature if kind == "spherical" else -curvature, points)
