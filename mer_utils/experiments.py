@@ -41,6 +41,7 @@ RUN_COLUMNS = (
     *("key", "system", "corpus", "preset", "seed", "selection", "labels", "config", "data"),
     *("folds", "of", "seconds", "device", "began"),
 )
+REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
 VERSION = 1  # counts up when a change of the harness moves a prediction
 TEXT = {name: str for name in ("run", "system", "selection", *metrics.KEY, "label", "predicted")}
 
@@ -126,10 +127,8 @@ def _resolve(system: str, corpus: str, views: "Views", overrides: dict, preset: 
         config = dataclasses.replace(config, flow=wanted)
     for name in _needs(module, config):
         if name not in views.arrays:
-            raise StudyError(
-                f"{system} needs the view '{name}', which corpus {corpus} does not offer "
-                f"(it has {', '.join(views.arrays)})"
-            )
+            remedy = REMEDIES.get(name, "choose a corpus of original frames")
+            raise StudyError(f"{system} needs the view '{name}', which {corpus} has not: {remedy}")
     return module, config
 
 
@@ -379,8 +378,12 @@ def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], device: str) 
         },
     }
     folder = experiment.folder
-    if not (folder / "provenance.json").is_file():
-        _replace(folder / "provenance.json", json.dumps(provenance, indent=1))
+    file = folder / "provenance.json"
+    if file.is_file():  # a run that goes on: the first session stays, later ones stand below it
+        first = json.loads(file.read_text(encoding="utf-8"))
+        first.setdefault("resumed", []).append(provenance)
+        provenance = first
+    _replace(file, json.dumps(provenance, indent=1))
     _replace(folder / "experiment.json", json.dumps(dataclasses.asdict(experiment), indent=1))
 
 

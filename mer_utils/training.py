@@ -159,7 +159,7 @@ def train_fold(
     known = {"labels": torch.as_tensor(labels[train]).to(device)}
     if hasattr(module, "targets"):
         known |= {
-            name: torch.as_tensor(values).to(device)
+            name: torch.tensor(values).to(device)
             for name, values in module.targets(training_clips, config).items()
         }
     counts = np.bincount(labels[train], minlength=n_classes)

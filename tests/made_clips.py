@@ -3,23 +3,24 @@
 import numpy as np
 import pandas as pd
 
-from mer_utils.corpora import CLASSES
+from mer_utils.corpora import CLASSES, table
 from mer_utils.views import Views
-
-COLUMNS = ["corpus", "subject", "clip", "label", "action_units"]
 
 
 def clip_table(subjects: int = 6, each: int = 5, seed: int = 0) -> pd.DataFrame:
     """`subjects` in two corpora with the same ids, `each` clips of every subject, mixed classes."""
     random = np.random.default_rng(seed)
-    rows = [
-        ("left" if number % 2 else "right", f"{number // 2 + 1:03}", f"clip{clip}")
-        for number in range(subjects)
-        for clip in range(each)
-    ]
-    table = pd.DataFrame(sorted(rows), columns=["corpus", "subject", "clip"])
-    labels = np.resize(CLASSES, len(table))
-    return table.assign(label=random.permutation(labels), action_units="12")
+    labels = random.permutation(np.resize(CLASSES, subjects * each))
+    return table.clip_table(
+        {
+            "corpus": "left" if place // each % 2 else "right",
+            "subject": f"{place // each // 2 + 1:03}",
+            "clip": f"clip{place % each}",
+            "label": label,
+            "action_units": "12",
+        }
+        for place, label in enumerate(labels)
+    )
 
 
 def made_views(clips: pd.DataFrame, strength: float = 1.0, seed: int = 0) -> Views:

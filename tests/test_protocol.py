@@ -38,8 +38,10 @@ def test_folds_do_not_depend_on_the_order_of_clips():
     shuffled = clips.sample(frac=1, random_state=3).reset_index(drop=True)
     for one, other in zip(protocol.folds(clips), protocol.folds(shuffled), strict=True):
         assert one.name == other.name
-        there = [set(map(tuple, c.iloc[f.test].to_numpy()))
-                 for c, f in ((clips, one), (shuffled, other))]  # fmt: skip
+        there = [
+            set(map(tuple, table.iloc[fold.test][protocol.KEY].to_numpy()))
+            for table, fold in ((clips, one), (shuffled, other))
+        ]
         assert there[0] == there[1]
 
 

@@ -1,0 +1,253 @@
+"""A fold's result is its own: not of its neighbours, of processes, or of the person left out."""
+
+import dataclasses
+
+import made_system
+import numpy as np
+import pytest
+import torch
+from made_clips import clip_table, made_views
+
+from mer_utils import protocol, systems, training
+from mer_utils.corpora import CLASSES
+from mer_utils.errors import StudyError
+from mer_utils.systems import svm
+
+CLIPS = clip_table()
+VIEWS = made_views(CLIPS)
+LABELS = CLIPS["label"].map(CLASSES.index).to_numpy()
+FOLDS = protocol.folds(CLIPS)
+SMALL = {"flow": "flow", "epochs": 3, "batch_size": 8}
+
+
+def train(module=None, folds=FOLDS, labels=LABELS, features=None, **options):
+    """Results by fold name; STSTNet unless another module is given."""
+    if module is None:
+        module, config = systems.resolve("ststnet", SMALL, "small")
+    else:
+        config = options.pop("config", module.Config())
+    if features is None:
+        features = module.features(VIEWS.arrays, CLIPS, config)
+    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"} | options
+    results = training.train_folds(module, config, features, CLIPS, labels, folds, **options)
+    return {result.fold.name: result for result in results}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return train()
+
+
+def same(one, other) -> bool:
+    return (
+        (one.epochs == other.epochs).all()
+        and (one.losses == other.losses).all()
+        and (one.probabilities == other.probabilities).all()
+        and one.epoch == other.epoch
+    )
+
+
+def test_results_have_the_shapes_they_say(reference):
+    assert sorted(reference) == sorted(fold.name for fold in FOLDS)
+    for result in reference.values():
+        assert result.epochs.shape == (3, len(result.fold.test), 3)
+        assert result.epochs.dtype == np.float32
+        np.testing.assert_allclose(result.epochs.sum(-1), 1, atol=1e-6)
+        assert result.losses.shape == (3,)
+        assert result.validation.shape == (0, 2)
+        assert result.epoch == 3
+        assert (result.probabilities == result.epochs[-1]).all()
+        assert result.seconds > 0
+
+
+def test_any_order_and_any_neighbours_give_the_same_bits(reference):
+    torch.manual_seed(99)  # whatever was drawn before
+    for name, result in train(folds=FOLDS[4:1:-1]).items():
+        assert same(result, reference[name])
+
+
+def test_processes_give_the_same_bits(reference):
+    for name, result in train(jobs=2).items():
+        assert same(result, reference[name])
+
+
+def test_the_caller_keeps_its_threads():
+    before = torch.get_num_threads()
+    train(folds=FOLDS[:1])
+    assert torch.get_num_threads() == before
+
+
+def test_another_seed_or_subject_is_another_network(reference):
+    other = train(folds=FOLDS[:1], seed=1)
+    name = FOLDS[0].name
+    assert not same(other[name], reference[name])
+    renamed = dataclasses.replace(FOLDS[0], subject="other")
+    (moved,) = train(folds=[renamed]).values()
+    assert (moved.epochs != reference[name].epochs).any()
+
+
+def test_draws_depend_on_every_word_and_on_nothing_else():
+    words = (0, "casme2", "sub01", 3, 7)
+    assert training.draw(*words) == training.draw(*words)
+    others = [(1, *words[1:]), (*words[:4], 8), (0, "samm", *words[2:])]
+    assert len({training.draw(*each) for each in [words, *others]}) == 4
+    assert 0 <= training.draw(*words) < 2**63
+
+
+# --- the left-out subject chooses nothing ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("selection", training.SELECTIONS)
+def test_labels_of_the_left_out_subject_move_nothing(selection):
+    fold = FOLDS[2]
+    spoiled = LABELS.copy()
+    spoiled[fold.test] = (spoiled[fold.test] + 1) % 3
+    true = train(folds=[fold], selection=selection)[fold.name]
+    wrong = train(folds=[fold], selection=selection, labels=spoiled)[fold.name]
+    assert same(true, wrong)
+
+
+@pytest.mark.parametrize("selection", training.SELECTIONS)
+def test_clips_of_the_left_out_subject_move_no_weight(selection, tmp_path):
+    fold = FOLDS[2]
+    module, config = systems.resolve("ststnet", SMALL, "small")
+    features = module.features(VIEWS.arrays, CLIPS, config)
+    spoiled = {name: values.copy() for name, values in features.items()}
+    spoiled["flow"][fold.test] = 1e3
+    weights = []
+    for name, given in (("true", features), ("spoiled", spoiled)):
+        train(folds=[fold], features=given, selection=selection, keep_weights=tmp_path / name)
+        weights.append((tmp_path / name / f"{fold.name}.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_a_system_is_shown_training_clips_only():
+    made_system.SHOWN.clear()
+    fold = FOLDS[1]
+    train(made_system, folds=[fold])
+    training_clips = set(fold.train.tolist())
+    for where, what in made_system.SHOWN:
+        if where in ("fit_context", "targets"):
+            assert set(what.tolist()) == training_clips
+        elif where == "counts":
+            assert what.tolist() == np.bincount(LABELS[fold.train], minlength=3).tolist()
+        elif where == "batch":
+            assert set(what.tolist()) <= training_clips
+    assert {where for where, _ in made_system.SHOWN} == {
+        "fit_context", "targets", "counts", "batch", "rate"
+    }  # fmt: skip
+
+
+def test_inner_selection_keeps_validation_subjects_out_of_training():
+    made_system.SHOWN.clear()
+    fold = FOLDS[1]
+    train(made_system, folds=[fold], selection="inner")
+    inner, validation = protocol.inner_split(CLIPS, fold)
+    shown = [set(what.tolist()) for where, what in made_system.SHOWN if where == "batch"]
+    assert set().union(*shown) <= set(inner.tolist())
+    context = next(what for where, what in made_system.SHOWN if where == "fit_context")
+    assert set(context.tolist()) == set(inner.tolist())
+    assert len(validation)
+
+
+# --- batches and epochs ---------------------------------------------------------------------------
+
+
+def test_every_epoch_shows_every_clip_once_in_another_order():
+    made_system.SHOWN.clear()
+    fold = FOLDS[0]
+    train(made_system, folds=[fold], config=made_system.Config(batch_size=5))
+    batches = [what for where, what in made_system.SHOWN if where == "batch"]
+    steps = len(fold.train) // 5
+    epochs = [
+        np.concatenate(batches[start : start + steps]) for start in range(0, 4 * steps, steps)
+    ]
+    for epoch in epochs:
+        assert sorted(epoch) == sorted(fold.train)
+    assert (epochs[0] != epochs[1]).any()
+    assert [what for where, what in made_system.SHOWN if where == "rate"] == [1, 2, 3, 4]
+
+
+def test_a_last_batch_of_one_clip_is_left_to_the_next_epoch():
+    made_system.SHOWN.clear()
+    fold = FOLDS[0]  # 25 training clips
+    train(made_system, folds=[fold], config=made_system.Config(batch_size=8))
+    sizes = [len(what) for where, what in made_system.SHOWN if where == "batch"]
+    assert sizes == [8, 8, 8] * 4
+
+
+def test_batches_of_one_clip_train_where_they_are_asked_for():
+    module, config = systems.resolve("ststnet", SMALL | {"batch_size": 1, "epochs": 1}, "small")
+    features = module.features(VIEWS.arrays, CLIPS, config)
+    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"}
+    (result,) = training.train_folds(module, config, features, CLIPS, LABELS, FOLDS[:1], **options)
+    assert result.losses[0] > 0
+
+
+def test_inner_picks_the_best_validation_epoch_the_lower_loss_of_equals():
+    config = made_system.Config(epochs=12)
+    for result in train(made_system, selection="inner", config=config).values():
+        f1, loss = result.validation.T
+        assert len(f1) == 12
+        best = np.flatnonzero(f1 == f1.max())
+        assert result.epoch == best[loss[best].argmin()] + 1
+        assert (result.probabilities == result.epochs[result.epoch - 1]).all()
+
+
+def test_training_learns_what_is_there_to_learn():
+    views = made_views(CLIPS, strength=3.0)
+    module, config = systems.resolve("ststnet", SMALL | {"epochs": 30}, "small")
+    features = module.features(views.arrays, CLIPS, config)
+    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"}
+    results = training.train_folds(module, config, features, CLIPS, LABELS, FOLDS, **options)
+    right = [each.probabilities.argmax(1) == LABELS[each.fold.test] for each in results]
+    assert np.concatenate(right).mean() > 0.9
+
+
+def test_a_run_that_diverges_says_where():
+    with pytest.raises(StudyError, match="made_system diverged in epoch 2 when left 001 was left"):
+        train(made_system, folds=FOLDS[:1], config=made_system.Config(diverge_at=2))
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("selection", training.SELECTIONS)
+def test_kept_weights_predict_what_the_rows_say(selection, tmp_path):
+    config = made_system.Config(epochs=6)
+    found = train(made_system, config=config, selection=selection, keep_weights=tmp_path)
+    features = made_system.features(VIEWS.arrays, CLIPS, config)
+    for result in found.values():
+        blank = made_system.network(config, 3, {"mean": np.zeros((3, 7, 7), np.float32)})
+        net = training.load_weights(blank, tmp_path / f"{result.fold.name}.safetensors")
+        again = training.predict(net, {"flow": torch.as_tensor(features["flow"])}, result.fold.test)
+        assert (again == result.probabilities).all()
+
+
+def test_weights_that_were_not_kept_are_missed_by_name(tmp_path):
+    net = made_system.network(made_system.Config(), 3, {"mean": np.zeros((3, 7, 7), np.float32)})
+    with pytest.raises(StudyError, match="none.safetensors does not exist"):
+        training.load_weights(net, tmp_path / "none.safetensors")
+
+
+# --- estimators and refusals ----------------------------------------------------------------------
+
+
+def test_estimators_go_through_the_same_call():
+    for result in train(svm, config=svm.Config(flow="flow")).values():
+        assert result.epoch == 0
+        assert result.epochs.shape == (0, len(result.fold.test), 3)
+        assert (result.probabilities.sum(1) == 1).all()
+    shares = train(systems.SYSTEMS["majority"])[FOLDS[0].name].probabilities
+    known = np.bincount(LABELS[FOLDS[0].train], minlength=3) / len(FOLDS[0].train)
+    np.testing.assert_allclose(shares, np.tile(known, (len(shares), 1)), rtol=1e-6)
+
+
+def test_unknown_selections_and_devices_are_refused():
+    with pytest.raises(StudyError, match="selection 'test' is not known"):
+        train(selection="test")
+    with pytest.raises(StudyError, match="device 'gpu' is not known"):
+        train(device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(StudyError, match="finds no GPU here"):
+            train(device="cuda")
