@@ -380,4 +380,4 @@ def _head(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     across = (x - middle[0]) / half
     down = (y - middle[1]) / chin
     radius = np.hypot(across / 1.1, np.where(down > 0, down / 1.05, down / 1.25))
-    return 1 - _smoothstep(radius, 1.03, 1.75)
+    return (1 - _smoothstep(radius, 1.03, 1.75)).astype(np.float32)

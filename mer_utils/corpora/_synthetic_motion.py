@@ -113,7 +113,7 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
         across, down = (x - at[0]) / (spread[0] * eyes), (y - at[1]) / (spread[1] * eyes)
         near = np.exp(-0.5 * (across**2 + down**2))
         field += near * np.array((outward * way[0], way[1]), np.float32)[:, None, None]
-    return field / peak(field)
+    return (field / peak(field)).astype(np.float32)
 
 
 def units_field(
@@ -124,7 +124,7 @@ def units_field(
         strength * unit_field(number, side, points, size)
         for (number, side), strength in drawn.items()
     )
-    return field / peak(field)
+    return (field / peak(field)).astype(np.float32)
 
 
 def mannerism(random: np.random.Generator, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
