@@ -364,10 +364,12 @@ def _finished(experiment: Experiment, fold: protocol.Fold, weights: Path | None)
 
 def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], device: str) -> None:
     """provenance first: whoever finds experiment.json finds the other too."""
+    from . import training
+
     provenance = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "folds": len(folds),
-        "device": _device_name(device),
+        "device": training.device_name(device),
         "schedule": "loop",
         "precision": "float32",
         "commit": _commit(),
@@ -385,14 +387,6 @@ def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], device: str) 
         provenance = first
     _replace(file, json.dumps(provenance, indent=1))
     _replace(folder / "experiment.json", json.dumps(dataclasses.asdict(experiment), indent=1))
-
-
-def _device_name(device: str) -> str:
-    if device == "cpu":
-        return f"cpu ({platform.machine()})"
-    import torch
-
-    return torch.cuda.get_device_name()
 
 
 def _commit() -> str:

@@ -7,6 +7,7 @@ nothing is gained by stacking folds.  On a GPU one process trains one fold after
 
 import hashlib
 import os
+import platform
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from joblib import Parallel, delayed
-from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score
 from torch import nn
 
@@ -117,6 +117,11 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not there:
         raise StudyError("device cuda: torch finds no GPU here; use --device cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What a run's provenance says of the device."""
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
 
 
 def draw(*words) -> int:
@@ -310,6 +315,8 @@ def _fit_estimator(module, config, features, labels, fold, seed, n_classes, bega
 
 def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> Path:
     """`<corpus>__<subject>.safetensors`, the fold's buffers (its adjacency) included; by rename."""
+    from safetensors.torch import save_file  # a machine that keeps no weights does without it
+
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{fold.name}.{os.getpid()}.part"
     # tensors that share memory, or lie across it, have no place in the format
@@ -319,6 +326,8 @@ def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> Pa
 
 def load_weights(net: nn.Module, file: Path) -> nn.Module:
     """Fill a network with the weights of a fold. Raises StudyError where the file is not there."""
+    from safetensors.torch import load_file
+
     if not file.is_file():
         raise StudyError(f"{file} does not exist: run the fold again with --keep-weights")
     net.load_state_dict(load_file(file))

@@ -1,0 +1,153 @@
+"""Imports point one way, and a machine that only trains needs little."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_clips import clip_table, made_views
+
+from mer_utils import paths, views
+
+PACKAGE = Path(views.__file__).parent
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"
+}
+TORCH = ("training", "systems", "explain", "predict")
+
+
+def imported(name: str) -> set[str]:
+    """Every module that a file imports, at its top or inside a function; `mer_utils.` cut off.
+
+    What stands under TYPE_CHECKING is for readers and type checkers: it imports nothing.
+    """
+    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    hidden = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    package = name.split(".") if FILES[name].name == "__init__.py" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = ["mer_utils", *package][: len(package) + 2 - node.level] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full.removeprefix("mer_utils.") in FILES else base)
+    return {module.removeprefix("mer_utils.") for module in found}
+
+
+def users(library: str) -> set[str]:
+    return {
+        name
+        for name in FILES
+        if any(module.partition(".")[0] == library for module in imported(name))
+    }
+
+
+def test_the_reader_of_imports_reads_them():
+    assert {"errors", "corpora.table", "systems.svm"} <= imported("systems")
+    assert {"torch", "protocol", "systems", "environment"} <= imported("training")
+    assert "mer_utils" not in imported("training")
+
+
+def test_dlib_only_in_faces():
+    assert users("dlib") == {"faces"}
+
+
+def test_torch_only_where_networks_are():
+    assert "training" in users("torch")
+    assert {name for name in users("torch") if name.partition(".")[0] not in TORCH} == set()
+
+
+def test_papermill_only_where_notebooks_are_run():
+    assert users("papermill") <= {"execution", "study"}
+
+
+def test_systems_never_import_each_other():
+    papers = {name for name in FILES if "\nTITLE" in FILES[name].read_text(encoding="utf-8")}
+    assert len(papers) >= 4
+    for name in papers:
+        assert imported(name) & papers == set(), name
+        assert not imported(name) & {"systems", "training", "experiments", "views", "faces"}, name
+
+
+def test_figures_compute_no_score():
+    figures = [name for name in FILES if name.startswith("plots.")]
+    assert figures
+    for name in figures:
+        assert not imported(name) & {"metrics", "statistics", "experiments", "training"}, name
+
+
+def test_nothing_imports_a_notebook():
+    for name in FILES:
+        assert not {module.partition(".")[0] for module in imported(name)} & {"notebooks", "nbs"}
+
+
+def test_imports_go_round_in_no_circle():
+    """Lazy imports count: a circle that works is still two modules that are one."""
+    graph = {name: imported(name) & set(FILES) - {name} for name in FILES}
+    # a package's __init__ names its own files; that they use one of them is no circle
+    graph = {
+        name: {to for to in found if not name.startswith(f"{to}.")} for name, found in graph.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for to in sorted(graph[name]):
+                visit(to, (*trail, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+ALONE = """
+import sys
+missing = {"cv2", "dlib", "papermill", "nbformat", "nbconvert", "IPython", "ipywidgets",
+           "matplotlib", "seaborn", "skimage", "openpyxl", "safetensors", "geoopt"}
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Absent())
+from mer_utils import experiments, views
+given = views.load(sys.argv[1])
+for system in ("svm", "ststnet"):
+    fields = {"epochs": 1} if system == "ststnet" else {}
+    declared = experiments.declare(system, "made", given, **fields)
+    assert len(experiments.run(declared, given, jobs=1, device="cpu", progress=False)) == 30
+assert not missing & set(sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_training_alone_needs_neither_cameras_nor_notebooks(tmp_path):
+    """A GPU machine is given saved views, and has torch, numpy, pandas and scikit-learn."""
+    clips = clip_table()
+    file = views.save(made_views(clips), tmp_path / "views.npz")
+    told = subprocess.run(
+        [sys.executable, "-c", ALONE, str(file)],
+        env={**os.environ, "MER_DATA": str(tmp_path), "PYTHONPATH": str(paths.ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert len(list((tmp_path / "runs").glob("*/folds/*.csv"))) == 12
