@@ -460,6 +460,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = find().drop(columns=["config", "data"])
         print(shown.to_string(index=False) if len(shown) else "no runs yet")
         return 0
+    overrides = {}
+    for change in options.set:
+        field, equals, value = change.partition("=")
+        if not equals:
+            raise StudyError(f"--set {change}: write it as FIELD=VALUE")
+        overrides[field] = value
     from . import views as views_module
 
     if options.data is not None and options.data.is_file():
@@ -469,7 +475,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         corpus = corpora.load(options.corpus, options.data)
         views = views_module.compute(corpus, corpus.views, jobs=options.jobs)
-    overrides = dict(change.split("=", 1) for change in options.set)
     for system in options.systems:
         experiment = declare(
             system,
