@@ -13,10 +13,13 @@ from scipy.ndimage import gaussian_filter1d
 from . import faces, motion
 
 VERSION = 1  # counts up when a change here moves an apex: part of every cache key
-METHOD = "dis"  # 2 ms a frame; the finer method finds the same frames
-SMOOTHING = 0.03  # seconds, standard deviation: a micro-expression rises in 0.1 s or more
+# Over the 157 synthetic clips of 14 to 26 frames the apex is missed by 0.4 frames on average with
+# this method and this smoothing; by 0.4 with the finest and by 0.6 with DIS "medium"; by 2.0 with
+# the middle of the clip.
+METHOD = "farneback"
+SMOOTHING = 0.05  # standard deviation, in lengths of the clip: 1 frame of 20
 EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
-LIDS = 4  # pixels around the eyes that a blink moves too
+LIDS = 8  # pixels around the eyes that a blink moves too: lids, lashes and the flow's window
 
 
 def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -48,13 +51,13 @@ def _without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
     return mask & (eyes == 0)
 
 
-def apex(course: np.ndarray, fps: float) -> int:
+def apex(course: np.ndarray) -> int:
     """Position of the apex in the course of `movement`; never the first frame, the onset."""
-    smooth = gaussian_filter1d(course, SMOOTHING * fps, mode="nearest")
+    smooth = gaussian_filter1d(course, SMOOTHING * len(course), mode="nearest")
     return 1 + int(np.argmax(smooth[1:]))
 
 
-def spot(images: list[np.ndarray], fps: float) -> int:
+def spot(images: list[np.ndarray]) -> int:
     """Position of the apex among the frames (H, W) of a clip that begins with its onset.
 
     Raises faces.NoFace where the onset has no face.
@@ -62,7 +65,7 @@ def spot(images: list[np.ndarray], fps: float) -> int:
     points = faces.landmarks(images[0])
     matrix = faces.alignment(points)
     frames = np.stack([faces.align(image, matrix) for image in images])
-    return apex(movement(frames, faces.move(points, matrix)), fps)
+    return apex(movement(frames, faces.move(points, matrix)))
 
 
 def midpoint(count: int) -> int:

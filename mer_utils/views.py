@@ -281,7 +281,7 @@ def _points(frame: _Frame, moment: str, recipe: _Recipe) -> np.ndarray:
 
 def _spot(files, row: dict, onset: _Frame, points: np.ndarray, recipe: _Recipe) -> int:
     """Frame number of the apex, between onset and offset of a clip whose sheet has none."""
-    from . import faces, keyframes
+    from . import faces, keyframes, motion
 
     last = max(files) if pd.isna(row["offset"]) else int(row["offset"])
     numbers = [number for number in files if int(row["onset"]) < number <= last]
@@ -293,11 +293,11 @@ def _spot(files, row: dict, onset: _Frame, points: np.ndarray, recipe: _Recipe) 
         matrix = faces.alignment(points)
         aligned = [faces.align(frame.image, matrix) for frame in (onset, *later)]
         course = keyframes.movement(np.stack(aligned), faces.move(points, matrix))
-        return np.array(keyframes.apex(course, float(row["fps"])))
+        return np.array(keyframes.apex(course))
 
-    parameters = (faces.VERSION, keyframes.VERSION, float(row["fps"]))
     digests = (frame.digest for frame in (onset, *later))
-    position = _kept("apex", (*parameters, *digests), recipe, find)
+    versions = (faces.VERSION, motion.VERSION, keyframes.VERSION)
+    position = _kept("apex", (*versions, *digests), recipe, find)
     return numbers[int(position) - 1]
 
 
