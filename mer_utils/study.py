@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Nothing above needs more than Python: `--help` works before there is an environment.
 
 SELECTIONS = ("last", "inner")  # test_picked is computed afterwards, to price the leak
-# What a first run trains: with the notebooks it fits ten minutes on two cores. `all` trains the rest.
+# What a first run trains: with the notebooks it fits ten minutes on two cores; `all` is the rest
 DEFAULT_SYSTEMS = ("majority", "svm", "ststnet", "mhssa_gcn")
 TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
 TYPICAL_SECONDS = 12.0  # of a notebook that trains nothing, on 2 cores; only for the time left
