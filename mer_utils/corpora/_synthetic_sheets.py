@@ -1,5 +1,8 @@
 """Frames and sheets of the synthetic corpora, named and laid out as in the three releases."""
 
+import io
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +35,21 @@ def frame_name(layout: Layout, clip: Clip, number: int) -> str:
 def write(layout: Layout, rows: list[dict], folder: Path) -> None:
     """The annotation sheet of a release; SMIC has none."""
     if layout.name == "casme2":
-        _casme2(rows).save(folder / "CASME2-coding-20140508.xlsx")
+        _save(_casme2(rows), folder / "CASME2-coding-20140508.xlsx")
     if layout.name == "samm":
-        _samm(rows).save(folder / "SAMM_Micro_FACS_Codes_v2.xlsx")
+        _save(_samm(rows), folder / "SAMM_Micro_FACS_Codes_v2.xlsx")
+
+
+def _save(book: Workbook, file: Path) -> None:
+    """The same bytes whenever it is written: openpyxl and zip would note the hour."""
+    stream = io.BytesIO()
+    book.save(stream)
+    with zipfile.ZipFile(stream) as dated, zipfile.ZipFile(file, "w") as undated:
+        for name in dated.namelist():
+            content = dated.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(rb"[0-9-]{10}T[0-9:]{8}Z", b"2014-05-08T00:00:00Z", content)
+            undated.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
 def _casme2(rows: list[dict]) -> Workbook:

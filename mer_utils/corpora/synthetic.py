@@ -195,13 +195,14 @@ def write(
     seed: int = 0,
     jobs: int | None = None,
     progress: bool = True,
-    layouts: Sequence[Layout] = LAYOUTS,
+    layouts: Sequence[Layout] | None = None,
 ) -> Path:
     """Makes the corpora in `folder` (data/synthetic by default) unless they are there already.
 
-    Everything is written beside and renamed at the end. Raises StudyError where the folder holds
-    something else.
+    Everything is written beside and renamed at the end. jobs: processes, None for one per core;
+    layouts: other releases than LAYOUTS. Raises StudyError where the folder holds something else.
     """
+    layouts = LAYOUTS if layouts is None else layouts
     folder = Path(os.path.abspath(Path(folder or paths.SYNTHETIC).expanduser()))
     if seed < 0 or (jobs is not None and jobs < 1):
         raise StudyError(f"seed {seed}, jobs {jobs}: a seed begins at 0, jobs at 1")
