@@ -69,6 +69,9 @@ def train_folds(
         raise StudyError(
             f"selection '{selection}' is not known: choose one of {', '.join(SELECTIONS)}"
         )
+    for field in ("epochs", "batch_size"):
+        if getattr(config, field, 1) < 1:
+            raise StudyError(f"{field}={getattr(config, field)} trains nothing: give 1 or more")
     place = choose_device(device)
     jobs = min(jobs or environment.cores(), max(1, len(folds)))
     arguments = (module, config, features, clips, labels)

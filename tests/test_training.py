@@ -248,6 +248,8 @@ def test_unknown_selections_and_devices_are_refused():
         train(selection="test")
     with pytest.raises(StudyError, match="device 'gpu' is not known"):
         train(device="gpu")
+    with pytest.raises(StudyError, match="epochs=0 trains nothing"):
+        train(made_system, config=made_system.Config(epochs=0))
     if not torch.cuda.is_available():
         with pytest.raises(StudyError, match="finds no GPU here"):
             train(device="cuda")

@@ -8,30 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .corpora import CLASS_COLOURS, EDGE
-
-# One colour per system everywhere; what is not named here is grey.
-SYSTEM_COLOURS = {
-    "majority": "#9a9a9a",
-    "svm": "#1f3b63",
-    "lbp_top": "#5b7aa8",
-    "hoof": "#8fa9c9",
-    "ststnet": "#d9822b",
-    "off_apexnet": "#e8a764",
-    "rcn": "#b5651d",
-    "mhssa_gcn": "#a3223a",
-    "am_gcn": "#5d8a4e",
-    "htnet": "#6b4c9a",
-    "hyperhtnet": "#9d84c4",
-    "dual_branch_3dcnn": "#2a8c8c",
-    "unified": "#7a6a2f",
-}
-CHANCE = "#777777"
-
-
-def colour(system: str) -> str:
-    """A variant has its system's colour."""
-    return SYSTEM_COLOURS.get(system.partition("/")[0], "#555555")
+from .style import CHANCE, CLASS_COLOURS, EDGE, colour
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:

@@ -1,0 +1,170 @@
+"""What every system of the study promises, whoever wrote it."""
+
+import dataclasses
+import typing
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_clips import clip_table
+
+from mer_utils import protocol, systems, training
+from mer_utils.corpora import CLASSES
+from mer_utils.errors import StudyError
+
+torch.set_num_threads(1)
+CLIPS = clip_table(4, 3)
+LABELS = CLIPS["label"].map(CLASSES.index).to_numpy()
+ALL = list(systems.SYSTEMS)
+NETWORKS = [name for name in ALL if systems.neural(systems.SYSTEMS[name])]
+SIZES = {"dim": 16, "stem": 12, "size": 64}  # fields that make a network quick, where it has them
+
+
+def views_of_noise() -> dict[str, np.ndarray]:
+    random, count = np.random.default_rng(0), len(CLIPS)
+    return {
+        "flow": random.normal(0, 1, (count, 3, 28, 28)).astype(np.float32),
+        "flow_legacy": random.uniform(0, 255, (count, 3, 28, 28)).astype(np.float32),
+        "landmarks": random.uniform(2, 26, (count, 68, 2)).astype(np.float32),
+        "frames": random.integers(0, 256, (count, 2, 128, 128)).astype(np.uint8),
+        "video": random.integers(0, 256, (count, 10, 128, 128)).astype(np.uint8),
+        "points": random.uniform(100, 300, (count, 2, 68, 2)).astype(np.float32),
+    }
+
+
+VIEWS = views_of_noise()
+
+
+def every_name() -> list[str]:
+    return [
+        f"{name}/{variant}" if variant else name
+        for name in ALL
+        for variant in ("", *systems.SYSTEMS[name].VARIANTS)
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_holds_what_a_system_is(name):
+    module = systems.SYSTEMS[name]
+    assert module.__name__.endswith(f".{name}")
+    assert module.TITLE and module.__doc__
+    assert dataclasses.is_dataclass(module.Config) and module.Config.__dataclass_params__.frozen
+    assert hasattr(module, "network") != hasattr(module, "estimator")
+    assert callable(module.features) and callable(module.fit_context)
+    fields = {field.name for field in dataclasses.fields(module.Config)}
+    assert set(module.SMALL) <= fields
+    for variant, (question, changes) in module.VARIANTS.items():
+        assert question.endswith("?"), variant
+        assert changes and set(changes) <= fields, variant
+    if systems.neural(module):
+        assert {"epochs", "batch_size", "learning_rate", "weight_decay"} <= fields
+
+
+@pytest.mark.parametrize("name", every_name())
+@pytest.mark.parametrize("preset", systems.PRESETS)
+def test_every_name_resolves_to_values_of_their_types(name, preset):
+    module, config = systems.resolve(name, {}, preset)
+    hints = typing.get_type_hints(module.Config)
+    for field in dataclasses.fields(config):
+        value, kind = getattr(config, field.name), hints[field.name]
+        wanted = typing.get_origin(kind) or kind
+        assert isinstance(value, wanted), f"{name}.{field.name} = {value!r}"
+        assert type(value) is wanted or not isinstance(value, (int, float)), field.name
+    assert set(systems.views_needed(module, config)) <= set(VIEWS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_features_are_of_each_clip_alone(name):
+    """A clip's inputs are the same beside other clips: nothing is fitted to them."""
+    module, config = systems.resolve(name, {}, "small")
+    whole = module.features(VIEWS, CLIPS, config)
+    assert all(len(values) == len(CLIPS) for values in whole.values())
+    some = np.array([7, 2, 5])
+    part = module.features(
+        {view: array[some] for view, array in VIEWS.items()},
+        CLIPS.iloc[some].reset_index(drop=True),
+        config,
+    )
+    for field, values in part.items():
+        np.testing.assert_allclose(values, whole[field][some], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_features_know_no_labels(name):
+    module, config = systems.resolve(name, {}, "small")
+    true = module.features(VIEWS, CLIPS, config)
+    other = CLIPS.assign(label=CLIPS["label"].sample(frac=1, random_state=1).to_numpy())
+    other = other.assign(action_units="4", emotion="fear")
+    for field, values in module.features(VIEWS, other, config).items():
+        assert (values == true[field]).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_system_trains_and_predicts(name):
+    module, config = systems.resolve(name, {}, "small")
+    fields = {field.name for field in dataclasses.fields(config)}
+    quick = {field: value for field, value in SIZES.items() if field in fields}
+    if "epochs" in fields:
+        quick["epochs"] = 1
+    config = dataclasses.replace(config, **quick)
+    features = module.features(VIEWS, CLIPS, config)
+    (result,) = training.train_folds(
+        module, config, features, CLIPS, LABELS, protocol.folds(CLIPS)[:1],
+        seed=0, n_classes=3, jobs=1, device="cpu",
+    )  # fmt: skip
+    assert result.probabilities.shape == (3, 3)
+    assert np.isfinite(result.probabilities).all()
+    np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
+
+
+# --- names, fields, values ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("1e-3", 0.001), (1, 1.0), ("1", 1.0), (0.5, 0.5)])
+def test_numbers_are_typed_like_the_default(value, wanted):
+    _, config = systems.resolve("ststnet", {"learning_rate": value})
+    assert config.learning_rate == wanted and type(config.learning_rate) is float
+
+
+@pytest.mark.parametrize("value", [(3, 5), [3, 5], "[3, 5]", "(3, 5)", (3.0, "5")])
+def test_lists_become_tuples(value):
+    _, config = systems.resolve("ststnet", {"widths": value})
+    assert config.widths == (3, 5) and all(type(width) is int for width in config.widths)
+
+
+def test_text_stays_text_and_words_become_truth():
+    _, config = systems.resolve("ststnet", {"flow": "006"})
+    assert config.flow == "006"
+    _, config = systems.resolve("svm", {"balanced": "False"})
+    assert config.balanced is False
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", 2.5), ("epochs", True), ("epochs", "ten"), ("dropout", "half"), ("widths", "3")],
+)
+def test_values_of_another_type_are_refused(field, value):
+    with pytest.raises(StudyError, match=rf"ststnet\.{field}=.* is not of type"):
+        systems.resolve("ststnet", {field: value})
+
+
+def test_variant_and_override_stand_above_the_preset():
+    _, small = systems.resolve("ststnet/no_strain", {"epochs": 7}, "small")
+    assert (small.channels, small.epochs, small.learning_rate) == (("u", "v"), 7, 1e-3)
+    _, paper = systems.resolve("ststnet")
+    assert (paper.epochs, paper.learning_rate, paper.batch_size) == (800, 5e-5, 256)
+
+
+def test_names_without_any_to_choose_from():
+    with pytest.raises(StudyError, match="majority has no field 'depth'"):
+        systems.resolve("majority", {"depth": 1})
+    with pytest.raises(StudyError, match="there is none"):
+        systems.resolve("majority/deep")
+
+
+def test_the_table_names_what_a_corpus_lacks():
+    table = systems.table(["flow_legacy"]).set_index("system")
+    assert table.loc["svm", "lacks"] == ""
+    assert table.loc["mhssa_gcn", "lacks"] == "landmarks"
+    assert isinstance(table, pd.DataFrame) and list(table.index) == ALL
