@@ -132,12 +132,13 @@ def units_together(
 _SPOTS = [(row, column) for row in range(3) for column in range(4)]  # of 7x7 cells each
 
 
-def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
     """For MHSSA: six of the mouth's twelve landmarks move, side by side (0) or every other (1).
 
     The landmarks stand 7 cells apart, so that no patch sees two of them.  Each moves, always in
     the same way, in half of the clips of either class: who counts movements knows nothing, who
-    knows distances knows all.  The other regions see noise.  Views flow, flow_legacy, landmarks.
+    knows distances knows all.  The other regions see noise.  Views flow, flow_legacy, landmarks;
+    beside the labels the rows of a clip table, without action units.
     """
     pattern = 2 * np.random.default_rng(7).choice([-1.0, 1.0], size=(2, 7, 7))  # u, v in pixels
     random = np.random.default_rng(seed)
@@ -151,7 +152,8 @@ def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarr
     flow = np.einsum("nrc,dyx->ndrycx", moving, pattern).reshape(count, 2, 28, 28)
     landmarks = np.full((count, 68, 2), (14.0, 24.0), np.float32)
     landmarks[:, 48:60] = [(7 * column + 3, 7 * row + 3) for row, column in _SPOTS]
-    return _with_noise(flow, random) | {"landmarks": landmarks}, labels
+    clips = pd.DataFrame({"corpus": "planted_casme2", "action_units": [""] * count})
+    return _with_noise(flow, random) | {"landmarks": landmarks}, labels, clips
 
 
 # The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
@@ -183,7 +185,7 @@ def regions_together(
         row, column = _UNIT_SPOTS[unit]
         landmarks[:, first:end] = (7 * column + 3, 7 * row + 3)
     views = _with_noise(flow, random) | {"landmarks": landmarks}
-    return views, labels, pd.DataFrame({"action_units": units})
+    return views, labels, pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
 
 
 def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ cells of the 28x28 flow grid from the nearest outer one (mean of 442 real faces)
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,6 +129,29 @@ def parse_action_units(text: str) -> Coding:
         else:
             unread.append(piece)
     return Coding(tuple(groups), tuple(unread))
+
+
+def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
+    """One row per unit in the sheets: unit, clips, the regions it moves here and as published.
+
+    Reference units do not count.  What names no unit stands below, with unit "unread: ...".
+    """
+    clip_counts: Counter = Counter()
+    for text in clips["action_units"].fillna("").astype(str):
+        coding = parse_action_units(text)
+        clip_counts.update({unit.number for unit in coding.units if not unit.reference})
+        clip_counts.update({f"unread: {piece}" for piece in coding.unread})
+    rows = [
+        (unit, count, *(_names(known.get(unit, ())) for known in (UNITS, PUBLISHED_UNITS)))
+        for unit, count in sorted(clip_counts.items(), key=lambda row: (str(row[0]), -row[1]))
+    ]
+    table = pd.DataFrame(rows, columns=["unit", "clips", "moves", "moves as published"])
+    return table.sort_values("clips", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _names(moved: tuple[int, ...]) -> str:
+    """(0, 1) -> brows"""
+    return {(): "nothing", _BROWS: "brows", _EYES: "eyes"}.get(moved) or REGIONS[moved[0]]
 
 
 def moved_regions(unit: ActionUnit, units=UNITS, sides: bool = True) -> frozenset[int]:

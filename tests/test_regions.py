@@ -170,6 +170,15 @@ def test_what_was_there_before_the_onset_is_no_movement():
     assert regions_of("ref(7B)+4") == BROWS
 
 
+def test_the_table_of_units_counts_clips_and_keeps_what_was_not_read():
+    table = regions.coded_units(clips("12", "L12+4", "12 or 14", "ref(7)+4", "?", "")).set_index(
+        "unit"
+    )
+    assert table["clips"].to_dict() == {12: 3, 4: 2, 14: 1, "unread: ?": 1}
+    assert table.loc[12, ["moves", "moves as published"]].tolist() == ["mouth", "nothing"]
+    assert table.loc[4, "moves"] == "brows"
+
+
 # --- which regions move together ------------------------------------------------------------------
 
 
