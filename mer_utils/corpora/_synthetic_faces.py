@@ -103,61 +103,66 @@ def _closed_lips() -> dict[str, np.ndarray]:
 
 @cache
 def _closed() -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """The face at rest: image, masks (skin, hair, behind, cloth), 68 points.
+    """The face at rest: image, masks by part, 68 points.
 
-    The image, (h, w, 3) float32 BGR, and the masks cover the used part with _OVER samples per
-    pixel. The lips are closed by two warps, one for what lies above the seam and one for what lies
-    below, so that the teeth are folded away between them; the folds of the smile are smoothed.
+    The image, (h, w, 3) float32 BGR, and the masks, (h, w), cover the used part with _OVER samples
+    per pixel; the points are in photograph pixels.
     """
-    parts, lips = _measured(), _closed_lips()
-    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    lips = _closed_lips()
     width, height = (_RIGHT - _LEFT) * _OVER, (_BOTTOM - _TOP) * _OVER
-    places = (grid(width, height) + 0.5) / _OVER - 0.5
-    places += np.array((_LEFT, _TOP), np.float32)[:, None, None]  # photograph pixels
-    points = parts["landmark"]
-    still = np.vstack(
-        (points[:48], [(190, 146), (257, 146), (192, 128), (255, 128), (208, 166), (240, 166)])
-        + tuple(np.array([(x, y)]) for x in (100, 227, 355) for y in (0, 116, 232))
-    )
-    beside = (  # beside the corners, where both warps must agree: closed -> smiling
-        [(200, 144.5), (249, 144.5), (195.5, 141), (253.5, 141)],
-        [(197, 140.5), (251.5, 140), (193.8, 139.5), (255.2, 139.5)],
-    )
-    upper, lower = (
-        smooth_map(
-            *(
-                (
-                    np.vstack((still, side, *(k[f"{lip}_lip_{e}"] for e in ("outer", "inner"))))
-                    - (_LEFT, _TOP)
-                    + 0.5
-                )
-                * _OVER
-                - 0.5
-                for side, k in zip(beside, (lips, parts), strict=True)
-            ),
-            width,
-            height,
-            step=6,
-        )
-        for lip in ("upper", "lower")
-    )
-    middle, _, half, _ = _SEAM_BEND
-    outside = np.clip(np.abs(places[0] - middle) / half - 1, 0, None)
-    soft = 0.3 + 9 * outside  # photograph pixels: the farther from the mouth the softer
-    below = 1 / (1 + np.exp(-np.clip((places[1] - _seam(places[0])) / soft, -30, 30)))
-    layers = []
-    for source in (upper, lower):
-        x, y = (source + 0.5) / _OVER - 0.5 + np.array((_LEFT, _TOP), np.float32)[:, None, None]
-        layers.append(cv2.remap(photograph, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE))
-    image = layers[0] + below[..., None] * (layers[1].astype(np.float32) - layers[0])
-    gap = np.abs(places[1] - _seam(places[0]))
-    line = np.exp(-((gap / 0.75) ** 2)) * _smoothstep(
-        1.02 - outside * 8 - np.clip(np.abs(places[0] - middle) / half, 0, 1), 0, 0.12
-    )
-    image *= 1 - 0.42 * line[..., None] * np.array((0.9, 1.0, 0.75), np.float32)
+    places = _photograph_pixels(grid(width, height))
+    image = _with_closed_lips(places, lips)
     image = _without_folds(image, places)
-    points = _points_at_rest(points, lips)
+    points = _points_at_rest(_measured()["landmark"], lips)
     return image.astype(np.float32), _masks(image, places, points), points
+
+
+def _photograph_pixels(samples: np.ndarray) -> np.ndarray:
+    """(2, h, w) positions among the samples of the closed face -> in the photograph."""
+    return (samples + 0.5) / _OVER - 0.5 + np.array((_LEFT, _TOP), np.float32)[:, None, None]
+
+
+def _samples(positions: np.ndarray) -> np.ndarray:
+    """(..., 2) the other way."""
+    return (positions - (_LEFT, _TOP) + 0.5) * _OVER - 0.5
+
+
+def _with_closed_lips(places: np.ndarray, lips: dict[str, np.ndarray]) -> np.ndarray:
+    """The photograph with its lips closed.
+
+    Two warps, one for what lies above the seam and one for what lies below, so that the teeth are
+    folded away between them; then the shadow of the seam.
+    """
+    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    parts = _measured()
+    still = np.vstack(
+        (
+            parts["landmark"][:48],
+            [(190, 146), (257, 146), (192, 128), (255, 128), (208, 166), (240, 166)],
+            [(x, y) for x in (100, 227, 355) for y in (0, 116, 232)],
+        )
+    )
+    # beside the corners both warps must agree
+    beside_closed = [(200, 144.5), (249, 144.5), (195.5, 141), (253.5, 141)]
+    beside_smile = [(197, 140.5), (251.5, 140), (193.8, 139.5), (255.2, 139.5)]
+    layers = []
+    for lip in ("upper", "lower"):
+        curves = [f"{lip}_lip_outer", f"{lip}_lip_inner"]
+        closed = np.vstack((still, beside_closed, *(lips[curve] for curve in curves)))
+        smile = np.vstack((still, beside_smile, *(parts[curve] for curve in curves)))
+        height, width = places.shape[1:]
+        source = smooth_map(_samples(closed), _samples(smile), width, height, step=6)
+        x, y = _photograph_pixels(source)
+        layers.append(cv2.remap(photograph, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE))
+    middle, _, half, _ = _SEAM_BEND
+    across, below = np.abs(places[0] - middle) / half, places[1] - _seam(places[0])
+    outside = np.clip(across - 1, 0, None)
+    soft = 0.3 + 9 * outside  # photograph pixels: the farther from the mouth the softer
+    lower = 1 / (1 + np.exp(-np.clip(below / soft, -30, 30)))
+    image = layers[0] + lower[..., None] * (layers[1].astype(np.float32) - layers[0])
+    seam = _smoothstep(1.02 - outside * 8 - np.clip(across, 0, 1), 0, 0.12)
+    shadow = np.exp(-((below / 0.75) ** 2)) * seam
+    return image * (1 - 0.42 * shadow[..., None] * np.array((0.9, 1.0, 0.75), np.float32))
 
 
 def _points_at_rest(points: np.ndarray, lips: dict[str, np.ndarray]) -> np.ndarray:
@@ -169,10 +174,8 @@ def _points_at_rest(points: np.ndarray, lips: dict[str, np.ndarray]) -> np.ndarr
         x = middle + half * np.asarray(us)
         return np.column_stack((x, np.interp(x, curve[:, 0], curve[:, 1])))
 
-    points[48], points[54] = (
-        (middle - 1.05 * half, corner - 0.6),
-        (middle + 1.05 * half, corner - 0.6),
-    )
+    points[[48, 54], 0] = middle - 1.05 * half, middle + 1.05 * half
+    points[[48, 54], 1] = corner - 0.6
     points[49:54] = along(lips["upper_lip_outer"], (-0.66, -0.28, 0, 0.28, 0.66))
     points[55:60] = along(lips["lower_lip_outer"], (0.62, 0.3, 0, -0.3, -0.62))
     for span, us in ((slice(60, 65), (-0.88, -0.3, 0, 0.3, 0.88)), (slice(65, 68), (0.3, 0, -0.3))):
@@ -187,10 +190,9 @@ def _without_folds(image: np.ndarray, places: np.ndarray) -> np.ndarray:
         line = _drawn(_measured()[fold] + (0, 1.0))
         cv2.polylines(mask, [line], False, 1.0, round(7 * _OVER))
     mask = 0.85 * np.clip(1.4 * cv2.GaussianBlur(mask, (0, 0), 2.0 * _OVER), 0, 1)
-    lips = np.clip(np.abs(places[1] - _seam(places[0])) / 5 - 0.4, 0, 1)
-    mask[np.abs(places[0] - _SEAM_BEND[0]) < _SEAM_BEND[2]] *= lips[
-        np.abs(places[0] - _SEAM_BEND[0]) < _SEAM_BEND[2]
-    ]
+    off_lips = np.clip(np.abs(places[1] - _seam(places[0])) / 5 - 0.4, 0, 1)
+    beside = np.abs(places[0] - _SEAM_BEND[0]) >= _SEAM_BEND[2]
+    mask *= np.where(beside, 1, off_lips)
     grain = image - cv2.GaussianBlur(image, (0, 0), 1.0 * _OVER)
     flat = cv2.GaussianBlur(image, (0, 0), 6.0 * _OVER) + grain
     return image + mask[..., None] * (flat - image)
@@ -198,7 +200,7 @@ def _without_folds(image: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _drawn(outline: np.ndarray) -> np.ndarray:
     """Photograph positions as OpenCV draws them on the closed face."""
-    return np.rint((outline - (_LEFT, _TOP) + 0.5) * _OVER - 0.5).astype(np.int32)
+    return np.rint(_samples(outline)).astype(np.int32)
 
 
 def _filled(outlines, size: tuple[int, int], soft: float) -> np.ndarray:
@@ -269,7 +271,8 @@ def identity(random: np.random.Generator, size: tuple[int, int], scale: float) -
     texture = _toned(random, texture, masks)
     texture = _marked(random, texture, masks["skin"], scale)
     texture = _lit(random, texture)
-    return Identity(np.clip(texture, 0, 255), points, _head(points, size))
+    texture = np.clip(texture, 0, 255).astype(np.float32)
+    return Identity(texture, points, _head(points, size))
 
 
 def _shape(random: np.random.Generator, rest: np.ndarray) -> np.ndarray:
