@@ -101,11 +101,12 @@ class Config:
             )
 
 
+# Sized for 24 folds in a minute on two cores; its accuracy has not been tuned.
 SMALL = {
-    "size": 64,
+    "size": 48,
     "channels": 1,
-    "stem": 16,
-    "widths": (12, 12, 24, 48),
+    "stem": 8,
+    "widths": (8, 8, 16, 32),
     "position_layers": 1,
     "gcn_dims": (40, 40),
     "epochs": 30,
