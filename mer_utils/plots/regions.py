@@ -40,7 +40,9 @@ def regions(landmarks: np.ndarray, lists: Mapping[str, tuple]) -> Figure:
                 *landmarks[list(region)].T, s=34, color=colour, marker=marker, label=name, zorder=2
             )
         axis.set_title(title)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
+    )
     return fig
 
 
@@ -90,7 +92,7 @@ def graphs(landmarks: np.ndarray, weights: Mapping[str, np.ndarray], heaviest=No
             line = centres[[first, second]]
             axis.plot(*line.T, color="#1f3b63", lw=8 * share, alpha=0.55, zorder=2)
             axis.text(
-                *line.mean(axis=0),
+                *(0.64 * line[0] + 0.36 * line[1]),
                 f"{matrix[first, second]:.2f}",
                 fontsize=7,
                 ha="center",
