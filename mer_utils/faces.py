@@ -33,8 +33,8 @@ STABLE = {
 }
 MIDDLE = np.array((0.490127, 0.5))  # of the mean face, brows to chin
 # Pixels of the square per unit of the mean face, and where its middle lies: brows come near row
-# 17, the chin of a long face near row 124.  All 68 points lie inside, and so do the 7x7 patches
-# around brows and lips.  Outer eye corners are 71 pixels apart.
+# 17, the chin near row 120.  All points but the chin of a long face lie inside, and so do the 7x7
+# patches around brows and lips.  Outer eye corners are 71 pixels apart.
 FACE_WIDTH = 96.0
 FACE_MIDDLE = (64.0, 62.0)
 

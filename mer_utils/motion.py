@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import StudyError
 
-VERSION = 1  # counts up when a change here moves a number: part of every cache key
+VERSION = 2  # counts up when a change here moves a number: part of every cache key
 GRID = 28  # cells a side of what the flow systems see
 
 # --- optical flow ---------------------------------------------------------------------------------
@@ -79,6 +79,9 @@ def face_mask(points: np.ndarray, size: int) -> np.ndarray:
     return mask.astype(bool)
 
 
+FOREHEAD = 20  # pixels above the brows that belong to the face
+RIM = 3  # pixels inside the outline where the background leaks into the flow
+SOFT = 2.0  # pixels, standard deviation of the region's edge
 HEAD = (1.0, 1.15)  # half axes of the head across and down, in half sides of the square
 EVERY = 2  # the fit looks at every second pixel of every second row
 
@@ -157,12 +160,27 @@ def on_grid(field: np.ndarray, size: int = GRID) -> np.ndarray:
     ).astype(np.float32)
 
 
-def channels(field: np.ndarray) -> np.ndarray:
+def face_region(points: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) float32: 1 on the face up to the middle of the forehead, 0 beside it.
+
+    Where the head's share is taken out, a wall that stood still seems to move: up to the head's
+    whole sway, and strained along the outline of the head.  Nothing there is the face's.
+    """
+    forehead = points[17:27] - (0, FOREHEAD)
+    mask = face_mask(np.concatenate((points, forehead)), size).astype(np.uint8)
+    rim = np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)
+    inner = cv2.erode(mask, rim, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return cv2.GaussianBlur(inner.astype(np.float32), (0, 0), SOFT)
+
+
+def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
     """(2, H, W) -> (3, 28, 28): u, v in pixels of the aligned face, strain in pixels per pixel.
 
-    Strain is taken before the reduction: the mean of a strain, not the strain of a mean.
+    Strain is taken before the reduction: the mean of a strain, not the strain of a mean; and
+    before what lies outside `region` (H, W) becomes 0, or the edge of the region would be strain.
     """
-    return on_grid(np.concatenate((field, strain(field)[None])))
+    stacked = np.concatenate((field, strain(field)[None]))
+    return on_grid(stacked if region is None else stacked * region)
 
 
 def legacy(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 | view | array | meaning |
 |---|---|---|
-| `flow` | (N, 3, 28, 28) float32 | u, v in pixels of the aligned 128x128 face, optical strain |
+| `flow` | (N, 3, 28, 28) float32 | u, v in pixels of the aligned face, strain; 0 beside the face |
 | `flow_legacy` | (N, 3, 28, 28) float32 | u, v, strain of TV-L1, each 0..255 per clip |
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
@@ -188,6 +188,7 @@ def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
     onset = _Frame(_file(files, row, "onset"))
     points = _points(onset, "onset", recipe)
     matrix = faces.alignment(points)
+    laid = faces.move(points, matrix)
     number = row["apex"]
     if pd.isna(number):
         number = _spot(files, row, onset, points, recipe)
@@ -204,7 +205,8 @@ def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
         "flow": (
             (motion.VERSION, recipe.method),
             lambda a, b: motion.channels(
-                motion.expression(a, b, faces.move(points, matrix), recipe.method)
+                motion.expression(a, b, laid, recipe.method),
+                motion.face_region(laid, faces.SIZE),
             ),
         ),
         "flow_legacy": ((motion.VERSION, motion.PUBLISHED), motion.legacy),

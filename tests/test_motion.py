@@ -141,6 +141,22 @@ def test_the_grid_keeps_units():
     assert motion.channels(random)[2].min() > 0.3  # strain before the mean, or noise cancels
 
 
+def test_beside_the_face_nothing_moves(pairs):
+    """A wall stands still behind a head that sways; after the fit it would seem to move."""
+    onset, apex, points, *_ = pairs[1.5][0]
+    field = motion.expression(onset, apex, points)
+    region = motion.face_region(points, faces.SIZE)
+    inside = motion.channels(field, region)
+    assert not inside[:, 0, 0].any() and not inside[:, 0, 27].any()
+    brow, chin = np.rint(points[19]).astype(int), np.rint(points[8]).astype(int)
+    assert region[brow[1] - 14, brow[0]] > 0.9 and region[int(points[30, 1]), 64] == 1.0
+    assert region[min(chin[1], 127), 2] < 0.05
+    nose = (slice(None), 12, 14)
+    assert np.allclose(inside[nose], motion.channels(field)[nose])
+    still = motion.channels(np.ones((2, 128, 128), np.float32), region)
+    assert still[2].max() < 1e-6  # the edge of the region is no strain
+
+
 def test_legacy_is_stretched_and_loses_sign_and_size(pairs):
     onset, apex, *_ = pairs[0.0][0]
     legacy = motion.legacy(onset, apex)
