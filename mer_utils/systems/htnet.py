@@ -44,8 +44,8 @@ class Config(hierarchy.TrunkConfig):
     """All of HTNet's numbers are those of its input and trunk."""
 
 
-# Sized for two CPU cores.  The rate was chosen by training losses, on synthetic and real clips alike:
-# at 1e-3 the coded form does not learn in 30 epochs, at 3e-4 every form does.
+# Sized for two CPU cores.  The rate was chosen by training losses, on synthetic and real clips: at
+# 1e-3 the coded form does not learn in 30 epochs, at 3e-4 every form does.
 SMALL = {
     "dim": 48,
     "last_layers": 2,
