@@ -196,6 +196,23 @@ def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
+def boxed(points: np.ndarray) -> np.ndarray:
+    """(..., 68, 2) laid by their own bounding box, each side stretched to SIZE: how much of the
+    field crops faces.  Shown beside `alignment` in notebook 10, used nowhere else.
+    """
+    low = points.min(axis=-2, keepdims=True)
+    return (points - low) / (points.max(axis=-2, keepdims=True) - low) * SIZE
+
+
+def scatter(points: np.ndarray, people) -> np.ndarray:
+    """(68,) how far each point of (N, 68, 2) lies from its person's mean: root mean square."""
+    people = np.asarray(people)
+    apart = points.astype(float)
+    for person in np.unique(people):
+        apart[people == person] -= apart[people == person].mean(axis=0)
+    return np.sqrt((apart**2).sum(axis=-1).mean(axis=0))
+
+
 def align(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The face on its square, (SIZE, SIZE) uint8 grey."""
     return warp(grey(image), matrix, SIZE)

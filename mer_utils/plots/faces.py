@@ -99,7 +99,7 @@ def errors(table: pd.DataFrame, column: str, label: str) -> Figure:
     axis.set(xlabel=label, ylabel="share of clips", ylim=(0, 1.02))
     axis.set_xlim(left=0)
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axis.legend(loc="lower right")
+    axis.legend(loc="upper left")
     return fig
 
 
@@ -114,6 +114,11 @@ def aligned(
         raise StudyError(
             f"faces of {corpus.name} may not be shown in a report: draw its landmarks with `clouds`"
         )
+    return pictures(frames, points, titles)
+
+
+def pictures(frames: np.ndarray, points: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Frames (n, H, W) with points (n, k, 2) on them. Ask `aligned`, which looks who is in them."""
     count = len(frames)
     columns = min(count, 6)
     rows = -(-count // columns)

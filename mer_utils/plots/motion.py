@@ -76,7 +76,7 @@ def maps(
     Colours are shared down the rows, so that rows can be compared.
     """
     fig, axes = plt.subplots(
-        len(flow), 3, figsize=(7.6, 0.7 + 2.1 * len(flow)), squeeze=False, layout="constrained"
+        len(flow), 3, figsize=(7.6, 0.6 + 1.8 * len(flow)), squeeze=False, layout="constrained"
     )
     most = max(float(np.quantile(np.abs(flow[:, :2]), 0.998)), 1e-6)
     strained = max(float(np.quantile(flow[:, 2], 0.998)), 1e-6)
@@ -106,16 +106,22 @@ def maps(
     return fig
 
 
-def grey_maps(flow: np.ndarray, titles: Sequence[str]) -> Figure:
-    """The published form: (n, 3, 28, 28), each channel 0..255 by its own minimum and maximum."""
+def grey_maps(flow: np.ndarray, titles: Sequence[str], whole: bool = True) -> Figure:
+    """The published form, (n, 3, 28, 28) of 0..255, drawn from 0 to 255.
+
+    whole=False: from the least to the largest value of a channel, for means, which are pale.
+    """
     fig, axes = plt.subplots(
         len(flow), 3, figsize=(6, 0.5 + 1.9 * len(flow)), squeeze=False, layout="constrained"
     )
     for row, title in enumerate(titles):
         for channel, name in enumerate(CHANNELS):
             axis = axes[row, channel]
-            axis.imshow(flow[row, channel], vmin=0, vmax=255)
+            part = flow[:, channel]
+            low, high = (0, 255) if whole else (part.min(), part.max())
+            axis.imshow(flow[row, channel], vmin=low, vmax=high)
             axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
             if row == 0:
                 axis.set_title(name.partition(",")[0])
             if channel == 0:
