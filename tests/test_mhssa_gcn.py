@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import floyd_warshall
 from sklearn.manifold import MDS
 from torch.nn import functional
 
-from mer_utils import planted, regions
+from mer_utils import planted, protocol, regions, training
 from mer_utils.errors import StudyError
 from mer_utils.systems import mhssa_gcn
 from mer_utils.systems.mhssa_gcn import Config, attention, network, shortest_paths, smacof
@@ -349,6 +349,34 @@ def test_the_graph_knows_nothing_of_the_left_out_subject(config):
     np.testing.assert_array_equal(first, second)
     everyone = mhssa_gcn.fit_context(changed, {}, config)["action_unit_graph"]
     assert not np.array_equal(first, everyone), "the change would have been seen"
+
+
+@pytest.mark.parametrize("variant", ["", "as_coded"])
+def test_predictions_do_not_move_with_the_left_out_subjects_units(variant):
+    changes = mhssa_gcn.VARIANTS[variant][1] if variant else {}
+    config = replace(DESCRIBED, **(TINY | changes), epochs=2, batch_size=4)
+    clips = coded_clips().assign(subject=[*"aaabbbccc"], clip=[*"123456789"])
+    fold = protocol.Fold("casme2", "c", np.arange(6), np.arange(6, 9))
+    changed, others = clips.copy(), clips.copy()
+    changed.loc[fold.test, "action_units"] = "1+7+9+25"
+    others.loc[fold.train, "action_units"] = "1+7+9+25"
+    first, second, third = (
+        training.train_fold(
+            mhssa_gcn,
+            config,
+            mhssa_gcn.features(tiny_views(), table, config),
+            table,
+            np.arange(9) % 3,
+            fold,
+            0,
+            "last",
+            3,
+            "cpu",
+        ).probabilities
+        for table in (clips, changed, others)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, third), "the training clips' units do count"
 
 
 def test_as_coded_counts_casme2_alone():

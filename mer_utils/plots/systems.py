@@ -104,7 +104,7 @@ def planted_curves(curves: pd.DataFrame) -> Figure:
         axis.axhline(0.5, color=CHANCE, ls="--", lw=1)
         axis.set(xlabel="epoch", ylim=(0.4, 1.03))
         axis.set_title(case)
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1, 0.64))
         axis.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(axes)[0].set_ylabel("right, of unseen clips")
     return fig
