@@ -124,7 +124,7 @@ def test_casme2_table(tmp_path):
         "sub01/EP03_02": "emotion 'others' has no class in the MEGC2019 mapping"
     }
     assert corpus.clips["onset"].dtype == "Int64"
-    assert corpus.views == ("flow", "flow_legacy", "landmarks", "frames")
+    assert corpus.views == corpora.FRAME_VIEWS
     assert not corpus.synthetic
     assert "4 rows, sha256" in corpus.sources[0]
 
