@@ -332,6 +332,41 @@ def find(**filters) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
+def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs with true labels that may stand in one table, as `find` lists them.
+
+    They predict the same of these `clips` (runs on fewer, as a quick look makes them, give way to
+    runs on more).  Of each system and selection the newest counts, and with it those that differ from it
+    in the seed alone: another size or other fields are another system.  Empty if there is none.
+    """
+    runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
+    runs = runs[runs["folds"] == runs["of"]]
+    known = set(map(tuple, clips[[*metrics.KEY, "label"]].to_numpy()))
+    told = {
+        key: frozenset(map(tuple, load(key)[[*metrics.KEY, "label"]].to_numpy()))
+        for key in runs["key"]
+    }
+    same = [found for found in told.values() if found <= known]
+    if not same:
+        return runs[:0].reset_index(drop=True)
+    runs = runs[[told[key] == max(same, key=len) for key in runs["key"]]]
+    what = ["preset", "config", "data"]
+    newest = runs.groupby(["system", "selection"])[what].transform("last")
+    runs = runs[(runs[what] == newest).all(axis=1)]
+    runs = runs.drop_duplicates(["system", "selection", "seed"], keep="last")
+    return runs.sort_values(["system", "selection", "seed"], ignore_index=True)
+
+
+def few(views: "Views", count: int = 6) -> "Views":
+    """The clips of a handful of subjects, for a quick look at how everything runs; no result."""
+    keep = protocol.few(views.clips, count)
+    return dataclasses.replace(
+        views,
+        clips=views.clips.iloc[keep].reset_index(drop=True),
+        arrays={name: array[keep] for name, array in views.arrays.items()},
+    )
+
+
 def finished(experiment: Experiment) -> bool:
     """Whether every fold of the run is there."""
     try:

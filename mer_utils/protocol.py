@@ -96,6 +96,22 @@ def inner_split(clips: pd.DataFrame, fold: Fold) -> tuple[np.ndarray, np.ndarray
     return fold.train[~validates], fold.train[validates]
 
 
+def few(clips: pd.DataFrame, count: int = 6) -> np.ndarray:
+    """Positions of the clips of `count` subjects that can be left out in turn, for a quick look.
+
+    Those with the most classes come first; more are taken where so few cannot be scored.
+    """
+    classes = clips.groupby(["corpus", "subject"])["label"].nunique()
+    order = list(classes.sort_values(ascending=False, kind="stable").index)
+    person = person_of(clips)
+    for number in range(min(count, len(order)), len(order) + 1):
+        chosen = set(order[:number])
+        keep = np.flatnonzero([each in chosen for each in person])
+        if set(clips["label"].iloc[keep]) == set(clips["label"]):
+            return keep
+    return np.arange(len(clips))
+
+
 def permuted(labels: np.ndarray, seed: int) -> np.ndarray:
     """The labels of all clips in a random order: what is learned from them is chance."""
     return np.random.default_rng(seed).permutation(labels)

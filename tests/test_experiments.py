@@ -221,6 +221,29 @@ def test_runs_are_found_by_what_they_are():
         experiments.load("none")
 
 
+def test_what_stands_in_one_table_is_the_same_system_on_the_same_clips():
+    assert experiments.comparable("made", CLIPS).empty
+    for seed in (0, 1):
+        train(declare("svm", seed=seed, cost=1.0))
+    old = declare("svm", seed=0, cost=1.0)
+    file = old.folder / "provenance.json"
+    file.write_text(file.read_text().replace('"began": "20', '"began": "19'))
+    assert experiments.comparable("made", CLIPS)["seed"].tolist() == [0, 1]
+    train(declare("svm", seed=2, cost=5.0))  # newer: the runs of another cost give way
+    for name in ("1", "0"):
+        older = declare("svm", seed=int(name), cost=1.0).folder / "provenance.json"
+        older.write_text(older.read_text().replace('"began": "20', '"began": "19'))
+    train(declare("majority", labels="permuted"))
+    train(declare("majority"))
+    (declare("majority").folder / "folds" / "left__001.csv").unlink()
+    handful = experiments.few(VIEWS, 3)
+    train(declare("svm", given=handful, seed=7), given=handful)
+    train(declare("majority", seed=7))
+    runs = experiments.comparable("made", CLIPS)
+    assert runs[["system", "seed"]].to_numpy().tolist() == [["majority", 7], ["svm", 2]]
+    assert experiments.comparable("made", CLIPS.assign(label="negative")).empty
+
+
 def test_provenance_says_what_it_was_made_with():
     experiment = declare("svm")
     train(experiment)

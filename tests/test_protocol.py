@@ -114,6 +114,15 @@ def test_permuted_labels_are_the_same_labels_elsewhere():
     assert (moved == protocol.permuted(labels, 5)).all()
 
 
+def test_few_subjects_can_be_left_out_in_turn():
+    clips = clip_table(12, 4)
+    few = clips.iloc[protocol.few(clips)].reset_index(drop=True)
+    assert len(protocol.folds(few)) == 6
+    rare = clips.assign(label=["surprise", *["negative", "positive"] * 23, "negative"])
+    few = rare.iloc[protocol.few(rare, 1)]
+    assert set(few["label"]) == set(CLASSES)
+
+
 def epoch_rows() -> pd.DataFrame:
     """Subject a: 1, 2, 2 of 2 clips right after epochs 1 to 3; b: 1, 0, 1 of 1."""
     told = {("a", 1): "np", ("a", 2): "pp", ("a", 3): "pp",

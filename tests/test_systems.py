@@ -167,4 +167,7 @@ def test_the_table_names_what_a_corpus_lacks():
     table = systems.table(["flow_legacy"]).set_index("system")
     assert table.loc["svm", "lacks"] == ""
     assert table.loc["mhssa_gcn", "lacks"] == "landmarks"
+    assert table.loc["svm", "reads"] == "flow_legacy"
+    both = systems.table(["flow", "flow_legacy"]).set_index("system")
+    assert both.loc["svm", "reads"] == "flow"
     assert isinstance(table, pd.DataFrame) and list(table.index) == ALL

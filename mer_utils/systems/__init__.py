@@ -147,7 +147,8 @@ def table(offered: Sequence[str]) -> pd.DataFrame:
     for name, module in SYSTEMS.items():
         _, config = resolve(name)
         needs = views_needed(module, config)
-        if getattr(config, "flow", None) == "auto" and "flow_legacy" in offered:
+        legacy = "flow_legacy" in offered and "flow" not in offered
+        if getattr(config, "flow", None) == "auto" and legacy:
             needs = tuple("flow_legacy" if need == "flow" else need for need in needs)
         found.append(
             {
