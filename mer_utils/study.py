@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import hashlib
 import json
 import os
 import signal
@@ -149,6 +150,11 @@ def parser() -> Parser:
         help="only these, by number or name; what they need is not run first",
     )
     how.add_argument(
+        "--again",
+        action="store_true",
+        help="make every report again, also where nothing that it shows has changed",
+    )
+    how.add_argument(
         "--smoke",
         action="store_true",
         help="a quick look: notebooks cut their work short, reports go to a folder of their own",
@@ -162,6 +168,7 @@ class Study:
 
     options: argparse.Namespace
     subjects: int  # of the usable clips: as many folds has every run
+    data: str  # hash of the clip table, what was left out of it, and every view
     experiments: tuple[Experiment, ...]
     overrides: dict[str, dict]  # system -> fields changed by --set and --epochs
     notebooks: tuple[Path, ...]
@@ -214,7 +221,17 @@ def prepare(options: argparse.Namespace) -> Study:
     if any(path.stem == TEMPLATE for path in chosen):
         experiments = declare(options, systems, overrides, computed)
     subjects = len(computed.clips[["corpus", "subject"]].drop_duplicates())
-    return Study(options, subjects, experiments, overrides, chosen)
+    return Study(options, subjects, data_hash(computed), experiments, overrides, chosen)
+
+
+def data_hash(views: Views) -> str:
+    """Changes with every clip, every exclusion and every value of a view."""
+    from . import experiments
+
+    tables = [frame.drop(columns="frames", errors="ignore") for frame in
+              (views.clips, views.exclusions)]  # fmt: skip
+    text = "".join(frame.to_csv(index=False) for frame in tables)
+    return _hash(text.encode(), experiments.fingerprint(views, tuple(views.arrays)).encode())
 
 
 def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -> tuple[Path, ...]:
@@ -350,16 +367,25 @@ def run(study: Study) -> list[str]:
     # a run that is finished already trains nothing: its report is made like any other
     finished = [job for job, _ in training if job.name not in unfinished]
     trained = [job for job, _ in training if job.name in unfinished]
-    failed = execute(before, at_once, clock)
-    failed += execute(trained, 1, clock)
-    return failed + execute([*finished, *after], at_once, clock)
+    same = source_hash() + study.data
+    failed = execute(before, at_once, clock, study, same)
+    failed += execute(trained, 1, clock, study, same)
+    return failed + execute([*finished, *after], at_once, clock, study, same + runs_hash())
 
 
-def execute(batch: Sequence[Job], at_once: int, clock: Clock) -> list[str]:
-    """Run jobs as processes of their own, `at_once` beside each other; names of failed ones."""
-    waiting = list(batch)
+def execute(batch: Sequence[Job], at_once: int, clock: Clock, study: Study, same: str) -> list[str]:
+    """Run jobs as processes of their own, `at_once` beside each other; names of failed ones.
+
+    same: hash of what all of them show.  A report made from the same notebook, parameters and
+    sources is left as it is.
+    """
     running: dict[str, tuple[Job, subprocess.Popen]] = {}
-    failed = []
+    failed, waiting = [], []
+    for job in batch:
+        if not study.options.again and _is_made(job, same):
+            clock.unchanged(job)
+        else:
+            waiting.append(job)
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -378,7 +404,9 @@ def execute(batch: Sequence[Job], at_once: int, clock: Clock) -> list[str]:
                     _record_crash(job, status)
                 if status == EXECUTED:
                     _log(job).unlink(missing_ok=True)
+                    _mark(job).write_text(_made_from(job, same), encoding="utf-8")
                 else:
+                    _mark(job).unlink(missing_ok=True)
                     failed.append(name)
                 clock.ended(job, ok=status == EXECUTED)
     finally:
@@ -387,6 +415,43 @@ def execute(batch: Sequence[Job], at_once: int, clock: Clock) -> list[str]:
         for _, process in running.values():
             process.wait()
     return failed
+
+
+def source_hash() -> str:
+    """Of every file of the package, and of the packages installed."""
+    sources = sorted(path for path in Path(__file__).parent.rglob("*") if path.is_file())
+    contents = [path.read_bytes() for path in sources if path.suffix != ".pyc"]
+    return _hash(*contents, environment.lock().encode())
+
+
+def runs_hash() -> str:
+    """Of which runs are on disk, and how many folds of each."""
+    runs = sorted(path.parent for path in paths.RUNS.glob("*/experiment.json"))
+    folds = [f"{run.name} {len(list((run / 'folds').glob('*.csv')))}" for run in runs]
+    return _hash("\n".join(folds).encode())
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _made_from(job: Job, same: str) -> str:
+    """Hash of all that a report shows: notebook, parameters, sources, data, runs."""
+    parameters = json.dumps(job.parameters, sort_keys=True)
+    return _hash(Path(job.notebook).read_bytes(), parameters.encode(), same.encode())
+
+
+def _mark(job: Job) -> Path:
+    return execution.executed_copy(job).with_suffix(".made")
+
+
+def _is_made(job: Job, same: str) -> bool:
+    page, mark = Path(job.html) / f"{job.name}.html", _mark(job)
+    there = page.is_file() and mark.is_file()
+    return there and mark.read_text(encoding="utf-8") == _made_from(job, same)
 
 
 def finished_folds(experiment: Experiment) -> int:
@@ -457,6 +522,13 @@ class Clock:
         what = "" if ok else "  FAILED, the others go on"
         left = self._left() if self.expected else ""
         _say(f"[{self.count:>2}/{total}] {job.label or job.name}: {_clock(seconds)}{what}  {left}")
+
+    def unchanged(self, job: Job) -> None:
+        """A report that is left as it is."""
+        self.count += 1
+        total = self.count + len(self.expected) - 1
+        del self.expected[job.name]
+        _say(f"[{self.count:>2}/{total}] {job.label or job.name}: nothing has changed")
 
     def _left(self) -> str:
         return f"about {_clock(self.left())} left"
