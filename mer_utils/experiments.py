@@ -336,8 +336,8 @@ def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     """Finished runs with true labels that may stand in one table, as `find` lists them.
 
     They predict the same of these `clips` (runs on fewer, as a quick look makes them, give way to
-    runs on more).  Of each system and selection the newest counts, and with it those that differ from it
-    in the seed alone: another size or other fields are another system.  Empty if there is none.
+    runs on more).  Of each system and selection the newest counts, and with it those that differ
+    from it in the seed alone: another size or other fields are another system.
     """
     runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
@@ -355,6 +355,13 @@ def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     runs = runs[(runs[what] == newest).all(axis=1)]
     runs = runs.drop_duplicates(["system", "selection", "seed"], keep="last")
     return runs.sort_values(["system", "selection", "seed"], ignore_index=True)
+
+
+def gather(runs: pd.DataFrame) -> pd.DataFrame:
+    """All rows of the runs that `comparable` or `find` lists. Raises StudyError without any."""
+    if not len(runs):
+        raise StudyError("no finished run on these clips: train one in notebook 41")
+    return pd.concat([load(key) for key in runs["key"]], ignore_index=True)
 
 
 def few(views: "Views", count: int = 6) -> "Views":

@@ -93,10 +93,7 @@ def difference(
             f"the two are not on the same clips ({len(ours - theirs)} only in the first, "
             f"{len(theirs - ours)} only in the second): a paired difference needs the same"
         )
-    gap = (
-        _bootstrap(rows, classes, n, seed)[metric]
-        - _bootstrap(other, classes, n, seed)[metric]
-    )
+    gap = _bootstrap(rows, classes, n, seed)[metric] - _bootstrap(other, classes, n, seed)[metric]
     return (mean_score(rows, metric, classes) - mean_score(other, metric, classes), *_limits(gap))
 
 

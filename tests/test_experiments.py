@@ -241,6 +241,9 @@ def test_what_stands_in_one_table_is_the_same_system_on_the_same_clips():
     train(declare("majority", seed=7))
     runs = experiments.comparable("made", CLIPS)
     assert runs[["system", "seed"]].to_numpy().tolist() == [["majority", 7], ["svm", 2]]
+    assert experiments.gather(runs).groupby("run").size().tolist() == [30, 30]
+    with pytest.raises(StudyError, match="no finished run on these clips"):
+        experiments.gather(runs[:0])
     assert experiments.comparable("made", CLIPS.assign(label="negative")).empty
 
 
