@@ -1,0 +1,211 @@
+"""The driver: mistakes told in one line, failing notebooks that stop nobody, reports left alone."""
+
+import argparse
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from mer_utils import environment, paths, study
+from mer_utils.errors import StudyError
+from mer_utils.execution import Job
+
+GOOD = """
+import matplotlib.pyplot as plt
+from mer_utils import report
+fig, axis = plt.subplots(figsize=(2, 2))
+axis.plot([0, number])
+report.show(fig, alt="A line that rises to the number given.")
+"""
+
+
+def notebook(folder, name, *sources):
+    cells = [
+        new_markdown_cell("# Does it run?\n\nA formula: $a^2 + b^2$ and a link to nowhere."),
+        new_code_cell("number = 1", metadata={"tags": ["parameters"]}),
+        new_markdown_cell("## First part"),
+        *(new_code_cell(source) for source in sources),
+        new_markdown_cell("## Second part"),
+        new_code_cell("from mer_utils import report\nreport.answer(f'It ran with {number}.')"),
+    ]
+    made = new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"} | {
+        "language": "python"
+    }
+    path = folder / f"{name}.ipynb"
+    nbformat.write(made, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Three notebooks run by the driver, one of which fails; then the same ones again."""
+    folder = tmp_path_factory.mktemp("with a space")
+    jobs = [
+        Job(
+            notebook=str(notebook(folder, name, *sources)),
+            name=name,
+            corpus="made",
+            executed=str(folder / "executed" / "made"),
+            html=str(folder / "html" / "made"),
+            parameters={"number": 7},
+        )
+        for name, sources in {
+            "10_good": [GOOD],
+            "11_bad": ["1 / 0"],
+            "12_after": ["print('still there')"],
+        }.items()
+    ]
+    options = argparse.Namespace(again=False, jobs=2, corpus="made", smoke=False)
+    checked = study.Study(options, 1, "data", (), {}, ())
+    failed = study.execute(jobs, 2, study.Clock(jobs, {}, 1), checked, "same")
+    before = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
+    again = study.execute(jobs, 2, study.Clock(jobs, {}, 1), checked, "same")
+    after = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
+    index = study.write_index(folder / "html", folder / "executed")
+    return {"failed": failed, "again": again, "kept": before == after, "folder": folder,
+            "index": index.read_text(encoding="utf-8")}  # fmt: skip
+
+
+def page(reports, name):
+    return (reports["folder"] / "html" / "made" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
+    assert reports["failed"] == ["11_bad"]
+    assert "still there" in page(reports, "12_after")
+
+
+def test_the_failed_page_and_the_index_say_what_happened(reports):
+    assert "ZeroDivisionError" in page(reports, "11_bad")
+    assert "ZeroDivisionError" in reports["index"]
+    assert "made/11_bad.html" in reports["index"]
+
+
+def test_a_report_that_would_show_the_same_is_left_alone_and_a_failed_one_is_tried_again(reports):
+    assert reports["kept"]
+    assert reports["again"] == ["11_bad"]
+
+
+def test_parameters_reach_the_notebook_and_its_answer_the_index(reports):
+    assert "It ran with 7." in page(reports, "10_good")
+    assert "It ran with 7." in reports["index"]
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.images, self.tags = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.add(tag)
+        if tag == "img":
+            self.images.append(found.get("alt", ""))
+        if tag in ("script", "img", "iframe", "source"):
+            self.loads.append(found.get("src", ""))
+        if tag == "link":
+            self.loads.append(found.get("href", ""))
+
+
+def test_a_page_needs_no_network_and_speaks_to_who_cannot_see_it(reports):
+    found = Page(page(reports, "10_good"))
+    assert not [load for load in found.loads if load and not load.startswith("data:")]
+    assert "@import" not in page(reports, "10_good")
+    assert found.images == ["A line that rises to the number given."]
+    assert {"main", "details", "math", "nav"} <= found.tags
+    assert 'lang="en"' in page(reports, "10_good")
+
+
+def test_a_page_lists_its_contents(reports):
+    assert all(f">{part}<" in page(reports, "10_good") for part in ("First part", "Second part"))
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--corpse", "smic"], "--corpus"),
+        (["--corpus", "megc2019flow"], "megc2019_flow"),
+        (["--systems", "mhssa_gnc"], "mhssa_gcn"),
+        (["--systems", "ststnet/no_strane"], "no_strain"),
+        (["--set", "ststnet.learning_rat=1"], "learning_rate"),
+        (["--set", "ststnet.epochs=many"], "epochs"),
+        (["--notebooks", "42"], "notebook"),
+        (["--seeds", "one"], "one"),
+        (["--selection", "test"], "last"),
+        (["--corpus", "smic", "--data", "nowhere/at/all"], "nowhere/at/all"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence_with_what_was_meant(words, said):
+    with pytest.raises(StudyError) as told:
+        study.main(words)
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_the_command_ends_with_2_and_one_line():
+    done = subprocess.run(
+        ["bash", str(paths.ROOT / "run_all.sh"), "--corpus", "casme3x"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "MER_VENV": sys.prefix},
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith("error: corpus 'casme3x'")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_environment(tmp_path):
+    done = subprocess.run(
+        ["bash", str(paths.ROOT / "run_all.sh"), "--help"],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "MER_VENV": str(tmp_path / "none here")},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--keep-weights" in done.stdout
+    assert not (tmp_path / "none here").exists()
+
+
+# --- the environment ------------------------------------------------------------------------------
+
+
+def test_this_environment_holds_every_pin():
+    assert environment.problems() == []
+
+
+def test_every_direct_dependency_has_an_exact_version():
+    assert all(version[0].isdigit() for version in environment.pins().values())
+    assert environment.requirements()[-1] == "-e ."
+
+
+def test_a_loose_pin_is_refused(tmp_path):
+    loose = tmp_path / "environment.yml"
+    loose.write_text("dependencies:\n  - pip:\n      - torch>=2\n")
+    with pytest.raises(StudyError, match="torch>=2"):
+        environment.pins(loose)
+
+
+def test_another_version_is_named(tmp_path):
+    other = tmp_path / "environment.yml"
+    other.write_text("dependencies:\n  - pip:\n      - numpy==0.0.1\n      - nowhere==1.0\n")
+    found = " ".join(environment.problems(other))
+    assert "numpy" in found and "0.0.1" in found and "nowhere missing" in found
+
+
+def test_the_lock_names_versions_and_no_place():
+    lines = environment.lock().splitlines()[1:]
+    assert all(line.count("==") == 1 and "/" not in line for line in lines)
+    assert json.dumps(lines).count("torch==") == 1
