@@ -72,6 +72,20 @@ def test_majority_on_the_official_counts():
     assert metrics.accuracy(rows) == pytest.approx(0.5656, abs=5e-5)
 
 
+def test_a_published_log_gives_its_published_numbers():
+    """STSTNet's own log, CASME II part: UF1 .8382 as printed; the .8686 printed as UAR is not."""
+    confusion = [[83, 5, 0], [12, 19, 1], [2, 0, 23]]
+    rows = rows_of(
+        (CLASSES[label], CLASSES[predicted])
+        for label, line in enumerate(confusion)
+        for predicted, count in enumerate(line)
+        for _ in range(count)
+    )
+    assert metrics.uf1(rows) == pytest.approx(0.8382, abs=5e-5)
+    assert metrics.uar(rows) == pytest.approx(0.8190, abs=5e-5)
+    assert metrics.macro_precision(rows) == pytest.approx(0.8686, abs=5e-5)
+
+
 def test_a_table_slices_the_same_predictions():
     clips = official_clips()
     clips["corpus"] = np.where(clips["subject"] < "030", "one", "two")

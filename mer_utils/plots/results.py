@@ -98,7 +98,7 @@ def learning(curves: pd.DataFrame) -> Figure:
     for _, fold in curves.groupby("fold"):
         axis.plot(fold["epoch"], fold["loss"], color="#c3d3df", linewidth=0.7)
     mean = curves.groupby("epoch")["loss"].mean()
-    axis.plot(mean.index, mean, color="#1f3b63", linewidth=2, label="mean of folds")
+    axis.plot(mean.index, mean, color="#1f3b63", linewidth=2, label="training, mean of folds")
     if "validation loss" in curves:
         inner = curves.groupby("epoch")["validation loss"].mean()
         axis.plot(inner.index, inner, color="#a3223a", ls="--", label="inner validation subjects")
