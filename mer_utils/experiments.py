@@ -43,6 +43,7 @@ RUN_COLUMNS = (
 )
 REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
 VERSION = 1  # counts up when a change of the harness moves a prediction
+BEFORE = metrics.ROW_COLUMNS[: metrics.ROW_COLUMNS.index("predicted") + 1]  # any classes follow
 TEXT = {name: str for name in ("run", "system", "selection", *metrics.KEY, "label", "predicted")}
 
 
@@ -253,10 +254,7 @@ def try_folds(
 def load(experiment: Experiment | str) -> pd.DataFrame:
     """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
     folder = _folder(experiment)
-    parts = [
-        pd.read_csv(file, dtype=TEXT, keep_default_na=False)
-        for file in sorted((folder / "folds").glob("*.csv"))
-    ]
+    parts = [_rows(file) for file in sorted((folder / "folds").glob("*.csv"))]
     if not parts:
         return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
     return pd.concat(parts, ignore_index=True)
@@ -273,7 +271,9 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
     for file in sorted((folder / "folds").glob("*.npz")):
         with np.load(file, allow_pickle=False) as stored:
             probabilities = stored["epochs"]  # (E, n, C)
-        rows = pd.read_csv(file.with_suffix(".csv"), dtype=TEXT, keep_default_na=False)
+        if not file.with_suffix(".csv").is_file():
+            continue  # the writer is at work, or was killed here
+        rows = _rows(file.with_suffix(".csv"))
         for number, each in enumerate(probabilities, start=1):
             found.append(
                 rows[[*metrics.KEY, "label"]].assign(
@@ -374,16 +374,6 @@ def few(views: "Views", count: int = 6) -> "Views":
     )
 
 
-def finished(experiment: Experiment) -> bool:
-    """Whether every fold of the run is there."""
-    try:
-        folder = _folder(experiment)
-    except StudyError:
-        return False
-    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    return len(list((folder / "folds").glob("*.csv"))) >= provenance["folds"]
-
-
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -392,6 +382,16 @@ def _folder(experiment: Experiment | str) -> Path:
     if not (folder / "experiment.json").is_file():
         raise StudyError(f"run {folder.name} is not there: train it in notebook 41")
     return folder
+
+
+def _rows(file: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(file, dtype=TEXT, keep_default_na=False)
+    except ValueError as error:  # pandas' own errors are of this kind
+        raise StudyError(f"{file} is damaged ({error}): delete it and run again") from error
+    if tuple(rows.columns[: len(BEFORE)]) != BEFORE:
+        raise StudyError(f"{file} is damaged (other columns): delete it and run again")
+    return rows
 
 
 def _read(folder: Path) -> dict:

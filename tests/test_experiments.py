@@ -157,7 +157,18 @@ def test_what_a_killed_writer_left_is_no_fold():
     (folds / "left__001.csv").rename(folds / ".left__001.csv.4711")
     (folds / ".left__002.4711.npz").write_bytes(b"half")
     assert len(experiments.load(experiment)) == 25
+    assert len(experiments.epochs(experiment)) == 3 * 25
     pd.testing.assert_frame_equal(train(experiment), whole)
+
+
+def test_a_damaged_fold_is_named():
+    experiment = declare("majority")
+    train(experiment)
+    file = experiment.folder / "folds" / "left__002.csv"
+    for damage in ("", "run,system\n1,2\n"):
+        file.write_text(damage)
+        with pytest.raises(StudyError, match=r"left__002\.csv is damaged .*: delete it and run"):
+            experiments.load(experiment)
 
 
 def test_every_epoch_is_kept_and_its_last_is_the_result():
