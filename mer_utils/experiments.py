@@ -268,12 +268,10 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
     folder = _folder(experiment)
     classes = np.array(_read(folder)["classes"])
     found = []
-    for file in sorted((folder / "folds").glob("*.npz")):
-        with np.load(file, allow_pickle=False) as stored:
+    for file in sorted((folder / "folds").glob("*.csv")):  # written last: then all is there
+        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
             probabilities = stored["epochs"]  # (E, n, C)
-        if not file.with_suffix(".csv").is_file():
-            continue  # the writer is at work, or was killed here
-        rows = _rows(file.with_suffix(".csv"))
+        rows = _rows(file)
         for number, each in enumerate(probabilities, start=1):
             found.append(
                 rows[[*metrics.KEY, "label"]].assign(
@@ -287,8 +285,8 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
 def curves(experiment: Experiment | str) -> pd.DataFrame:
     """Training loss of every epoch and fold, and the inner subjects' score where there are any."""
     found = []
-    for file in sorted((_folder(experiment) / "folds").glob("*.npz")):
-        with np.load(file, allow_pickle=False) as stored:
+    for file in sorted((_folder(experiment) / "folds").glob("*.csv")):
+        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
             losses, validation = stored["losses"], stored["validation"]
         frame = pd.DataFrame({"epoch": np.arange(1, len(losses) + 1), "loss": losses})
         if len(validation):
