@@ -28,6 +28,7 @@ from ..corpora.table import nearest
 from ..errors import StudyError
 from . import (
     am_gcn,
+    dual_branch_3dcnn,
     hoof,
     htnet,
     hyperhtnet,
@@ -52,6 +53,7 @@ SYSTEMS = {
     "am_gcn": am_gcn,
     "htnet": htnet,
     "hyperhtnet": hyperhtnet,
+    "dual_branch_3dcnn": dual_branch_3dcnn,
 }
 
 PRESETS = ("small", "paper")
