@@ -188,6 +188,82 @@ def regions_together(
     return views, labels, pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
 
 
+# Fields of dual_branch_3dcnn.Config that fit the case: every kernel sees one frame, so that nothing
+# but what comes after the convolutions can know which frame was first.
+ORDER_SIZES = {
+    "size": 36,
+    "shown": "difference",
+    "maps": 8,
+    "reduction": 2,
+    "time_kernels": (1, 1, 1),
+    "dense": (32, 16),
+    "dropout": 0.0,
+    "penalty": 0.0,
+    "width": 16,
+    "scales": (2, 4, 8),
+    "head": (16,),
+    "weighting": "none",
+    "epochs": 8,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+}
+_PULSE = (0.6, 1.0, 1.0, 0.6)  # of a movement's height, frame by frame; the same read backwards
+
+
+def order_of_movements(
+    count: int, seed: int = 0, units: tuple[int, int] = (2, 12)
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For whatever reads a clip in time: the first of two movements, then the second (0), or the
+    other way round (1).
+
+    By default brows up and mouth up, each up and down again in four of the ten frames, the first
+    and the last frame at rest.  The ten pictures are the same in both classes but for chance, so
+    that no mean, maximum or attention over them knows anything, unless it knows their places.  The
+    key frames are the first and one at the height of the stronger movement, whichever comes first.
+    Views video, frames, landmarks; beside the labels the rows of a clip table, as if of twelve
+    subjects, with the same action units in all of them.
+    """
+    random = np.random.default_rng(seed)
+    face = gaussian_filter(np.random.default_rng(7).normal(size=(128, 128)), 2.0)
+    face = 128 + 45 * face / face.std()  # grey values; one face, as in `units_together`
+    rows, columns = np.mgrid[:128, :128].astype(float)
+    courses = np.zeros((2, 10))  # of what comes first, of what comes second
+    courses[0, 1:5] = courses[1, 5:9] = _PULSE
+    near, signs = [], []
+    for unit in units:
+        place, sign = _UNIT_MOVES[unit]
+        row, width = _PLACES[place]
+        near.append(np.exp(-0.5 * (((rows - row) / 4) ** 2 + ((columns - 64) / width) ** 2)))
+        signs.append(sign)
+    labels = random.permutation(np.arange(count) % 2)
+    video = np.empty((count, 10, 128, 128), np.uint8)
+    frames = np.empty((count, 2, 128, 128), np.uint8)
+    for clip, label in enumerate(labels):
+        heights = random.uniform(1.4, 2.6, 2)  # pixels
+        own = courses[::-1] if label else courses
+        for moment in range(10):
+            down = sum(
+                sign * height * course[moment] * where
+                for sign, height, course, where in zip(signs, heights, own, near, strict=True)
+            )
+            moved = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
+            video[clip, moment] = np.clip(moved + random.normal(0, 2, moved.shape), 0, 255)
+        apex = int(own[heights.argmax()].argmax()) + random.integers(2)
+        frames[clip] = video[clip, [0, apex]]
+    landmarks = np.repeat(_plain_face()[None], count, axis=0)
+    numbers = np.arange(count)
+    clips = pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": "+".join(map(str, units)),
+        }
+    )
+    return {"video": video, "frames": frames, "landmarks": landmarks}, labels, clips
+
+
 def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
     """(N, 2, 28, 28) u, v in pixels -> flow and flow_legacy (N, 3, 28, 28), strain only noise."""
     strain = np.zeros_like(flow[:, :1])
