@@ -203,23 +203,26 @@ ORDER_SIZES = {
     "scales": (2, 4, 8),
     "head": (16,),
     "weighting": "none",
-    "epochs": 8,
+    "epochs": 4,
     "batch_size": 8,
     "learning_rate": 3e-3,
 }
-_PULSE = (0.6, 1.0, 1.0, 0.6)  # of a movement's height, frame by frame; the same read backwards
+# Shares of a movement's height, frame by frame, the same read backwards; by rounds.
+_PULSES = {1: (0.6, 1.0, 1.0, 0.6), 2: (1.0, 1.0)}
 
 
 def order_of_movements(
-    count: int, seed: int = 0, units: tuple[int, int] = (2, 12)
+    count: int, seed: int = 0, units: tuple[int, int] = (2, 12), rounds: int = 1
 ) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
     """For whatever reads a clip in time: the first of two movements, then the second (0), or the
     other way round (1).
 
     By default brows up and mouth up, each up and down again in four of the ten frames, the first
     and the last frame at rest.  The ten pictures are the same in both classes but for chance, so
-    that no mean, maximum or attention over them knows anything, unless it knows their places.  The
-    key frames are the first and one at the height of the stronger movement, whichever comes first.
+    that no mean, maximum or attention over them knows anything, unless it knows their places.
+    With two `rounds` they take turns twice, two frames each, so that either half of the clip holds
+    both.  The key frames are the first and one at the height of the stronger movement, whenever
+    that comes.
     Views video, frames, landmarks; beside the labels the rows of a clip table, as if of twelve
     subjects, with the same action units in all of them.
     """
@@ -228,7 +231,10 @@ def order_of_movements(
     face = 128 + 45 * face / face.std()  # grey values; one face, as in `units_together`
     rows, columns = np.mgrid[:128, :128].astype(float)
     courses = np.zeros((2, 10))  # of what comes first, of what comes second
-    courses[0, 1:5] = courses[1, 5:9] = _PULSE
+    pulse = _PULSES[rounds]
+    for turn in range(2 * rounds):
+        begin = 1 + turn * len(pulse)
+        courses[turn % 2, begin : begin + len(pulse)] = pulse
     near, signs = [], []
     for unit in units:
         place, sign = _UNIT_MOVES[unit]
@@ -248,7 +254,7 @@ def order_of_movements(
             )
             moved = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
             video[clip, moment] = np.clip(moved + random.normal(0, 2, moved.shape), 0, 255)
-        apex = int(own[heights.argmax()].argmax()) + random.integers(2)
+        apex = random.choice(np.flatnonzero(own[heights.argmax()] == 1))
         frames[clip] = video[clip, [0, apex]]
     landmarks = np.repeat(_plain_face()[None], count, axis=0)
     numbers = np.arange(count)
