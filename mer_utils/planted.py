@@ -191,7 +191,7 @@ def regions_together(
 # Fields of dual_branch_3dcnn.Config that fit the case: every kernel sees one frame, so that nothing
 # but what comes after the convolutions can know which frame was first.
 ORDER_SIZES = {
-    "size": 36,
+    "size": 27,
     "shown": "difference",
     "maps": 8,
     "reduction": 2,

@@ -122,6 +122,7 @@ VARIANTS = {
     "as_coded": (
         "What does the published script do, under the same honest protocol?",
         {
+            "frames": 10,  # fewer would leave one step
             "channels": 3,
             "second": "face",
             "time_pool": 3,
@@ -142,7 +143,7 @@ VARIANTS = {
         {"attention": "pooling"},
     ),
     "same_input": ("Does branch 2 need a picture of its own?", {"second": "face"}),
-    "time_pooled": ("What does pooling in time cost?", {"time_pool": 3}),
+    "time_pooled": ("What does pooling in time cost?", {"frames": 10, "time_pool": 3}),
     "equal_weights": ("Do class weights help?", {"weighting": "none"}),
 }
 
@@ -400,25 +401,26 @@ class DualBranch(nn.Module):
         self.head.append(nn.Linear(sizes[-1], n_classes))
         _initialise(self)
 
-    def see(self, face, regions=None):
-        """Pictures (B, T, size, size) -> maps (B, maps, T', size / 9, size / 9), attended to."""
+    def convolve(self, face, regions=None):
+        """Pictures (B, T, size, size) -> (B, maps, T', size / 9, size / 9)"""
         pictures = (face, face if regions is None else regions)
-        x = torch.cat(
-            [
-                branch(picture[:, None].expand(-1, self.config.channels, -1, -1, -1))
-                for branch, picture in zip(self.branches, pictures, strict=True)
-            ],
-            dim=1,
-        )  # (B, 2 maps, T', size / 3, size / 3)
-        x = self.both(x)  # (B, maps, T'', size / 9, size / 9)
+        seen = [
+            branch(picture[:, None].expand(-1, self.config.channels, -1, -1, -1))
+            for branch, picture in zip(self.branches, pictures, strict=True)
+        ]  # (B, maps, T, size / 3, size / 3) each
+        return self.both(torch.cat(seen, dim=1))
+
+    def attend(self, x):
+        """(B, maps, T', h, w) -> the same, channels and places weighted."""
         seen = x
         if self.channel_attention is not None:
             seen = x * self.channel_attention(x)
         return seen * self.spatial_attention(x if self.config.parallel else seen)
 
     def steps(self, face, regions=None):
-        """(B, T'', width): what GRU or, without it, the dense layers say of each step."""
-        x = self.see(face, regions).transpose(1, 2).flatten(2)  # (B, T'', cells * maps)
+        """(B, T', width): what GRU or, without it, the dense layers say of each step."""
+        x = self.attend(self.convolve(face, regions))
+        x = x.transpose(1, 2).flatten(2)  # (B, T', maps * cells)
         for layer in self.dense:
             x = F.leaky_relu(layer(F.dropout(x, self.config.dropout, self.training)), SLOPE)
         return x if self.gru is None else self.gru(x)[0]
