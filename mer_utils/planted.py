@@ -4,9 +4,13 @@ Each returns (views, labels): arrays as `views.compute` gives them, and class in
 the notebook of a system show the same case.  Nothing here imitates a face's movement.
 """
 
+import cv2
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter, map_coordinates
+
+from . import keyframes
+from .views import TRACKED
 
 
 def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -268,6 +272,108 @@ def order_of_movements(
         }
     )
     return {"video": video, "frames": frames, "landmarks": landmarks}, labels, clips
+
+
+# Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
+FILM_SIZES = {
+    "streams": "visual",
+    "smoothing": 1.0,
+    "maps": 9,
+    "side": 64,
+    "embedding": 16,
+    "vit_dim": 32,
+    "vit_depth": 1,
+    "vit_heads": 2,
+    "balanced": False,
+    "epochs": 12,
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+}
+
+
+def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(T, 2) how far brows and mouth have moved down, in pixels -> (T, 128, 128) uint8 noisy."""
+    face = gaussian_filter(np.random.default_rng(7).normal(size=(128, 128)), 2.0)
+    face = (128 + 45 * face / face.std()).astype(np.float32)  # one face, as in `units_together`
+    columns, rows = np.meshgrid(np.arange(128, dtype=np.float32), np.arange(128, dtype=np.float32))
+    near = [
+        np.exp(-0.5 * (((rows - row) / 6) ** 2 + ((columns - 64) / width) ** 2))
+        for row, width in _PLACES.values()
+    ]
+    frames = []
+    for brows, mouth in courses:
+        source = rows - brows * near[0] - mouth * near[1]
+        moved = cv2.remap(face, columns, source.astype(np.float32), cv2.INTER_LINEAR)
+        noise = 2 * random.standard_normal(moved.shape, dtype=np.float32)  # grey values
+        frames.append(np.clip(moved + noise, 0, 255))
+    return np.array(frames, np.uint8)
+
+
+def _film_clips(labels: np.ndarray) -> pd.DataFrame:
+    """Rows of a clip table, as if of twelve subjects."""
+    numbers = np.arange(len(labels))
+    return pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": "",
+        }
+    )
+
+
+def after_the_apex(
+    count: int, seed: int = 0
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For key frames: the brows rise and fall, and only later does the mouth tell the label.
+
+    Films of 24 frames.  The brows are highest at frame 4, which a sheet would call the apex.
+    Somewhere between frames 9 and 22 the mouth moves for three frames, down (0) or up (1).  Even
+    steps from onset to apex, and one frame more, end before it; the frames in which the landmarks
+    move most do not.  Views keyframes, keyframe_points, rise, rise_points, made of the films by the
+    study's own code.
+    """
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    points = _plain_face() * np.float32(128 / 28)
+    found = {"keyframes": [], "keyframe_points": [], "rise": [], "rise_points": []}
+    for label in labels:
+        courses = np.zeros((24, 2))
+        courses[1:8, 0] = -random.uniform(1.4, 2.6) * np.sin(np.pi * np.arange(1, 8) / 8)
+        start = random.integers(9, 20)
+        courses[start : start + 3, 1] = (-1 if label else 1) * random.uniform(1.8, 2.6)
+        film = _film(courses, random)
+        course = keyframes.track(film, points)
+        for name, chosen in (
+            ("keyframes", keyframes.select(keyframes.landmark_motion(course))),
+            ("rise", keyframes.rise(0, 4)),
+        ):
+            found[name].append(film[chosen])
+            found[TRACKED[name]].append(course[chosen])
+    return {name: np.stack(values) for name, values in found.items()}, labels, _film_clips(labels)
+
+
+def first_and_second(
+    count: int, seed: int = 0
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For the BiLSTM: the brows move, then the mouth (0), or the mouth, then the brows (1).
+
+    Eleven frames; each movement lasts for two of them, two frames of rest before and after it, so
+    that no three frames in a row hold both, and all three that hold one are there.  The nine
+    patterns of a clip are then the same in both classes but for their order, and their mean knows
+    nothing.  Views keyframes, keyframe_points.
+    """
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    films = []
+    for label in labels:
+        courses = np.zeros((11, 2))
+        for begin, place in ((2, label), (7, 1 - label)):
+            courses[begin : begin + 2, place] = -random.uniform(1.4, 2.6)
+        films.append(_film(courses, random))
+    points = np.broadcast_to(_plain_face() * np.float32(128 / 28), (count, 11, 68, 2))
+    return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _film_clips(labels)
 
 
 def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:

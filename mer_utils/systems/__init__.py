@@ -39,6 +39,7 @@ from . import (
     rcn,
     ststnet,
     svm,
+    unified,
 )
 
 SYSTEMS = {
@@ -54,6 +55,7 @@ SYSTEMS = {
     "htnet": htnet,
     "hyperhtnet": hyperhtnet,
     "dual_branch_3dcnn": dual_branch_3dcnn,
+    "unified": unified,
 }
 
 PRESETS = ("small", "paper")

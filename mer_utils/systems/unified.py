@@ -136,10 +136,11 @@ SMALL = {
     "vit_dim": 32,
     "vit_depth": 1,
     "vit_heads": 2,
-    "epochs": 20,
-    "batch_size": 16,
-    "learning_rate": 2e-3,
-    "weight_decay": 1e-3,
+    "dropout": 0.5,
+    "epochs": 15,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-2,
 }
 
 AS_CODED = {
@@ -277,9 +278,24 @@ def patterns(frames: np.ndarray, config: Config) -> np.ndarray:
     found = responses(grey, config.smoothing)  # (11, 8, H, W)
     if config.pattern == "codes":
         found = (8 * found.argmax(1) + found.argmin(1))[:, None]  # (11, 1, H, W) numbers 0..63
-    seen = torch.cat([found[:-2], found[1:-1], found[2:]], dim=1)  # (9, 24 or 3, H, W)
-    code = 32 * seen.argmax(1) + seen.argmin(1)
+    code = 32 * _strongest(found) + _strongest(-found)
     return (code / (HIGHEST if config.pattern == "stldn" else PUBLISHED_HIGHEST)).float().numpy()
+
+
+def _strongest(found: torch.Tensor) -> torch.Tensor:
+    """(T, K, H, W) -> (T - 2, H, W) number of the largest of 3 K values of three frames in a row.
+
+    The largest of each frame first, then of the three: several times faster than all at once.
+    """
+    value, number = found.max(1)  # (T, H, W)
+    count = len(found) - 2
+    best, chosen = value[:count], number[:count]
+    for later in (1, 2):
+        seen = slice(later, count + later)
+        better = value[seen] > best
+        best = torch.where(better, value[seen], best)
+        chosen = torch.where(better, number[seen] + later * found.shape[1], chosen)
+    return chosen
 
 
 def patches(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -297,7 +313,7 @@ def patches(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
-    """patches (N, T * 51, 7, 7) for the graph stream, maps (N, T, side, side) for the visual one."""
+    """patches (N, T * 51, 7, 7) for the graph stream, maps (N, T, side, side) for the other."""
     names = views_needed(config)
     chosen = np.linspace(0, TRIPLETS - 1, config.maps).round().astype(int)
     step = FACE // config.side
@@ -339,12 +355,12 @@ class GraphConvolution(nn.Module):
             )
 
     def forward(self, x, graph):
-        near, next_to, beyond = self.steps(x).chunk(3, dim=1)
+        near, once, twice = self.steps(x).chunk(3, dim=1)
         if self.coded:  # 'nkctv,vv->nctv' reads the diagonal alone
-            mixed = (near + next_to + beyond) * graph.diagonal(dim1=-2, dim2=-1)[:, None, None]
+            mixed = (near + once + twice) * graph.diagonal(dim1=-2, dim2=-1)[:, None, None]
         else:
-            graph = graph.unsqueeze(1)
-            mixed = near + (next_to + beyond @ graph) @ graph
+            walked = (once.flatten(1, 2) + twice.flatten(1, 2) @ graph) @ graph  # (B, width * T, V)
+            mixed = near + walked.view_as(near)
         return F.relu(self.norm(mixed) + self.shortcut(x))
 
 
@@ -394,7 +410,7 @@ class LandmarkAttention(nn.Module):
 
 
 class Blocks(nn.ModuleList):
-    """(B, 49, T, V), graph (B, V, V) -> (B, last width, ceil(T / 2), V); the last block halves T."""
+    """(B, 49, T, V), graph (B, V, V) -> (B, last width, ceil(T / 2), V): the last halves T."""
 
     def __init__(self, widths, depths, config: Config):
         before = (PATCH**2, *widths)
@@ -520,10 +536,10 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        dim = config.vit_dim
+        dim, cells = config.vit_dim, (config.side // config.vit_patch) ** 2
         self.patch = nn.Conv2d(3, dim, config.vit_patch, config.vit_patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.places = nn.Parameter(torch.zeros(1, 1 + (config.side // config.vit_patch) ** 2, dim))
+        self.places = nn.Parameter(torch.zeros(1, 1 + cells, dim))
         self.layers = nn.Sequential(
             *(Layer(dim, config.vit_heads) for _ in range(config.vit_depth))
         )
