@@ -102,6 +102,18 @@ def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
+def follow(images: list[np.ndarray]) -> np.ndarray:
+    """(T, 68, 2) landmarks of the frames (H, W) of a clip that begins with its onset.
+
+    In pixels of the aligned face.  Raises faces.NoFace where the onset has no face.
+    """
+    points = faces.landmarks(images[0])
+    larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
+    frames = [faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images]
+    course = track(np.stack(frames), faces.move(points, larger))
+    return course * np.float32(faces.SIZE / TRACK_SIZE)
+
+
 def landmark_motion(course: np.ndarray) -> np.ndarray:
     """(T,) summed way of the 51 inner landmarks since the frame before, the head's share taken out.
 

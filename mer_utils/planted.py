@@ -323,6 +323,28 @@ def _film_clips(labels: np.ndarray) -> pd.DataFrame:
     )
 
 
+APEX = 4  # frame of a film of `after_the_apex` that a sheet would call so
+
+
+def films(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 24, 128, 128) uint8 films of `after_the_apex`, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    made = []
+    for label in labels:
+        courses = np.zeros((24, 2))
+        courses[1:8, 0] = -random.uniform(1.4, 2.6) * np.sin(np.pi * np.arange(1, 8) / 8)
+        start = random.integers(9, 20)
+        courses[start : start + 3, 1] = (-1 if label else 1) * random.uniform(1.8, 2.6)
+        made.append(_film(courses, random))
+    return np.stack(made), labels
+
+
+def film_points() -> np.ndarray:
+    """(68, 2) landmarks of the films' first frames, in their pixels."""
+    return _plain_face() * np.float32(128 / 28)
+
+
 def after_the_apex(
     count: int, seed: int = 0
 ) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
@@ -334,20 +356,13 @@ def after_the_apex(
     move most do not.  Views keyframes, keyframe_points, rise, rise_points, made of the films by the
     study's own code.
     """
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 2)
-    points = _plain_face() * np.float32(128 / 28)
     found = {"keyframes": [], "keyframe_points": [], "rise": [], "rise_points": []}
-    for label in labels:
-        courses = np.zeros((24, 2))
-        courses[1:8, 0] = -random.uniform(1.4, 2.6) * np.sin(np.pi * np.arange(1, 8) / 8)
-        start = random.integers(9, 20)
-        courses[start : start + 3, 1] = (-1 if label else 1) * random.uniform(1.8, 2.6)
-        film = _film(courses, random)
-        course = keyframes.track(film, points)
+    made, labels = films(count, seed)
+    for film in made:
+        course = keyframes.track(film, film_points())
         for name, chosen in (
             ("keyframes", keyframes.select(keyframes.landmark_motion(course))),
-            ("rise", keyframes.rise(0, 4)),
+            ("rise", keyframes.rise(0, APEX)),
         ):
             found[name].append(film[chosen])
             found[TRACKED[name]].append(course[chosen])
@@ -372,7 +387,7 @@ def first_and_second(
         for begin, place in ((2, label), (7, 1 - label)):
             courses[begin : begin + 2, place] = -random.uniform(1.4, 2.6)
         films.append(_film(courses, random))
-    points = np.broadcast_to(_plain_face() * np.float32(128 / 28), (count, 11, 68, 2))
+    points = np.broadcast_to(film_points(), (count, 11, 68, 2))
     return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _film_clips(labels)
 
 

@@ -162,12 +162,10 @@ def test_a_clip_has_a_graph_of_its_own_whatever_stands_beside_it():
     config, net = build()
     net.eval()
     stream, x = net.graph_stream, inputs(config)["patches"]
-    with torch.no_grad():
-        stream.autoencoder.bilinear *= 1e4  # untrained, its scores are nearly zero
     graphs, _ = stream.graph(stream.nodes(x))
     alone, _ = stream.graph(stream.nodes(x[:1]))
     torch.testing.assert_close(graphs[:1], alone)
-    assert (graphs[0] - graphs[1]).abs().max() > 1e-4
+    assert (graphs[0] - graphs[1]).abs().max() > 1e-3
     torch.testing.assert_close(graphs, graphs.mT)
     assert (graphs >= 0).all() and torch.linalg.eigvalsh(graphs).max() < 1 + 1e-5
 
