@@ -12,9 +12,10 @@ the usual one), spatial attention, dense layers step by step, GRU 512, eight hea
 on four layers; Adam 1e-3, a tenth less every 40 epochs, batch 8, 200 epochs.
 
 Not followed, and why:
-* pooling in time.  Both poolings divide it by three: of 10 frames (30) are left 2 (4) steps, of
-  which each has seen all 10 (no fewer than 16) frames, so that GRU and heads have nothing left to
-  order or to choose from.  Here `time_pool` is 1: as many steps as frames, not a weight more.
+* pooling in time.  Both poolings divide it by three: of 10 frames are left 2 steps, of which each
+  has seen all 10 (of 30 are left 4, of which each has seen 11 to 19), so that GRU and heads have
+  next to nothing to order or to choose from.  Here `time_pool` is 1: as many steps as frames, and
+  not a weight more.
 * the second branch's picture.  The sibling crops it by the clip's annotated action units, of test
   clips too; the first paper gives both branches the same.  Here it is brows and eyes over the
   mouth, cut out around landmarks, the same for every clip (`same_input`: the whole face again).
