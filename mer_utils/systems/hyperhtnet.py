@@ -72,14 +72,15 @@ class Config(hierarchy.TrunkConfig):
         hierarchy.check(self, CHOICES)
 
 
-# The trunk's fields are those of htnet.SMALL.
+# The trunk's fields are those of htnet.SMALL.  The rate was chosen as there: inner validation UF1
+# .65, .64, .55 and cross-entropy 0.88, 1.21, 1.53 for rates of 1e-4, 3e-4, 1e-3.
 SMALL = {
     "dim": 48,
     "last_layers": 2,
     "embedding": 32,
     "epochs": 30,
     "batch_size": 32,
-    "learning_rate": 3e-4,
+    "learning_rate": 1e-4,
 }
 
 CODED_TRUNK = {
