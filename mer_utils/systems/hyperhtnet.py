@@ -14,7 +14,7 @@ Not followed, because the code does not do what its name says:
 * radius: the code's BatchNorm gives every 128-d vector a norm of about 11, the clip at 2.3 always
   binds, all points lie on one circle and every distance is a function of the angle alone.  Here a
   learned scale, starting near 1, and r tanh(|u| / r), so that radii vary.  Left free they shrink
-  (small preset: median 0.4 of 3.16), to where the ball is flat: notebook 32, `warm_contrast`;
+  (small preset: median 0.5 of 3.16), to where the ball is flat: notebook 32, `warm_contrast`;
 * contrast: the code sums distances over all pairs (main) or divides the sums by the batch (dev), so
   that a class weighs by its size.  Here supervised contrast (Khosla et al., NeurIPS 2020), averaged
   over each clip's positives, then over the clips that have one;
