@@ -42,7 +42,7 @@ RUN_COLUMNS = (
     *("folds", "of", "seconds", "device", "began"),
 )
 REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
-VERSION = 1  # counts up when a change of the harness moves a prediction
+VERSION = 2  # counts up when a change of the harness moves a prediction
 BEFORE = metrics.ROW_COLUMNS[: metrics.ROW_COLUMNS.index("predicted") + 1]  # any classes follow
 TEXT = {name: str for name in ("run", "system", "selection", *metrics.KEY, "label", "predicted")}
 
