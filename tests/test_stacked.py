@@ -206,11 +206,11 @@ def test_what_does_not_fit_is_halved_and_tried_again(reference, monkeypatch):
     tried = []
     real = stacked.train
 
-    def small_memory(task, folds, data):
+    def small_memory(task, folds, data, tick):
         tried.append(len(folds))
         if len(folds) > 1:
             raise torch.OutOfMemoryError("made")
-        return real(task, folds, data)
+        return real(task, folds, data, tick)
 
     monkeypatch.setattr(stacked, "train", small_memory)
     given = arguments("ststnet")

@@ -13,7 +13,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,7 @@ from .fold import (
     make_optimizer,
     predict,
     save_weights,
+    time_steps,
     train_fold,
 )
 
@@ -47,15 +48,21 @@ __all__ = [
     "PRECISIONS",
     "SELECTIONS",
     "FoldResult",
+    "Schedule",
     "Task",
     "batch_sizes",
+    "choose_device",
+    "choose_schedule",
+    "device_name",
     "draw",
+    "estimate",
     "load_weights",
     "make_optimizer",
     "predict",
     "save_weights",
     "train_fold",
     "train_folds",
+    "train_task",
 ]
 
 SCHEDULES = ("auto", "stacked", "loop")
@@ -102,13 +109,28 @@ def train_folds(
         *(module, config, features, clips, labels, seed, selection, n_classes),
         *(place, keep_weights, precision),
     )
-    chosen = choose_schedule(task, folds, schedule)
+    yield from train_task(task, folds, choose_schedule(task, folds, schedule), jobs, stack)
+
+
+def train_task(
+    task: Task,
+    folds: Sequence[Fold],
+    schedule: Schedule,
+    jobs: int | None = None,
+    stack: int | None = None,
+    tick: Callable[[float], None] | None = None,
+) -> Iterator[FoldResult]:
+    """`train_folds` with everything looked up.
+
+    tick: called with what an epoch of a stack adds to the folds that are done; in other processes,
+    and in the loop, whose folds end one by one, it is not.
+    """
     jobs = min(jobs or environment.cores(), max(1, len(folds)))
-    if chosen.name == "stacked":
-        yield from _stacked(task, folds, stack, jobs)
-    elif place != "cpu" or jobs == 1:
+    if schedule.name == "stacked":
+        yield from _stacked(task, folds, stack, jobs, tick or _no_tick)
+    elif task.device != "cpu" or jobs == 1:
         for fold in folds:
-            yield loop(task, fold) if place != "cpu" else _one_thread(loop, task, fold)
+            yield loop(task, fold) if task.device != "cpu" else _one_thread(loop, task, fold)
     else:
         yield from _in_processes(jobs, loop, task, folds)
 
@@ -170,11 +192,30 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
 
 
+def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None, count: int = 3) -> float:
+    """Seconds that the loop will take for these folds, from a few timed steps of the first.
+
+    The steps train a network that is thrown away.  Not for scikit-learn's estimators.
+    """
+    timed = (task, folds[0], count)
+    cpu = task.device == "cpu"
+    seconds, clips = _one_thread(time_steps, *timed) if cpu else time_steps(*timed)
+    config, jobs = task.config, min(jobs or environment.cores(), len(folds))
+    trained = sum(sum(batch_sizes(len(fold.train), config.batch_size)) for fold in folds)
+    # a clip that is predicted costs about a third of one that is learned from
+    shown = trained + sum(len(fold.test) for fold in folds) / 3
+    return seconds / clips * shown * config.epochs / (jobs if cpu else 1)
+
+
 # --- stacks ---------------------------------------------------------------------------------------
 
 
 def _stacked(
-    task: Task, folds: Sequence[Fold], stack: int | None, jobs: int
+    task: Task,
+    folds: Sequence[Fold],
+    stack: int | None,
+    jobs: int,
+    tick: Callable[[float], None],
 ) -> Iterator[FoldResult]:
     """Stacks of at most `stack` folds; halved and tried again where they do not fit."""
     groups = stacked.alike(task, folds)
@@ -186,7 +227,7 @@ def _stacked(
                 yield from found
             return
         for part in parts:
-            yield from _one_thread(_stack_in_halves, task, part)
+            yield from _one_thread(_stack_in_halves, task, part, tick)
         return
     data = inputs(task)
     limit = stack or room(task, folds[0], data)
@@ -194,7 +235,7 @@ def _stacked(
         waiting = _parts(group, limit)
         while waiting:
             part = waiting.pop(0)
-            results = _try(task, part, data)
+            results = _try(task, part, data, tick)
             if results is None:  # too many: so are the others
                 limit = -(-len(part) // 2)
                 waiting = _parts([*part, *(fold for each in waiting for fold in each)], limit)
@@ -208,10 +249,10 @@ def _parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
     return [list(part) for part in np.array_split(np.array(group, object), count)]
 
 
-def _try(task: Task, folds: Sequence[Fold], data) -> list[FoldResult] | None:
+def _try(task: Task, folds: Sequence[Fold], data, tick) -> list[FoldResult] | None:
     """None where the memory does not hold them."""
     try:
-        return stacked.train(task, folds, data)
+        return stacked.train(task, folds, data, tick)
     except torch.OutOfMemoryError:
         if len(folds) == 1:
             raise stacked.too_large(task, folds[0]) from None
@@ -221,13 +262,19 @@ def _try(task: Task, folds: Sequence[Fold], data) -> list[FoldResult] | None:
     return None
 
 
-def _stack_in_halves(task: Task, folds: Sequence[Fold]) -> list[FoldResult]:
+def _no_tick(folds: float) -> None:
+    """Nobody counts in another process."""
+
+
+def _stack_in_halves(task: Task, folds: Sequence[Fold], tick=_no_tick) -> list[FoldResult]:
     """All of `folds`, in as many stacks as the memory asks for."""
-    results = _try(task, folds, inputs(task))
+    results = _try(task, folds, inputs(task), tick)
     if results is not None:
         return results
     return [
-        each for half in _parts(folds, -(-len(folds) // 2)) for each in _stack_in_halves(task, half)
+        each
+        for half in _parts(folds, -(-len(folds) // 2))
+        for each in _stack_in_halves(task, half, tick)
     ]
 
 

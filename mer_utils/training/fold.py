@@ -227,6 +227,36 @@ def loop(task: Task, fold: Fold) -> FoldResult:
     return result(fold, np.stack(epochs), chosen, scores, losses, time.perf_counter() - began)
 
 
+def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, int]:
+    """(seconds, clips) of a full step of the loop; the median of `count` after one to warm up.
+
+    Random numbers of the caller stay as they are; the network is thrown away.
+    """
+    config, device = task.config, task.device
+    with torch.random.fork_rng(devices=[]), numerics(task.precision, device):
+        beginning = start(task, fold)
+        layout = _layout(task)
+        net = beginning.net.to(device, memory_format=layout).train()
+        data = inputs(task)
+        optimizer = make_optimizer(task.module, config, net.parameters())
+        places = beginning.order(1)[: config.batch_size]
+        index = torch.as_tensor(beginning.train)[places].to(device)
+        targets = {name: values[places].to(device) for name, values in beginning.known.items()}
+        labels = targets.pop("labels")
+        key, taken = keys([0]).to(device)[0], []
+        for _ in range(count + 1):
+            began = time.perf_counter()
+            with Noise(key):
+                output = net(**_gather(data, index, layout))
+            loss = beginning.criterion(output, labels, **targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            float(loss)  # a GPU has done the step when it can say this
+            taken.append(time.perf_counter() - began)
+    return float(np.median(taken[1:])), len(places)
+
+
 def result(fold: Fold, epochs: np.ndarray, chosen: int, scores, losses, seconds: float):
     """A FoldResult of what an epoch after the other gave."""
     return FoldResult(

@@ -18,7 +18,7 @@ A fold must come out as from the plain loop of `fold`, whoever trains beside it:
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,16 +75,19 @@ def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
     ]
 
 
-def train(task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]) -> list[FoldResult]:
+def train(
+    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick: Callable[[float], None]
+) -> list[FoldResult]:
     """Train folds with equally many steps an epoch side by side.
 
-    data: what `fold.inputs` put on the device.  Raises torch.OutOfMemoryError where they are too
+    data: what `fold.inputs` put on the device.  tick: told after every epoch how much it adds to
+    the folds that are done.  Raises torch.OutOfMemoryError where they are too
     many, StudyError where one diverges.
     """
     began = time.perf_counter()
     with single.numerics(task.precision, task.device):
         stack = Stack(task, folds, data)
-        found = stack.train()
+        found = stack.train(tick)
     seconds = (time.perf_counter() - began) / len(folds)
     return [replace(each, seconds=seconds) for each in found]
 
@@ -174,7 +177,7 @@ class Stack:
 
     # --- training ---------------------------------------------------------------------------------
 
-    def train(self) -> list[FoldResult]:
+    def train(self, tick: Callable[[float], None]) -> list[FoldResult]:
         task = self.task
         tests = self._padded([start.fold.test for start in self.starts])
         inner = task.selection == "inner"
@@ -202,6 +205,7 @@ class Stack:
                         better[number] = True
                 if task.keep_weights is not None:
                     best_state = self._state(best_state, torch.from_numpy(better))
+            tick(len(self.starts) / task.config.epochs)
         found = torch.stack(epochs, dim=1).numpy(force=True)  # (F, E, longest, C)
         told = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         if task.keep_weights is not None:
