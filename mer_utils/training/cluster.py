@@ -45,7 +45,7 @@ def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
     if address == "local":
         jobs = jobs or environment.cores()
         with (
-            LocalCluster(jobs, threads_per_worker=1, dashboard_address=None) as local,
+            LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0") as local,
             Client(local) as client,
         ):
             yield Cluster(client)
