@@ -9,6 +9,7 @@ Two schedules behind `train_folds`, which give the same fold (tests/test_stacked
   fold takes the time, and those of many are launched as fast.
 """
 
+import gc
 import os
 import platform
 import threading
@@ -221,29 +222,29 @@ def _stacked(
     groups = stacked.alike(task, folds)
     if task.device == "cpu":
         limit = stack or max(1, min(CPU_STACK, -(-len(folds) // jobs)))
-        parts = [part for group in groups for part in _parts(group, limit)]
-        if jobs > 1 and len(parts) > 1:
-            for found in _in_processes(jobs, _stack_in_halves, task, parts):
+        divided = [part for group in groups for part in parts(group, limit)]
+        if jobs > 1 and len(divided) > 1:
+            for found in _in_processes(jobs, _stack_in_halves, task, divided):
                 yield from found
             return
-        for part in parts:
+        for part in divided:
             yield from _one_thread(_stack_in_halves, task, part, tick)
         return
     data = inputs(task)
     limit = stack or room(task, folds[0], data)
     for group in groups:
-        waiting = _parts(group, limit)
+        waiting = parts(group, limit)
         while waiting:
             part = waiting.pop(0)
             results = _try(task, part, data, tick)
             if results is None:  # too many: so are the others
                 limit = -(-len(part) // 2)
-                waiting = _parts([*part, *(fold for each in waiting for fold in each)], limit)
+                waiting = parts([*part, *(fold for each in waiting for fold in each)], limit)
             else:
                 yield from results
 
 
-def _parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
+def parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
     """As few parts as the limit allows, as equal as can be, neighbours in size together."""
     count = -(-len(group) // limit)
     return [list(part) for part in np.array_split(np.array(group, object), count)]
@@ -258,6 +259,7 @@ def _try(task: Task, folds: Sequence[Fold], data, tick) -> list[FoldResult] | No
             raise stacked.too_large(task, folds[0]) from None
     # here and not in the handler: the error holds on to what was allocated
     if task.device == "cuda":
+        gc.collect()
         torch.cuda.empty_cache()
     return None
 
@@ -273,7 +275,7 @@ def _stack_in_halves(task: Task, folds: Sequence[Fold], tick=_no_tick) -> list[F
         return results
     return [
         each
-        for half in _parts(folds, -(-len(folds) // 2))
+        for half in parts(folds, -(-len(folds) // 2))
         for each in _stack_in_halves(task, half, tick)
     ]
 

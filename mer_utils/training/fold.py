@@ -252,7 +252,7 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, int]:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            float(loss)  # a GPU has done the step when it can say this
+            float(loss.detach())  # a GPU has done the step when it can say this
             taken.append(time.perf_counter() - began)
     return float(np.median(taken[1:])), len(places)
 

@@ -156,6 +156,7 @@ class Stack:
 
     def _padded(self, rows: Sequence) -> torch.Tensor:
         """Rows of unequal length -> (F, longest) int64, filled up with their own first."""
+        rows = [np.asarray(row) for row in rows]
         longest = max(map(len, rows))
         table = np.stack(
             [np.concatenate([row, np.repeat(row[:1], longest - len(row))]) for row in rows]
