@@ -4,9 +4,13 @@ Each returns (views, labels): arrays as `views.compute` gives them, and class in
 the notebook of a system show the same case.  Nothing here imitates a face's movement.
 """
 
+import cv2
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter, map_coordinates
+
+from . import keyframes
+from .views import TRACKED
 
 
 def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -186,6 +190,205 @@ def regions_together(
         landmarks[:, first:end] = (7 * column + 3, 7 * row + 3)
     views = _with_noise(flow, random) | {"landmarks": landmarks}
     return views, labels, pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
+
+
+# Fields of dual_branch_3dcnn.Config that fit the case: every kernel sees one frame, so that nothing
+# but what comes after the convolutions can know which frame was first.
+ORDER_SIZES = {
+    "size": 27,
+    "shown": "difference",
+    "maps": 8,
+    "reduction": 2,
+    "time_kernels": (1, 1, 1),
+    "dense": (32, 16),
+    "dropout": 0.0,
+    "penalty": 0.0,
+    "width": 16,
+    "scales": (2, 4, 8),
+    "head": (16,),
+    "weighting": "none",
+    "epochs": 4,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+}
+# Shares of a movement's height, frame by frame, the same read backwards; by rounds.
+_PULSES = {1: (0.6, 1.0, 1.0, 0.6), 2: (1.0, 1.0)}
+
+
+def order_of_movements(
+    count: int, seed: int = 0, units: tuple[int, int] = (2, 12), rounds: int = 1
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For whatever reads a clip in time: the first of two movements, then the second (0), or the
+    other way round (1).
+
+    By default brows up and mouth up, each up and down again in four of the ten frames, the first
+    and the last frame at rest.  The ten pictures are the same in both classes but for chance, so
+    that no mean, maximum or attention over them knows anything, unless it knows their places.
+    With two `rounds` they take turns twice, two frames each, so that either half of the clip holds
+    both.  The key frames are the first and one at the height of the stronger movement, whenever
+    that comes.
+    Views video, frames, landmarks; beside the labels the rows of a clip table, as if of twelve
+    subjects, with the same action units in all of them.
+    """
+    random = np.random.default_rng(seed)
+    face = gaussian_filter(np.random.default_rng(7).normal(size=(128, 128)), 2.0)
+    face = 128 + 45 * face / face.std()  # grey values; one face, as in `units_together`
+    rows, columns = np.mgrid[:128, :128].astype(float)
+    courses = np.zeros((2, 10))  # of what comes first, of what comes second
+    pulse = _PULSES[rounds]
+    for turn in range(2 * rounds):
+        begin = 1 + turn * len(pulse)
+        courses[turn % 2, begin : begin + len(pulse)] = pulse
+    near, signs = [], []
+    for unit in units:
+        place, sign = _UNIT_MOVES[unit]
+        row, width = _PLACES[place]
+        near.append(np.exp(-0.5 * (((rows - row) / 4) ** 2 + ((columns - 64) / width) ** 2)))
+        signs.append(sign)
+    labels = random.permutation(np.arange(count) % 2)
+    video = np.empty((count, 10, 128, 128), np.uint8)
+    frames = np.empty((count, 2, 128, 128), np.uint8)
+    for clip, label in enumerate(labels):
+        heights = random.uniform(1.4, 2.6, 2)  # pixels
+        own = courses[::-1] if label else courses
+        for moment in range(10):
+            down = sum(
+                sign * height * course[moment] * where
+                for sign, height, course, where in zip(signs, heights, own, near, strict=True)
+            )
+            moved = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
+            video[clip, moment] = np.clip(moved + random.normal(0, 2, moved.shape), 0, 255)
+        apex = random.choice(np.flatnonzero(own[heights.argmax()] == 1))
+        frames[clip] = video[clip, [0, apex]]
+    landmarks = np.repeat(_plain_face()[None], count, axis=0)
+    numbers = np.arange(count)
+    clips = pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": "+".join(map(str, units)),
+        }
+    )
+    return {"video": video, "frames": frames, "landmarks": landmarks}, labels, clips
+
+
+# Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
+FILM_SIZES = {
+    "streams": "visual",
+    "smoothing": 1.0,
+    "maps": 9,
+    "side": 64,
+    "embedding": 16,
+    "vit_dim": 32,
+    "vit_depth": 1,
+    "vit_heads": 2,
+    "balanced": False,
+    "epochs": 12,
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+}
+
+
+def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(T, 2) how far brows and mouth have moved down, in pixels -> (T, 128, 128) uint8 noisy."""
+    face = gaussian_filter(np.random.default_rng(7).normal(size=(128, 128)), 2.0)
+    face = (128 + 45 * face / face.std()).astype(np.float32)  # one face, as in `units_together`
+    columns, rows = np.meshgrid(np.arange(128, dtype=np.float32), np.arange(128, dtype=np.float32))
+    near = [
+        np.exp(-0.5 * (((rows - row) / 6) ** 2 + ((columns - 64) / width) ** 2))
+        for row, width in _PLACES.values()
+    ]
+    frames = []
+    for brows, mouth in courses:
+        source = rows - brows * near[0] - mouth * near[1]
+        moved = cv2.remap(face, columns, source.astype(np.float32), cv2.INTER_LINEAR)
+        noise = 2 * random.standard_normal(moved.shape, dtype=np.float32)  # grey values
+        frames.append(np.clip(moved + noise, 0, 255))
+    return np.array(frames, np.uint8)
+
+
+def _film_clips(labels: np.ndarray) -> pd.DataFrame:
+    """Rows of a clip table, as if of twelve subjects."""
+    numbers = np.arange(len(labels))
+    return pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": "",
+        }
+    )
+
+
+APEX = 4  # frame of a film of `after_the_apex` that a sheet would call so
+
+
+def films(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 24, 128, 128) uint8 films of `after_the_apex`, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    made = []
+    for label in labels:
+        courses = np.zeros((24, 2))
+        courses[1:8, 0] = -random.uniform(1.4, 2.6) * np.sin(np.pi * np.arange(1, 8) / 8)
+        start = random.integers(9, 20)
+        courses[start : start + 3, 1] = (-1 if label else 1) * random.uniform(1.8, 2.6)
+        made.append(_film(courses, random))
+    return np.stack(made), labels
+
+
+def film_points() -> np.ndarray:
+    """(68, 2) landmarks of the films' first frames, in their pixels."""
+    return _plain_face() * np.float32(128 / 28)
+
+
+def after_the_apex(
+    count: int, seed: int = 0
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For key frames: the brows rise and fall, and only later does the mouth tell the label.
+
+    Films of 24 frames.  The brows are highest at frame 4, which a sheet would call the apex.
+    Somewhere between frames 9 and 22 the mouth moves for three frames, down (0) or up (1).  Even
+    steps from onset to apex, and one frame more, end before it; the frames in which the landmarks
+    move most do not.  Views keyframes, keyframe_points, rise, rise_points, made of the films by the
+    study's own code.
+    """
+    found = {"keyframes": [], "keyframe_points": [], "rise": [], "rise_points": []}
+    made, labels = films(count, seed)
+    for film in made:
+        course = keyframes.track(film, film_points())
+        for name, chosen in (
+            ("keyframes", keyframes.select(keyframes.landmark_motion(course))),
+            ("rise", keyframes.rise(0, APEX)),
+        ):
+            found[name].append(film[chosen])
+            found[TRACKED[name]].append(course[chosen])
+    return {name: np.stack(values) for name, values in found.items()}, labels, _film_clips(labels)
+
+
+def first_and_second(
+    count: int, seed: int = 0
+) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+    """For the BiLSTM: the brows move, then the mouth (0), or the mouth, then the brows (1).
+
+    Eleven frames; each movement lasts for two of them, two frames of rest before and after it, so
+    that no three frames in a row hold both, and all three that hold one are there.  The nine
+    patterns of a clip are then the same in both classes but for their order, and their mean knows
+    nothing.  Views keyframes, keyframe_points.
+    """
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 2)
+    films = []
+    for label in labels:
+        courses = np.zeros((11, 2))
+        for begin, place in ((2, label), (7, 1 - label)):
+            courses[begin : begin + 2, place] = -random.uniform(1.4, 2.6)
+        films.append(_film(courses, random))
+    points = np.broadcast_to(film_points(), (count, 11, 68, 2))
+    return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _film_clips(labels)
 
 
 def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:

@@ -7,6 +7,10 @@
 | `landmarks` | (N, 68, 2) float32 | points of the apex face, x then y, in cells of the 28x28 grid |
 | `frames` | (N, 2, 128, 128) uint8 | aligned onset and apex, grey |
 | `video` | (N, 10, 128, 128) uint8 | aligned face at ten even steps from onset to offset, grey |
+| `keyframes` | (N, 11, 128, 128) uint8 | aligned onset and the ten frames that move most, grey |
+| `keyframe_points` | (N, 11, 68, 2) float32 | landmarks followed there, in pixels of that face |
+| `rise` | (N, 11, 128, 128) uint8 | aligned onset to apex in even steps, then one frame more |
+| `rise_points` | (N, 11, 68, 2) float32 | landmarks followed there, in pixels of that face |
 | `points` | (N, 2, 68, 2) float32 | landmarks of onset and apex, pixels of the recording |
 
 A clip needs a face in onset and apex, whatever is asked for, so that every system is given the
@@ -29,10 +33,11 @@ import pandas as pd
 
 from . import paths
 from .corpora import COLUMNS, KEY, Corpus, frame_files, megc2019_flow
-from .corpora.table import FRAME_NUMBERS, exclusion_table, nearest
+from .corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest
 from .errors import StudyError
 
-VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "video", "points")
+VIEWS = (*FRAME_VIEWS, "points")
+TRACKED = {"keyframes": "keyframe_points", "rise": "rise_points"}
 VIDEO_FRAMES = 10  # as the base lines' temporal interpolation has it (TIM10)
 
 
@@ -223,6 +228,9 @@ def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
             )
     if "video" in recipe.names:
         made["video"] = _video(files, row, matrix, recipe)
+    for name in ("keyframes", "rise"):
+        if {name, TRACKED[name]} & set(recipe.names):
+            made |= _sequence(name, files, row | {"apex": number}, points, matrix, recipe)
     return made
 
 
@@ -234,9 +242,7 @@ def _video(files, row: dict, matrix: np.ndarray, recipe: _Recipe) -> np.ndarray:
     """
     from . import faces
 
-    first = int(row["onset"])
-    last = max(files) if pd.isna(row["offset"]) else max(first, int(row["offset"]))
-    numbers = [number for number in sorted(files) if first <= number <= last]
+    numbers = _numbers(files, row)
     steps = np.linspace(0, len(numbers) - 1, VIDEO_FRAMES)
     needed = sorted({int(side(step)) for step in steps for side in (np.floor, np.ceil)})
     frames = {i: _Frame(files[numbers[i]]) for i in needed}
@@ -252,6 +258,51 @@ def _video(files, row: dict, matrix: np.ndarray, recipe: _Recipe) -> np.ndarray:
     digests = tuple(frame.digest for frame in frames.values())
     place = (faces.VERSION, matrix.tobytes(), tuple(steps), tuple(needed))
     return _kept("video", (*place, *digests), recipe, interpolate)
+
+
+def _numbers(files: dict[int, Path], row: dict) -> list[int]:
+    """The frames that are there from onset to offset."""
+    first = int(row["onset"])
+    last = max(files) if pd.isna(row["offset"]) else max(first, int(row["offset"]))
+    return [number for number in sorted(files) if first <= number <= last]
+
+
+def _sequence(name: str, files, row: dict, points, matrix, recipe: _Recipe) -> dict:
+    """`keyframes` or `rise`, (COUNT, SIZE, SIZE) uint8, and the landmarks there (COUNT, 68, 2).
+
+    Of `rise`, a frame that is not there is replaced by the nearest that is.
+    """
+    from . import faces, keyframes
+
+    numbers = _numbers(files, row)
+    if name == "rise":
+        wanted = keyframes.rise(int(row["onset"]), int(row["apex"]))
+        there = np.array([number for number in sorted(files) if number >= row["onset"]])
+        numbers = [int(there[np.abs(there - number).argmin()]) for number in wanted]
+    frames = {number: _Frame(files[number]) for number in numbers}
+    digests = tuple(frame.digest for frame in frames.values())
+    key = (faces.VERSION, keyframes.SELECTION_VERSION, matrix.tobytes(), tuple(numbers), *digests)
+    larger = matrix * (keyframes.TRACK_SIZE / faces.SIZE)
+
+    def follow() -> np.ndarray:
+        seen = [
+            faces.warp(faces.grey(f.image), larger, keyframes.TRACK_SIZE) for f in frames.values()
+        ]
+        course = keyframes.track(np.stack(seen), faces.move(points, larger))
+        return course * np.float32(faces.SIZE / keyframes.TRACK_SIZE)
+
+    course = dict(zip(frames, _kept(f"{name}_course", key, recipe, follow), strict=True))
+    if name == "keyframes":
+        every = np.stack([course[number] for number in numbers])
+        numbers = [numbers[i] for i in keyframes.select(keyframes.landmark_motion(every))]
+
+    def pick() -> np.ndarray:
+        return np.stack([faces.align(frames[number].image, matrix) for number in numbers])
+
+    return {
+        name: _kept(name, (*key, tuple(numbers)), recipe, pick),
+        TRACKED[name]: np.stack([course[number] for number in numbers]),
+    }
 
 
 def _file(files: dict[int, Path], row: dict, moment: str) -> Path:

@@ -55,7 +55,7 @@ def test_parameter_counts():
     config = am_gcn.Config()
     described = am_gcn.network(config, 3, graph(config))
     # + position branch without its unused head, mask and class token; + ours; the head shrinks
-    ours = parameters(described.units) + parameters(described.unit_head)
+    ours = parameters(described.units) + parameters(described.unit_head) + 2 * 512  # BatchNorm
     position = 6_415_366 - 512 - 2_565 - 513
     assert parameters(described) == 3_030_649 - 501_765 + 513 * 3 + position + ours
 

@@ -66,3 +66,55 @@ def test_the_onset_is_never_the_apex():
 def test_no_face_in_the_onset_is_said():
     with pytest.raises(faces.NoFace):
         keyframes.spot([np.full((200, 200), 90, np.uint8)] * 3)
+
+
+# --- key frames -----------------------------------------------------------------------------------
+
+
+def tracked(clip) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks followed on the larger aligned face, and where they truly are, both (T, 68, 2)."""
+    points = faces.landmarks(clip.frames[0])
+    matrix = faces.alignment(points) * (keyframes.TRACK_SIZE / faces.SIZE)
+    frames = np.stack([faces.warp(frame, matrix, keyframes.TRACK_SIZE) for frame in clip.frames])
+    found = keyframes.track(frames, faces.move(points, matrix))
+    columns, rows = np.rint(points).astype(int).T
+    true = [points + clip.flow(t)[:, rows, columns].T for t in range(len(clip.frames))]
+    return found, faces.move(np.array(true), matrix)
+
+
+def test_landmarks_are_followed_to_a_fraction_of_what_they_move():
+    found, true = tracked(moving_face.clip(31, 2.5, 1.5, frames=16, apex=8))
+    inner = slice(17, 68)
+    missed = np.linalg.norm(found - true, axis=-1)[:, inner]
+    moved = np.linalg.norm(true - true[0], axis=-1)[:, inner]
+    assert np.median(missed) < 0.25  # pixels of 256
+    assert missed.mean() < 0.3 * moved.max(axis=0).mean()
+
+
+def test_the_head_alone_moves_no_landmark():
+    """Three pixels of sway, no expression: less than a tenth of what an expression gives."""
+    still, _ = tracked(moving_face.clip(32, 0.01, 3.0, frames=12, apex=6))
+    moving, _ = tracked(moving_face.clip(32, 3.0, 3.0, frames=12, apex=6))
+    motion = [keyframes.landmark_motion(course).sum() for course in (still, moving)]
+    assert motion[0] < 0.5 * motion[1]
+    turn = np.array([[1.01, -0.02, 3.0], [0.02, 1.01, -2.0]])
+    swaying = np.stack([still[0], faces.move(still[0], turn)])
+    assert keyframes.landmark_motion(swaying).max() < 1e-2
+
+
+def test_key_frames_are_the_onset_and_the_fastest_in_order_of_time():
+    motion = np.array([0, 5, 1, 9, 2, 8, 0, 7, 0, 6, 3, 0.5])
+    assert keyframes.select(motion, 5).tolist() == [0, 3, 5, 7, 9]
+    assert keyframes.select(motion, 12).tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("total", [1, 2, 5, 10, 11, 12, 40])
+def test_there_are_always_eleven(total):
+    chosen = keyframes.select(np.random.default_rng(0).random(total))
+    assert len(chosen) == 11 and chosen[0] == 0 and chosen.max() < total
+    assert (np.diff(chosen) >= 0).all() and len(set(chosen)) == min(total, 11)
+
+
+def test_the_published_frames_are_even_steps_to_the_apex_and_one_more():
+    assert keyframes.rise(100, 200).tolist() == [*range(100, 190, 10), 200, 201]
+    assert keyframes.rise(7, 10).tolist() == [7, 8, 8, 8, 9, 9, 9, 10, 10, 10, 11]

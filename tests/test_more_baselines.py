@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.feature import local_binary_pattern
 
-from mer_utils import training
+from mer_utils import head, training
 from mer_utils.errors import StudyError
 from mer_utils.protocol import Fold
 from mer_utils.systems import hoof, lbp_top, off_apexnet, rcn
@@ -208,10 +208,49 @@ def test_lbp_top_tells_movement_from_its_reverse():
     face = np.random.default_rng(0).integers(60, 120, (40, 40))
     rising = np.stack([face + 5 * frame for frame in range(10)]).astype(np.uint8)
     clips = {"video": np.stack([rising, rising[::-1]])}
-    both = lbp_top.features(clips, None, lbp_top.Config())["x"]
+    plain = lbp_top.Config(smoothing=0.0, still_head=False, roots=False)
+    both = lbp_top.features(clips, None, plain)["x"]
     space, time = np.split(both.reshape(2, 3, -1), [1], axis=1)
     np.testing.assert_array_equal(space[0], space[1])
     assert np.abs(time[0] - time[1]).max() > 0.2
     np.testing.assert_allclose(both.reshape(2, 75, 16).sum(-1), 1, rtol=1e-5)
-    flat = lbp_top.features(clips, None, lbp_top.Config(planes=("xy",)))["x"]
+    flat = lbp_top.features(clips, None, replace(plain, planes=("xy",)))["x"]
     assert flat.shape == (2, 25 * 16)
+    roots = lbp_top.features(clips, None, replace(plain, roots=True))["x"]
+    np.testing.assert_allclose(roots**2, both, atol=1e-6)
+
+
+def nodding(frames=4, noise=0.0):
+    """A smooth face that shifts, grows and gets brighter, and one corner that moves by itself."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64].astype(float)
+    waves = random.uniform(0.1, 0.35, (6, 2)), random.uniform(0, 6, 6)
+    video = []
+    for t in range(frames):
+        down = 0.25 * t + 0.004 * t * (y - 32)
+        own = 0.8 * t * np.exp(-((y - 45) ** 2 + (x - 20) ** 2) / 30)
+        rows = y - down - own
+        face = sum(np.sin(a * rows + b * x + c) for (a, b), c in zip(*waves, strict=True))
+        video.append((1 + 0.02 * t) * (120 + 12 * face) + t)
+    return np.array(video), (y - 45) ** 2 + (x - 20) ** 2 < 64
+
+
+def test_a_head_is_taken_off_and_what_moves_of_its_own_is_not():
+    video, corner = nodding()
+    left = head.without_head(video)[-1]
+    before = (video[-1] - video[0]) ** 2
+    assert left.dtype == np.float32 and not head.without_head(video)[0].any()
+    assert (left[~corner] ** 2).mean() < 0.1 * before[~corner].mean()
+    assert (left[corner] ** 2).mean() > 5 * (left[~corner] ** 2).mean()
+    np.testing.assert_allclose(head.stilled(video), video[0] + head.without_head(video), rtol=1e-5)
+
+
+def test_lbp_top_steadies_before_it_looks():
+    video, _ = nodding()
+    plain = lbp_top.Config(smoothing=0.0, still_head=False)
+    np.testing.assert_array_equal(lbp_top.steadied(video, plain), np.rint(video * 16))
+    still = lbp_top.steadied(video, replace(plain, still_head=True))
+    assert np.abs(still - still[0]).mean() < 0.5 * np.abs(np.rint(16 * (video - video[0]))).mean()
+    rough = video + np.random.default_rng(1).normal(0, 3, video.shape)
+    smooth = lbp_top.steadied(rough, replace(plain, smoothing=1.0))
+    assert np.abs(smooth / 16 - video).mean() < np.abs(rough - video).mean()

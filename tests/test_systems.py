@@ -29,6 +29,10 @@ def views_of_noise() -> dict[str, np.ndarray]:
         "landmarks": random.uniform(2, 26, (count, 68, 2)).astype(np.float32),
         "frames": random.integers(0, 256, (count, 2, 128, 128)).astype(np.uint8),
         "video": random.integers(0, 256, (count, 10, 128, 128)).astype(np.uint8),
+        "keyframes": random.integers(0, 256, (count, 11, 128, 128)).astype(np.uint8),
+        "keyframe_points": random.uniform(10, 118, (count, 11, 68, 2)).astype(np.float32),
+        "rise": random.integers(0, 256, (count, 11, 128, 128)).astype(np.uint8),
+        "rise_points": random.uniform(10, 118, (count, 11, 68, 2)).astype(np.float32),
         "points": random.uniform(100, 300, (count, 2, 68, 2)).astype(np.float32),
     }
 

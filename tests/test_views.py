@@ -61,6 +61,10 @@ def test_shapes_and_kinds_are_the_contract(first):
         "landmarks": ((4, 68, 2), np.float32),
         "frames": ((4, 2, 128, 128), np.uint8),
         "video": ((4, 10, 128, 128), np.uint8),
+        "keyframes": ((4, 11, 128, 128), np.uint8),
+        "keyframe_points": ((4, 11, 68, 2), np.float32),
+        "rise": ((4, 11, 128, 128), np.uint8),
+        "rise_points": ((4, 11, 68, 2), np.float32),
         "points": ((4, 2, 68, 2), np.float32),
     }
     assert not len(first.exclusions)

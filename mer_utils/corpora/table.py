@@ -28,7 +28,17 @@ COLUMNS = (
 EXCLUSION_COLUMNS = ("corpus", "subject", "clip", "reason")
 KEY = ("corpus", "subject", "clip")
 FRAME_NUMBERS = ("onset", "apex", "offset")
-FRAME_VIEWS = ("flow", "flow_legacy", "landmarks", "frames", "video")  # what frames on disk give
+FRAME_VIEWS = (  # what frames on disk give
+    "flow",
+    "flow_legacy",
+    "landmarks",
+    "frames",
+    "video",
+    "keyframes",
+    "keyframe_points",
+    "rise",
+    "rise_points",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ from ..corpora.table import nearest
 from ..errors import StudyError
 from . import (
     am_gcn,
+    dual_branch_3dcnn,
     hoof,
     htnet,
     hyperhtnet,
@@ -41,6 +42,7 @@ from . import (
     rcn,
     ststnet,
     svm,
+    unified,
 )
 
 SYSTEMS = {
@@ -55,6 +57,8 @@ SYSTEMS = {
     "am_gcn": am_gcn,
     "htnet": htnet,
     "hyperhtnet": hyperhtnet,
+    "dual_branch_3dcnn": dual_branch_3dcnn,
+    "unified": unified,
 }
 
 PRESETS = ("small", "paper")
