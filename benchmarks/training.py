@@ -311,7 +311,8 @@ def dask_part(options) -> None:
 
     from mer_utils.training.cluster import Cluster
 
-    run, schedule = task("mhssa_gcn", epochs=2), training.Schedule("loop", "")
+    folds = FOLDS[: options.folds]
+    run, schedule = task("mhssa_gcn", epochs=1), training.Schedule("loop", "")
     with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as local:
         taken = {}
         for workers in (2, 1):
@@ -321,16 +322,17 @@ def dask_part(options) -> None:
                     time.sleep(0.1)
                 cluster = Cluster(client)
                 list(cluster.train(run, FOLDS[:4], schedule))  # workers import torch once
-                taken[workers] = seconds(lambda c=cluster: list(c.train(run, FOLDS[:40], schedule)))
+                taken[workers] = seconds(lambda c=cluster: list(c.train(run, folds, schedule)))
     for workers, each in sorted(taken.items()):
         note(
-            *("dask", f"mhssa_gcn: {workers} workers", 40 * 2 / each, "fold-epochs/s"),
+            *("dask", f"mhssa_gcn: {workers} workers", len(folds) / each, "fold-epochs/s"),
             *(taken[1] / each, "one worker"),
         )
 
 
 def folds_part(options) -> None:
-    run, schedule = task("ststnet", epochs=4), training.Schedule("loop", "")
+    run, schedule = task("ststnet", epochs=2), training.Schedule("loop", "")
+    list(training.train_task(run, FOLDS[:4], schedule, 1))
     each = {
         count: seconds(lambda n=count: list(training.train_task(run, FOLDS[:n], schedule, 1)))
         / count
@@ -341,9 +343,9 @@ def folds_part(options) -> None:
             *("folds", f"ststnet: {count} folds", 1e3 * taken, "ms/fold"),
             *(each[8] / taken, "8 folds"),
         )
-    for number in range(1, 7):
+    for number in range(1, 6):
         study(task("ststnet", epochs=1), 2)
-        if number in (2, 6):
+        if number in (2, 5):
             note("folds", f"driver's memory after {number} runs", resident(), "MiB")
 
 
@@ -491,7 +493,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--parts", help=f"of {','.join(PARTS)}")
     parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--folds", type=int, default=SUBJECTS, help="of the 68, for stacks")
+    parser.add_argument(
+        "--folds", type=int, default=SUBJECTS, help="of the 68, for stacks and dask"
+    )
     parser.add_argument("--epochs", type=int, default=5, help="for stacks")
     parser.add_argument("--presets", default="small", help="for rates: small, paper or both")
     parser.add_argument("--full", action="store_true", help="all epochs of the published sizes")
