@@ -59,7 +59,7 @@ def note(part: str, what: str, value: float, unit: str, ratio: float | None = No
     FOUND.append({"part": part, "what": what, "value": value, "unit": unit,
                   "ratio": ratio, "to": to})  # fmt: skip
     better = f"{ratio:9.2f} x {to}" if ratio is not None else ""
-    print(f"{part:7s} {what:52s} {value:11.4g} {unit:12s}{better}", flush=True)
+    print(f"{part:7s} {what:52s} {value:11.4g} {unit:14s}{better}", flush=True)
 
 
 def made() -> Views:
@@ -103,6 +103,12 @@ def seconds(work) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def processor_seconds(work) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def turns(ways: dict, count: int) -> dict[str, float]:
@@ -171,6 +177,20 @@ def loop_part(options) -> None:
             note(
                 *("loop", f"{name}: {way}", len(FOLDS) * epochs / taken, "fold-epochs/s"),
                 *(better / taken, "the better plain loop"),
+            )
+
+        # the processor's time of both, one thread each: what other programs do moves it less
+        few, schedule = FOLDS[:4], training.Schedule("loop", "")
+        ways = {
+            "plain loop": partial(plain, run, few, 1),
+            "ours": lambda run=run: list(training.train_task(run, few, schedule, 1)),
+        }
+        busy = {way: statistics.median(processor_seconds(work) for _ in range(3))
+                for way, work in ways.items()}  # fmt: skip
+        for way, taken in busy.items():
+            note(
+                *("loop", f"{name}: {way}, processor time", 1e3 * taken / len(few) / epochs),
+                *("ms/fold-epoch", busy["plain loop"] / taken, "plain loop"),
             )
 
 

@@ -15,6 +15,9 @@ A fold must come out as from the plain loop of `fold`, whoever trains beside it:
   is left out of the loss and of BatchNorm's statistics (`noise.masked_batch_norm`), in which alone
   the clips of a batch meet.  A system's own loss is given each fold's output without the filling;
 * the optimiser treats every number by itself (`ELEMENTWISE`), so that it needs no fold axis.
+
+Nothing in `Stack.step` waits for the device or makes a tensor from the host's numbers, as a CUDA
+graph or `torch.compile` of it would ask; neither is used, since neither has been tried on a GPU.
 """
 
 import time
