@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from mer_utils import planted, regions, training
 from mer_utils.errors import StudyError
@@ -114,6 +115,47 @@ def test_attention_is_carried_on():
     alone.load_state_dict(net.state_dict())
     assert torch.equal(alone.trunk(inputs(config)["motion"])[1][0], maps[0])
     assert not torch.equal(alone.trunk(inputs(config)["motion"])[1][1], maps[1])
+
+
+def test_position_weighs_the_motion_and_as_in_mmnet_is_added_to_it():
+    for fusion, expected in (("product", lambda x, p: x * (1 + p)), ("sum", lambda x, p: x + p)):
+        config = variant(None, **TINY, fusion=fusion)
+        net = am_gcn.network(config, 3, graph(config)).eval()
+        batch = inputs(config)
+        x = net.trunk(batch["motion"])[0]
+        position = net.position(batch["face"].expand(-1, config.channels, -1, -1))
+        fused = net.locate(x, batch["face"])
+        torch.testing.assert_close(fused, expected(net.balance(x), position))
+
+
+def test_motion_enters_as_strong_as_position():
+    config = variant(None, **TINY)
+    net = am_gcn.network(config, 3, graph(config)).train()
+    x = net.trunk(inputs(config, 8)["motion"])[0]
+    assert x.std() < 0.3
+    assert net.balance(x).std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_displacement_is_what_moved_and_not_the_head():
+    random = np.random.default_rng(0)
+    face = gaussian_filter(random.normal(size=(128, 128)), 2.5)
+    face *= 0.8 / face.std()
+    y, x = np.mgrid[:128, :128].astype(float)
+    near = np.exp(-((y - 90) ** 2 + (x - 40) ** 2) / 200)
+    apex = map_coordinates(face, [y - 0.3 - 0.9 * near, x + 0.6 * near], order=3, mode="nearest")
+    right, down = am_gcn.displacement(np.stack([face, apex]))
+    assert 0.5 < down[90, 40] < 1.2 and -0.9 < right[90, 40] < -0.3
+    far = (slice(20, 60), slice(70, 110))
+    assert np.abs(down[far]).mean() < 0.1 and np.abs(right[far]).mean() < 0.1
+    assert not am_gcn.displacement(np.stack([face, face])).round(9).any()
+
+
+def test_displacement_has_two_channels():
+    with pytest.raises(StudyError, match="set channels=2, or motion='difference'"):
+        am_gcn.Config(motion="displacement")
+    views, _, table = planted.units_together(2)
+    small = am_gcn.Config(**am_gcn.SMALL)
+    assert am_gcn.features(views, table, small)["motion"].shape == (2, 2, 48, 48)
 
 
 # --- action units ---------------------------------------------------------------------------------

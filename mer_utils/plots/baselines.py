@@ -1,10 +1,12 @@
 """Figures of what the baselines see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+
+from . import style
 
 
 def flow(image: np.ndarray, view: str) -> Figure:
@@ -41,4 +43,41 @@ def maps(streams: Sequence[np.ndarray]) -> Figure:
         for axis, image in zip(row, stream, strict=False):
             axis.imshow(image, cmap="viridis", vmin=0, vmax=top)
         row[0].set_title(f"stream of {len(stream)} maps", loc="left", fontsize=9)
+    return fig
+
+
+def blocks(histograms: Mapping[str, np.ndarray]) -> Figure:
+    """Title -> (blocks, blocks, orientations): which way each block moves, and how much it counts.
+
+    The arrow is the sum of the block's orientations; the darker the block, the larger its share.
+    """
+    top = max(float(each.sum(-1).max()) for each in histograms.values())
+    fig, axes = plt.subplots(
+        1, len(histograms), figsize=(4 * len(histograms), 3.9), layout="constrained", squeeze=False
+    )
+    for axis, (title, shares) in zip(axes[0], histograms.items(), strict=True):
+        angles = 2 * np.pi * np.arange(shares.shape[-1]) / shares.shape[-1]
+        right, down = shares @ np.cos(angles), shares @ np.sin(angles)
+        shown = axis.imshow(shares.sum(-1), cmap=style.MAGNITUDE, vmin=0, vmax=1.4 * top)
+        longest = float(np.hypot(right, down).max()) or 1.0  # fills its block
+        axis.quiver(
+            right, down, angles="xy", scale_units="xy", scale=longest / 0.9,
+            color="0.1", width=0.008, pivot="mid",
+        )  # fmt: skip
+        axis.set(title=title, xticks=[], yticks=[])
+    fig.colorbar(shown, ax=axes, shrink=0.75, label="share of the clip")
+    return fig
+
+
+def planes(cuts: Mapping[str, np.ndarray], patterns: Mapping[str, np.ndarray]) -> Figure:
+    """Cuts through a clip, and below the pattern number of every point: XY, and X or Y over time"""
+    fig, axes = plt.subplots(2, len(cuts), figsize=(9, 6), layout="constrained", squeeze=False)
+    for column, title in enumerate(cuts):
+        axes[0, column].imshow(cuts[title], cmap="gray", aspect="auto")
+        axes[1, column].imshow(patterns[title], cmap="viridis", aspect="auto")
+        axes[0, column].set_title(title)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    axes[0, 0].set_ylabel("grey values")
+    axes[1, 0].set_ylabel("patterns")
     return fig

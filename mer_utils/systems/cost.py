@@ -123,3 +123,23 @@ def table(names: Sequence[str] | None = None) -> pd.DataFrame:
         )
     forms = [f"{what}, {form}" for what in ("parameters", "multiply-adds") for form in FORMS]
     return pd.DataFrame(rows, columns=["system", *forms]).astype(dict.fromkeys(forms, "Int64"))
+
+
+def needs(corpus: str, offered: Sequence[str]) -> pd.DataFrame:
+    """Every system on one corpus: what it reads, what it costs, and why it cannot run.
+
+    Costs are given as small | described (| as coded, where it is another network).  `offered`: the
+    corpus' views.
+    """
+    costs = table().set_index("system")
+    rows = []
+    for row in systems.table(offered).itertuples():
+        told = {"system": row.system, "reads": row.reads}
+        for what, digits, unit in (("parameters", 0, 1), ("multiply-adds, millions", 2, 1e6)):
+            what_for = [f"{what.partition(',')[0]}, {form}" for form in FORMS]
+            found = costs.loc[row.system, what_for].dropna() if row.system in costs.index else ()
+            told[what] = " | ".join(f"{value / unit:,.{digits}f}" for value in found) or "–"
+        lacks = " and no ".join(row.lacks.split(", "))
+        told["cannot run because"] = f"{corpus} has no {lacks}" if lacks else ""
+        rows.append(told)
+    return pd.DataFrame(rows)

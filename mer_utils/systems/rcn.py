@@ -30,6 +30,7 @@ from torch import nn
 
 TITLE = "RCN-A"
 VIEWS = ("flow",)
+CHANNELS_LAST = True  # a step of the small preset on one core takes 0.75 of the time
 
 
 @dataclass(frozen=True)
