@@ -180,16 +180,15 @@ def loop_part(options) -> None:
             )
 
         # the processor's time of both, one thread each: what other programs do moves it less
-        few, schedule = FOLDS[:4], training.Schedule("loop", "")
         ways = {
-            "plain loop": partial(plain, run, few, 1),
-            "ours": lambda run=run: list(training.train_task(run, few, schedule, 1)),
+            "plain loop": partial(plain, run, FOLDS[:4], 1),
+            "ours": partial(_train, run, FOLDS[:4], training.Schedule("loop", "")),
         }
         busy = {way: statistics.median(processor_seconds(work) for _ in range(3))
                 for way, work in ways.items()}  # fmt: skip
         for way, taken in busy.items():
             note(
-                *("loop", f"{name}: {way}, processor time", 1e3 * taken / len(few) / epochs),
+                *("loop", f"{name}: {way}, processor time", 1e3 * taken / 4 / epochs),
                 *("ms/fold-epoch", busy["plain loop"] / taken, "plain loop"),
             )
 
