@@ -60,7 +60,7 @@ def refusal(task: Task, fold: Fold) -> str:
     for layer in net.modules():
         if isinstance(layer, UNSTACKED):
             return f"{type(layer).__name__} has no rule for a stack of weights in torch.func"
-    optimizer = single.make_optimizer(task.module, task.config, net.parameters())
+    optimizer = single.make_optimizer(task.module, task.config, net)
     if type(optimizer) not in ELEMENTWISE:
         return f"{type(optimizer).__name__} looks at all weights of a network at once"
     return ""
@@ -134,7 +134,7 @@ class Stack:
         for name, values in self.parameters.items():
             values.requires_grad_(wanted[name])
         self.net.to(task.device)
-        self.optimizer = single.make_optimizer(
+        self.optimizer = single.optimizer_of(
             task.module, task.config, list(self.parameters.values())
         )
         self.train_index = self._padded([start.train for start in self.starts])
