@@ -1,108 +1,554 @@
-"""STSTNet folds per second: the loop everybody writes, and the schedule of `mer_utils.training`.
+"""What training costs, and where the time goes.
 
-    python benchmarks/training.py             # about two minutes on two quiet cores
+    python benchmarks/training.py                     # all CPU parts, some five minutes
+    python benchmarks/training.py --parts loop,graph  # some of them
+    python benchmarks/training.py --device cuda       # everything a GPU must show, in one go
+    python benchmarks/training.py --write             # and keep it: reports/tables/training_*.csv
 
-442 made clips of 68 subjects, as many as the MEGC2019 composite has.  The plain loop is one process
-with torch's own number of threads, a DataLoader, Adam as it comes; the schedule is one process per
-core with one thread each, the data as one tensor, a fused Adam, channels last.  They take turns, so
-that what else the machine does falls on both.  Where another program holds one of the cores, more
-than one thread waits for it in circles: the plain loop is shown with one thread too.
+442 made clips of 68 subjects, as many as the MEGC2019 composite has.  What is compared takes turns,
+so that what else the machine does falls on both; every ratio is of one run.
+
+loop     a leave-one-subject-out run through the study, and the loop everybody writes: one process
+         with torch's own number of threads, a DataLoader, Adam as it comes
+graph    the graph of MHSSA-GCN, and the published way: Floyd-Warshall and metric multidimensional
+         scaling, sample by sample in host Python
+noise    dropout from hashed keys, and torch's own
+rates    FLOP/s of every system against a matrix product of the same run, and what stops it
+dask     two workers, and one
+folds    seconds per fold of 8 folds and of 68; memory of the driver run after run
+stacks   (default on a GPU) stacked and loop on the same device; on a GPU also the published sizes
 """
 
 import argparse
+import itertools
 import os
 import platform
 import statistics
+import tempfile
 import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sklearn
 import torch
 import torch.nn.functional as F
+from sklearn.manifold import MDS
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
-from mer_utils import environment, protocol, systems, training
+from mer_utils import environment, experiments, paths, protocol, regions, systems, training
 from mer_utils.corpora import CLASSES
+from mer_utils.systems import mhssa_gcn
+from mer_utils.training import stacked
+from mer_utils.training.fold import inputs, numerics, time_steps
+from mer_utils.training.noise import Noise
+from mer_utils.views import Views
 
 CLIPS, SUBJECTS = 442, 68
+PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "stacks")
+COMPARED = ("ststnet", "mhssa_gcn")
+NETWORKS = [name for name, module in systems.SYSTEMS.items() if systems.neural(module)]
+FOUND: list[dict] = []
 
 
-def made() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Clip table, flow (442, 3, 28, 28) of noise, class numbers."""
+def note(part: str, what: str, value: float, unit: str, ratio: float | None = None, to: str = ""):
+    """One line on the screen, one row of the table; ratio: how much better than `to`."""
+    FOUND.append({"part": part, "what": what, "value": value, "unit": unit,
+                  "ratio": ratio, "to": to})  # fmt: skip
+    better = f"{ratio:9.2f} x {to}" if ratio is not None else ""
+    print(f"{part:7s} {what:52s} {value:11.4g} {unit:14s}{better}", flush=True)
+
+
+def made() -> Views:
+    """Noise in every view; 68 subjects."""
     random = np.random.default_rng(0)
     labels = random.permutation(np.repeat([0, 1, 2], (250, 109, 83)))
     clips = pd.DataFrame(
         {
-            "corpus": "made",
+            "corpus": "made_casme2",
             "subject": [f"{number % SUBJECTS:03}" for number in range(CLIPS)],
             "clip": [str(number) for number in range(CLIPS)],
             "label": [CLASSES[label] for label in labels],
+            "action_units": random.choice(["1+2", "4", "12", "R15+17", "6+12"], CLIPS),
         }
     )
-    return clips, random.normal(0, 1, (CLIPS, 3, 28, 28)).astype(np.float32), labels
+    arrays = {
+        "flow": random.normal(0, 1, (CLIPS, 3, 28, 28)).astype(np.float32),
+        "landmarks": random.uniform(4, 24, (CLIPS, 68, 2)).astype(np.float32),
+        "frames": random.integers(0, 256, (CLIPS, 2, 128, 128), dtype=np.uint8),
+    }
+    arrays["flow_legacy"] = np.round(255 * random.random((CLIPS, 3, 28, 28))).astype(np.float32)
+    return Views(clips, pd.DataFrame(), arrays)
 
 
-def plain(config, flow: np.ndarray, labels: np.ndarray, folds, threads: int) -> None:
+VIEWS = made()
+LABELS = VIEWS.clips["label"].map(CLASSES.index).to_numpy()
+FOLDS = protocol.folds(VIEWS.clips)
+
+
+def task(name: str, preset: str = "small", device: str = "cpu", precision: str = "fp32", **fields):
+    """A run of one system."""
+    module, config = systems.resolve(name, fields, preset)
+    if getattr(config, "flow", "") == "auto":
+        config = replace(config, flow="flow")
+    features = module.features(VIEWS.arrays, VIEWS.clips, config)
+    given = (module, config, features, VIEWS.clips, LABELS, 0, "last", len(CLASSES))
+    return training.Task(*given, device, None, precision)
+
+
+def seconds(work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def processor_seconds(work) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def turns(ways: dict, count: int) -> dict[str, float]:
+    """Median seconds of each way; they take turns."""
+    taken = {name: [] for name in ways}
+    for _ in range(count):
+        for name, work in ways.items():
+            taken[name].append(seconds(work))
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+# --- loop -----------------------------------------------------------------------------------------
+
+
+def plain(run: training.Task, folds, threads: int) -> None:
     """One fold after the other, as in most public code."""
     torch.set_num_threads(threads)
+    names = list(run.features)
     for fold in folds:
-        net = systems.SYSTEMS["ststnet"].network(config, len(CLASSES), {})
-        optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
-        known = TensorDataset(torch.tensor(flow[fold.train]), torch.tensor(labels[fold.train]))
-        left_out = torch.tensor(flow[fold.test])
-        for _ in range(config.epochs):
+        values = {name: each[fold.train] for name, each in run.features.items()}
+        context = run.module.fit_context(run.clips.iloc[fold.train], values, run.config)
+        net = run.module.network(run.config, len(CLASSES), context)
+        optimizer = torch.optim.Adam(net.parameters(), lr=run.config.learning_rate)
+        known = TensorDataset(*map(torch.tensor, values.values()), torch.tensor(LABELS[fold.train]))
+        left_out = {name: torch.tensor(each[fold.test]) for name, each in run.features.items()}
+        for _ in range(run.config.epochs):
             net.train()
-            for inputs, targets in DataLoader(known, config.batch_size, shuffle=True):
+            for *batch, labels in DataLoader(known, run.config.batch_size, shuffle=True):
                 optimizer.zero_grad()
-                F.cross_entropy(net(inputs), targets).backward()
+                logits = net(**dict(zip(names, batch, strict=True)))
+                F.cross_entropy(logits, labels).backward()
                 optimizer.step()
             net.eval()
             with torch.no_grad():
-                net(left_out).softmax(-1)
+                net(**left_out).softmax(-1)
+    torch.set_num_threads(1)
 
 
-def schedule(config, flow, labels, folds, clips, jobs: int) -> None:
-    module = systems.SYSTEMS["ststnet"]
-    features = {"flow": flow}
-    for _ in training.train_folds(
-        module, config, features, clips, labels, folds,
-        seed=0, n_classes=len(CLASSES), jobs=jobs, device="cpu",
-    ):  # fmt: skip
-        pass
+def study(run: training.Task, jobs: int) -> None:
+    """A whole run, rows and all, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths.RUNS = Path(folder)
+        declared = experiments.declare(run.name, "made", VIEWS, epochs=run.config.epochs)
+        experiments.run(declared, VIEWS, jobs=jobs, device="cpu", progress=False)
+
+
+def loop_part(options) -> None:
+    cores = environment.cores()
+    study(task("ststnet", epochs=1), cores)  # processes start once in a study
+    for name, epochs in (("ststnet", 4), ("mhssa_gcn", 1)):
+        run = task(name, epochs=epochs)
+        found = turns(
+            {
+                f"plain loop, {options.threads} threads": partial(
+                    plain, run, FOLDS, options.threads
+                ),
+                "plain loop, 1 thread": partial(plain, run, FOLDS, 1),
+                "study, 1 process": partial(study, run, 1),
+                f"study, {cores} processes": partial(study, run, cores),
+            },
+            options.turns,
+        )
+        # where another program holds a core, two threads wait for each other in circles
+        better = min(list(found.values())[:2])
+        for way, taken in found.items():
+            note(
+                *("loop", f"{name}: {way}", len(FOLDS) * epochs / taken, "fold-epochs/s"),
+                *(better / taken, "the better plain loop"),
+            )
+
+        # the processor's time of both, one thread each: what other programs do moves it less
+        ways = {
+            "plain loop": partial(plain, run, FOLDS[:4], 1),
+            "ours": partial(_train, run, FOLDS[:4], training.Schedule("loop", "")),
+        }
+        busy = {way: statistics.median(processor_seconds(work) for _ in range(3))
+                for way, work in ways.items()}  # fmt: skip
+        for way, taken in busy.items():
+            note(
+                *("loop", f"{name}: {way}, processor time", 1e3 * taken / 4 / epochs),
+                *("ms/fold-epoch", busy["plain loop"] / taken, "plain loop"),
+            )
+
+
+# --- graph ----------------------------------------------------------------------------------------
+
+
+def published_graph(cosines: np.ndarray) -> np.ndarray:
+    """(B, 6, 6) cosines -> (B, 6, 6), one clip after the other in Python, as published."""
+    found = []
+    for cosine in cosines:
+        lengths = np.maximum(cosine, 0.1)
+        np.fill_diagonal(lengths, 0.0)
+        for via, first, second in itertools.product(range(6), repeat=3):
+            way = lengths[first, via] + lengths[via, second]
+            lengths[first, second] = min(lengths[first, second], way)
+        points = MDS(
+            n_components=2,
+            metric="precomputed",
+            n_init=4,
+            init="random",
+            max_iter=300,
+            eps=1e-3,
+            random_state=42,
+            normalized_stress=False,
+        ).fit_transform(lengths)
+        apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        found.append(apart / apart.max(axis=1, keepdims=True))
+    return np.array(found)
+
+
+@torch.no_grad()
+def graph_part(options) -> None:
+    """One batch of the published size."""
+    clips, known = 128, np.eye(len(regions.REGIONS), dtype=np.float32)
+    torch.manual_seed(0)
+    features = torch.randn(clips, 6, 256) + 1.0
+    unit = F.normalize(features.double(), dim=-1)
+    cosines = (unit @ unit.mT).numpy()
+    expected = []
+    published = seconds(lambda: expected.append(published_graph(cosines)))
+    note("graph", "published: paths and scaling on the host", 1e6 * published / clips, "us/clip")
+    coded = replace(mhssa_gcn.Config(), **mhssa_gcn.VARIANTS["as_coded"][1])
+    for what, config, given in (
+        ("as described: paths, affinity, mixed", mhssa_gcn.Config(), features),
+        ("as coded: the published numbers", coded, features.double()),
+    ):
+        graph = mhssa_gcn.RegionGraph(config, known).to(given.dtype).to(options.device)
+        given = given.to(options.device)
+
+        def ours(graph=graph, given=given):
+            graph.manifold_graph(given)
+            wait(options.device)
+
+        ours()
+        taken = statistics.median(seconds(ours) for _ in range(30))
+        note("graph", what, 1e6 * taken / clips, "us/clip", published / taken, "published")
+    found = graph.manifold_graph(given).cpu().numpy()
+    note("graph", "as coded: largest difference", np.abs(found - expected[0]).max(), "")
+    paths_alone = (1 - unit @ unit.mT).to(options.device)
+    taken = statistics.median(
+        seconds(lambda: (mhssa_gcn.shortest_paths(paths_alone), wait(options.device)))
+        for _ in range(30)
+    )
+    note("graph", "shortest paths alone, a batch at once", 1e6 * taken / clips, "us/clip")
+
+
+# --- noise ----------------------------------------------------------------------------------------
+
+
+def noise_part(options) -> None:
+    """Dropout on the hidden layer of a batch of the small MHSSA-GCN."""
+    x = torch.randn(32, 43, 128, device=options.device)
+    key = torch.tensor(1, dtype=torch.int32, device=options.device)
+
+    def ours():
+        with Noise(key):
+            F.dropout(x, 0.1)
+        wait(options.device)
+
+    ways = {"torch": lambda: (F.dropout(x, 0.1), wait(options.device)), "hashed keys": ours}
+    found = turns(ways, 100)
+    for name, taken in found.items():
+        note(
+            *("noise", f"dropout of {x.numel()} values: {name}", 1e6 * taken, "us"),
+            *(found["torch"] / taken, "torch"),
+        )
+
+
+# --- rates ----------------------------------------------------------------------------------------
+
+
+def product_rate(device: str, size: int = 1024) -> float:
+    """FLOP/s of a square float32 matrix product: the best of some."""
+    size = size if device == "cpu" else 8 * size
+    first, second = (torch.randn(size, size, device=device) for _ in range(2))
+    taken = [seconds(lambda: (first @ second, wait(device))) for _ in range(8)]
+    return 2 * size**3 / min(taken)
+
+
+def rates_part(options) -> None:
+    """One fold, one thread; the share of matrix products and convolutions says what stops it."""
+    for preset, name in itertools.product(options.presets, NETWORKS):
+        module, config = systems.resolve(name, {}, preset)
+        lacking = set(systems.views_needed(module, config)) - set(VIEWS.arrays)
+        if lacking:
+            print(f"rates   {name}: not measured, it reads {', '.join(lacking)}")
+            continue
+        run = task(name, preset, options.device)
+        with FlopCounterMode(display=False) as counter:
+            time_steps(run, FOLDS[0], 1)
+        operations = counter.get_total_flops() / 2  # it warms up with one step
+        product = product_rate(options.device)
+        with torch.profiler.profile() as profile:
+            taken, clips = time_steps(run, FOLDS[0], 2)
+        found = profile.key_averages()
+        busy = sum(each.self_cpu_time_total for each in found)
+        products = sum(each.self_cpu_time_total for each in found if _is_product(each.key))
+        count = sum(each.count for each in found if each.key.startswith("aten::")) / 3
+        taken, clips = time_steps(run, FOLDS[0], 3)  # the profiler itself takes time
+        rate = operations / taken
+        what = f"{name} ({preset}): {clips} clips a step"
+        note("rates", what, rate / 1e9, "GFLOP/s", rate / product, "a matrix product")
+        note("rates", f"{what}, time in products", 100 * products / busy, "%")
+        note("rates", f"{what}, operations", count, "a step")
+    note("rates", "matrix product", product_rate(options.device) / 1e9, "GFLOP/s")
+
+
+def _is_product(name: str) -> bool:
+    words = ("mm", "conv", "mkldnn")
+    return name.startswith(("aten::", "mkldnn")) and any(word in name for word in words)
+
+
+# --- dask, folds ----------------------------------------------------------------------------------
+
+
+def dask_part(options) -> None:
+    from dask.distributed import Client, LocalCluster
+
+    from mer_utils.training.cluster import Cluster
+
+    folds = FOLDS[: options.folds]
+    run, schedule = task("mhssa_gcn", epochs=1), training.Schedule("loop", "")
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as local:
+        taken = {}
+        for workers in (2, 1):
+            local.scale(workers)
+            with Client(local) as client:
+                while len(client.scheduler_info(n_workers=-1)["workers"]) != workers:
+                    time.sleep(0.1)
+                cluster = Cluster(client)
+                list(cluster.train(run, FOLDS[:4], schedule))  # workers import torch once
+                taken[workers] = seconds(lambda c=cluster: list(c.train(run, folds, schedule)))
+    for workers, each in sorted(taken.items()):
+        note(
+            *("dask", f"mhssa_gcn: {workers} workers", len(folds) / each, "fold-epochs/s"),
+            *(taken[1] / each, "one worker"),
+        )
+
+
+def folds_part(options) -> None:
+    run, schedule = task("ststnet", epochs=2), training.Schedule("loop", "")
+    list(training.train_task(run, FOLDS[:4], schedule, 1))
+    each = {
+        count: seconds(lambda n=count: list(training.train_task(run, FOLDS[:n], schedule, 1)))
+        / count
+        for count in (8, 68)
+    }
+    for count, taken in each.items():
+        note(
+            *("folds", f"ststnet: {count} folds", 1e3 * taken, "ms/fold"),
+            *(each[8] / taken, "8 folds"),
+        )
+    for number in range(1, 6):
+        study(task("ststnet", epochs=1), 2)
+        if number in (2, 5):
+            note("folds", f"driver's memory after {number} runs", resident(), "MiB")
+
+
+def resident() -> float:
+    """MiB of this process in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+# --- stacks ---------------------------------------------------------------------------------------
+
+
+def wait(device: str) -> None:
+    """Until all that was asked of the device is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def stacks_part(options) -> None:
+    device = options.device
+    agreement(device)
+    for name in COMPARED:
+        run = task(name, device=device, epochs=options.epochs)
+        folds = FOLDS[: options.folds]
+        ways = {
+            word: partial(_train, run, folds, training.Schedule(word, "")) for word in
+            ("loop", "stacked")
+        }  # fmt: skip
+        for work in ways.values() if device == "cuda" else ():
+            work()  # kernels are chosen, memory is taken
+        found = turns(ways, options.turns)
+        for way, taken in found.items():
+            note(
+                *("stacks", f"{name} (small): {way}, {len(folds)} folds"),
+                *(len(folds) * options.epochs / taken, "fold-epochs/s"),
+                *(found["loop"] / taken, "loop"),
+            )
+        profile_steps(run, folds)
+    if device != "cuda":
+        return
+    for precision in ("fp32", "tf32", "bf16"):
+        published_size("mhssa_gcn", precision, 100, options.full and precision == "fp32")
+    for precision in ("tf32", "bf16"):
+        published_size("htnet/as_coded", precision, 4, False)
+    if options.full:
+        published_size("htnet/as_coded", "bf16", 800, True)
+
+
+def _train(run, folds, schedule) -> list:
+    return list(training.train_task(run, folds, schedule, 1))
+
+
+def agreement(device: str) -> None:
+    """The stacked folds of this device and the plain loop of the CPU, in float64."""
+    for name in NETWORKS:
+        module, config = systems.resolve(name, {}, "small")
+        if set(systems.views_needed(module, config)) - set(VIEWS.arrays):
+            continue
+        here = task(name, device=device, precision="fp64", epochs=1)
+        why_not = stacked.refusal(here, FOLDS[0])
+        if why_not:
+            print(f"stacks  {name}: loop only, {why_not}")
+            continue
+        plain_loop = _train(replace(here, device="cpu"), FOLDS[:2], training.Schedule("loop", ""))
+        found = _train(here, FOLDS[:2], training.Schedule("stacked", ""))
+        expected = {each.fold.name: each.probabilities for each in plain_loop}
+        gap = max(np.abs(each.probabilities - expected[each.fold.name]).max() for each in found)
+        note("stacks", f"{name}: stacked here, loop on the CPU, fp64", gap, "difference")
+
+
+def profile_steps(run, folds, count: int = 4) -> None:
+    """Launches per step, the share of time that a GPU works, peak memory."""
+    data = inputs(run)
+    group = max(stacked.alike(run, folds), key=len)
+    if run.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    stack = stacked.Stack(run, group, data)
+    stack.first_steps(2)
+    wait(run.device)
+    taken = seconds(lambda: (stack.first_steps(count), wait(run.device))) / count
+    with torch.profiler.profile() as profile:
+        stack.first_steps(count)
+        wait(run.device)
+    events = profile.events()
+    what = f"{run.name} ({run.precision}): {len(group)} folds"
+    note("stacks", f"{what}, a step", 1e3 * taken, "ms")
+    if run.device == "cuda":
+        kernels = [each for each in events if each.device_type == torch.autograd.DeviceType.CUDA]
+        busy = sum(each.time_range.elapsed_us() for each in kernels) / 1e6 / count
+        note("stacks", f"{what}, launches", len(kernels) / count, "a step")
+        note("stacks", f"{what}, GPU at work", 100 * min(busy / taken, 1), "%")
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        note("stacks", f"{what}, peak memory", peak, "GiB")
+    else:
+        count_all = sum(each.name.startswith("aten::") for each in events)
+        note("stacks", f"{what}, operations", count_all / count, "a step")
+
+
+def published_size(name: str, precision: str, epochs: int, whole: bool) -> None:
+    """68 folds in the published size; all epochs, or a few and what all would take."""
+    run = task(name, "paper", "cuda", precision)
+    needed = run.config.epochs
+    run = replace(run, config=replace(run.config, epochs=needed if whole else min(epochs, needed)))
+    data = inputs(run)
+    began = time.perf_counter()
+    limit = training.room(run, FOLDS[0], data)
+    setup = training_time = 0.0
+    for group in stacked.alike(run, FOLDS):
+        for part in training.parts(group, limit):
+            stack = None  # the one before makes room
+            setup -= time.perf_counter()
+            stack = stacked.Stack(run, part, data)
+            wait("cuda")
+            setup += time.perf_counter()
+            training_time -= time.perf_counter()
+            with numerics(precision, "cuda"):
+                stack.train(lambda folds: None)
+            wait("cuda")
+            training_time += time.perf_counter()
+    what = f"{name} (paper, {precision}): 68 folds in stacks of at most {limit}"
+    note("stacks", f"{what}: setup", setup, "s")
+    if whole:
+        note("stacks", f"{what}: {needed} epochs", time.perf_counter() - began, "s")
+    else:
+        estimate = setup + training_time / run.config.epochs * needed
+        note("stacks", f"{what}: {needed} epochs, from {run.config.epochs}", estimate, "s")
+    profile_steps(run, FOLDS[: min(limit, len(FOLDS))], 2)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def processor() -> str:
+    """Its name, where the system tells it."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--folds", type=int, default=16, help="of the 68, in each turn")
-    parser.add_argument("--turns", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--parts", help=f"of {','.join(PARTS)}")
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument(
+        "--folds", type=int, default=SUBJECTS, help="of the 68, for stacks and dask"
+    )
+    parser.add_argument("--epochs", type=int, default=5, help="for stacks")
+    parser.add_argument("--presets", default="small", help="for rates: small, paper or both")
+    parser.add_argument("--full", action="store_true", help="all epochs of the published sizes")
+    parser.add_argument("--write", action="store_true", help="keep it in reports/tables")
     options = parser.parse_args()
-    clips, flow, labels = made()
-    folds = protocol.folds(clips)[: options.folds]
-    _, config = systems.resolve("ststnet", {"epochs": options.epochs, "flow": "flow"}, "small")
-    cores = environment.cores()
-    threads = torch.get_num_threads()
-    ways = {
-        f"plain loop, {threads} threads": lambda: plain(config, flow, labels, folds, threads),
-        "plain loop, 1 thread": lambda: plain(config, flow, labels, folds, 1),
-        "schedule, 1 process": lambda: schedule(config, flow, labels, folds, clips, 1),
-        f"schedule, {cores} processes": lambda: schedule(config, flow, labels, folds, clips, cores),
-    }
-    schedule(config, flow, labels, folds[:cores], clips, cores)  # processes start once per study
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.turns):
-        for name, work in ways.items():
-            began = time.perf_counter()
-            work()
-            rates[name].append(len(folds) / (time.perf_counter() - began))
+    options.presets = options.presets.split(",")
+    training.choose_device(options.device)
+    usual = PARTS[:-1] if options.device == "cpu" else ("graph", "noise", "stacks")
+    chosen = options.parts.split(",") if options.parts else usual
+    unknown = set(chosen) - set(PARTS)
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    options.threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    machine = f"{processor()}, {environment.cores()} cores"
+    if options.device == "cuda":
+        machine = f"{training.device_name('cuda')}, {machine}"
+    versions = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}, "
+        f"scikit-learn {sklearn.__version__}"
+    )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"{platform.machine()}, {cores} cores, load {load:.1f}, torch {torch.__version__}")
-    print(f"STSTNet, {options.epochs} epochs of {CLIPS} clips in batches of {config.batch_size}")
-    first = statistics.median(next(iter(rates.values())))
-    for name, found in rates.items():
-        median = statistics.median(found)
-        print(f"{name:28s} {median:6.2f} folds/s  {median / first:5.2f}x  "
-              f"({min(found):.2f} to {max(found):.2f})")  # fmt: skip
+    print(f"{machine}, load {load:.1f}\n{versions}", flush=True)
+    for part in chosen:
+        globals()[f"{part}_part"](options)
+    if options.write:
+        table = pd.DataFrame(FOUND).assign(machine=machine, load=round(load, 1), versions=versions)
+        file = paths.TABLES / f"training_{options.device}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_file():  # parts that were not measured now stay
+            before = pd.read_csv(file)
+            table = pd.concat([before[~before["part"].isin(chosen)], table])
+        table.to_csv(file, index=False, float_format="%.5g")
+        print(f"Table: {file}")
 
 
 if __name__ == "__main__":

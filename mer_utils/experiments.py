@@ -10,6 +10,7 @@ killed run goes on where it stopped and a half-finished one can be read.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
     from .views import Views
 
 LABELS = ("true", "permuted")
+ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 RUN_COLUMNS = (
     *("key", "system", "corpus", "preset", "seed", "selection", "labels", "config", "data"),
-    *("folds", "of", "seconds", "device", "began"),
+    *("precision", "version", "folds", "of", "seconds", "device", "began"),
 )
 REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
-VERSION = 1  # counts up when a change of the harness moves a prediction
+VERSION = 2  # counts up when a change of the harness moves a prediction
 BEFORE = metrics.ROW_COLUMNS[: metrics.ROW_COLUMNS.index("predicted") + 1]  # any classes follow
 TEXT = {name: str for name in ("run", "system", "selection", *metrics.KEY, "label", "predicted")}
 
@@ -60,6 +62,7 @@ class Experiment:
     config: str  # resolved fields of the system's Config, as JSON
     data: str  # hash of clip keys, labels, action units and inputs
     classes: tuple[str, ...] = CLASSES
+    precision: str = "fp32"  # of matrix products: "fp32" | "tf32" | "bf16" | "fp64" | "any"
     version: int = VERSION
 
     @property
@@ -90,15 +93,21 @@ def declare(
     selection: str = "last",
     labels: str = "true",
     classes: Sequence[str] = CLASSES,
+    precision: str = "fp32",
     **overrides,
 ) -> Experiment:
     """Resolve every name and field of a run against the views at hand; trains nothing.
 
     Raises StudyError for what is unknown, and where the corpus lacks a view that the system reads.
     """
-    from .training import SELECTIONS
+    from . import systems
+    from .training import PRECISIONS, SELECTIONS
 
-    for what, word, known in (("selection", selection, SELECTIONS), ("labels", labels, LABELS)):
+    for what, word, known in (
+        ("selection", selection, SELECTIONS),
+        ("labels", labels, LABELS),
+        ("precision", precision, PRECISIONS),
+    ):
         if word not in known:
             raise StudyError(
                 f"{what} '{word}' is not known, the nearest is '{nearest(word, known)}': "
@@ -116,6 +125,7 @@ def declare(
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
         data=fingerprint(views, _needs(module, config)),
         classes=tuple(classes),
+        precision=precision if systems.neural(module) else ANY_PRECISION,
     )
 
 
@@ -159,10 +169,15 @@ def run(
     device: str = "auto",
     keep_weights: bool = False,
     progress: bool = True,
+    schedule: str = "auto",
+    stack: int | None = None,
+    dask: str | None = None,
 ) -> pd.DataFrame:
     """Train the folds that are not there yet, write each as it ends, return all rows.
 
-    Nothing is deleted: a fold that is there is kept as it is.
+    Nothing is deleted: a fold that is there is kept as it is.  schedule, stack: as
+    `training.train_folds` takes them.  dask: the address of a scheduler, or `local`; its workers
+    train, and this process writes.
     """
     from . import systems, training
 
@@ -179,38 +194,76 @@ def run(
     folds = protocol.folds(views.clips, experiment.classes)
     weights = experiment.folder / "weights" if keep_weights and systems.neural(module) else None
     missing = [fold for fold in folds if not _finished(experiment, fold, weights)]
-    if missing:
-        device = training.choose_device(device)
-        _begin(experiment, folds, device)
-        code = {name: number for number, name in enumerate(experiment.classes)}
-        labels = views.clips["label"].map(code).to_numpy(np.int64)
-        if experiment.labels == "permuted":
-            labels = protocol.permuted(labels, experiment.seed)
-        results = training.train_folds(
-            module,
-            config,
-            module.features(views.arrays, views.clips, config),
-            views.clips,
-            labels,
-            missing,
-            seed=experiment.seed,
-            selection=experiment.selection,
-            n_classes=len(experiment.classes),
-            device=device,
-            jobs=jobs,
-            keep_weights=weights,
-        )
-        bar = tqdm(
-            results,
+    if not missing:
+        return load(experiment)
+    code = {name: number for number, name in enumerate(experiment.classes)}
+    labels = views.clips["label"].map(code).to_numpy(np.int64)
+    if experiment.labels == "permuted":
+        labels = protocol.permuted(labels, experiment.seed)
+    task = training.Task(
+        module,
+        config,
+        module.features(views.arrays, views.clips, config),
+        views.clips,
+        labels,
+        experiment.seed,
+        experiment.selection,
+        len(experiment.classes),
+        training.choose_device(device) if dask is None else device,
+        weights,
+        "fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
+    )
+    with contextlib.ExitStack() as open_until_done:
+        cluster = None
+        if dask is not None:
+            from .training.cluster import connect
+
+            cluster = open_until_done.enter_context(connect(dask, jobs))
+            task = dataclasses.replace(task, device=cluster.place(device))
+        training.check(config, experiment.selection, task.precision, task.device)
+        chosen = training.choose_schedule(task, missing, schedule)
+        where = cluster.describe(task.device) if cluster else training.device_name(task.device)
+        _begin(experiment, folds, where, chosen)
+        with tqdm(
             desc=f"{experiment.system} seed {experiment.seed}",
             total=len(folds),
             initial=len(folds) - len(missing),
             unit="fold",
             disable=not progress,
-        )
-        for result in bar:
-            _write(experiment, views.clips, labels, result)
+        ) as bar:
+            if cluster:
+                results = cluster.train(task, missing, chosen, stack)
+            else:
+                if progress:
+                    bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
+                tick = _Ticks(bar)
+                results = training.train_task(task, missing, chosen, jobs, stack, tick)
+            for done, result in enumerate(results, start=len(folds) - len(missing) + 1):
+                _write(experiment, views.clips, labels, result)
+                bar.update(max(0, done - bar.n))
     return load(experiment)
+
+
+class _Ticks:
+    """Moves the bar while a stack trains, whose folds all end at once."""
+
+    def __init__(self, bar: tqdm):
+        self.bar, self.folds = bar, float(bar.n)
+
+    def __call__(self, folds: float) -> None:
+        self.folds += folds
+        self.bar.update(max(0, int(self.folds) - self.bar.n))
+
+
+def _outlook(task, folds: Sequence[protocol.Fold], schedule, jobs: int | None) -> str:
+    """What will be done, and about how long it will take, from a few timed steps."""
+    from . import systems, training
+
+    told = f"{len(folds)} folds, {schedule.name}: {schedule.why}"
+    if not systems.neural(task.module) or schedule.name == "stacked":
+        return told  # a stack tells by its first epochs, which the bar counts
+    seconds = training.estimate(task, folds, jobs)
+    return f"{told}; about {tqdm.format_interval(seconds)} (min:s)"
 
 
 def try_folds(
@@ -312,6 +365,8 @@ def find(**filters) -> pd.DataFrame:
                 "key": folder.name,
                 **{k: declared[k] for k in ("system", "corpus", "preset", "seed")},
                 **{k: declared[k] for k in ("selection", "labels", "config", "data")},
+                "precision": declared.get("precision", "fp32"),  # older runs had no other
+                "version": declared["version"],
                 "folds": len(list((folder / "folds").glob("*.csv"))),
                 "of": provenance["folds"],
                 "seconds": sum(times),
@@ -330,8 +385,11 @@ def find(**filters) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
+def comparable(corpus: str, clips: pd.DataFrame, precision: str | None = None) -> pd.DataFrame:
     """Finished runs with true labels that may stand in one table, as `find` lists them.
+
+    All networks in it are of one precision: the one asked for, or else that in which most systems
+    are there, fp32 before others.
 
     They predict the same of these `clips` (runs on fewer, as a quick look makes them, give way to
     runs on more).  Of each system and selection the newest counts, and with it those that differ
@@ -348,11 +406,19 @@ def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     if not same:
         return runs[:0].reset_index(drop=True)
     runs = runs[[told[key] == max(same, key=len) for key in runs["key"]]]
-    what = ["preset", "config", "data"]
+    precision = precision or _most_used_precision(runs)
+    runs = runs[runs["precision"].isin([precision, ANY_PRECISION])]
+    what = ["preset", "config", "data", "version"]
     newest = runs.groupby(["system", "selection"])[what].transform("last")
     runs = runs[(runs[what] == newest).all(axis=1)]
     runs = runs.drop_duplicates(["system", "selection", "seed"], keep="last")
     return runs.sort_values(["system", "selection", "seed"], ignore_index=True)
+
+
+def _most_used_precision(runs: pd.DataFrame) -> str:
+    networks = runs[runs["precision"] != ANY_PRECISION]
+    counts = networks.groupby("precision")["system"].nunique()
+    return max(counts.index, key=lambda name: (counts[name], name == "fp32"), default="fp32")
 
 
 def gather(runs: pd.DataFrame) -> pd.DataFrame:
@@ -402,16 +468,15 @@ def _finished(experiment: Experiment, fold: protocol.Fold, weights: Path | None)
     return done and (weights is None or (weights / f"{fold.name}.safetensors").is_file())
 
 
-def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], device: str) -> None:
+def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], where: str, schedule) -> None:
     """provenance first: whoever finds experiment.json finds the other too."""
-    from . import training
-
     provenance = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "folds": len(folds),
-        "device": training.device_name(device),
-        "schedule": "loop",
-        "precision": "float32",
+        "device": where,
+        "schedule": schedule.name,
+        "why": schedule.why,
+        "precision": experiment.precision,
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {
@@ -492,12 +557,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train.add_argument("--labels", default="true")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--jobs", type=int)
-    train.add_argument("--device", default="auto")
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    train.add_argument("--precision", default="fp32", help="fp32, tf32, bf16 or fp64")
+    train.add_argument("--schedule", default="auto", help="auto, stacked or loop")
+    train.add_argument("--stack", type=int, help="folds side by side; default: as many as fit")
+    train.add_argument("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
     train.add_argument("--keep-weights", action="store_true")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     options = parser.parse_args(arguments)
     if options.action == "list":
-        shown = find().drop(columns=["config", "data"])
+        shown = find().drop(columns=["config", "data", "version"])
         print(shown.to_string(index=False) if len(shown) else "no runs yet")
         return 0
     overrides = {}
@@ -524,6 +593,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             selection=options.selection,
             labels=options.labels,
+            precision=options.precision,
             **overrides,
         )
         print(experiment)
@@ -534,6 +604,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             jobs=options.jobs,
             device=options.device,
             keep_weights=options.keep_weights,
+            schedule=options.schedule,
+            stack=options.stack,
+            dask=options.dask,
         )
         print(f"{metrics.sentence(rows, experiment.classes)}; {time.monotonic() - began:.0f} s")
     return 0

@@ -134,6 +134,18 @@ def parser() -> Parser:
     how = made.add_argument_group("how to run it")
     how.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
     how.add_argument(
+        "--precision",
+        default="fp32",
+        choices=("fp32", "tf32", "bf16"),
+        help="of matrix products while training; runs of two precisions never share a table",
+    )
+    how.add_argument(
+        "--dask",
+        default="",
+        metavar="ADDRESS",
+        help="train on the workers of this Dask scheduler, as tcp://host:8786",
+    )
+    how.add_argument(
         "--jobs",
         type=_positive,
         default=environment.cores(),
@@ -296,6 +308,7 @@ def declare(
                     preset=options.preset,
                     seed=seed,
                     selection=selection,
+                    precision=options.precision,
                     **overrides[system],
                 )
                 for selection in options.selection
@@ -331,6 +344,8 @@ def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Jo
                 "seed": experiment.seed,
                 "overrides": study.overrides[experiment.system],
                 "device": options.device,
+                "precision": options.precision,
+                "dask": options.dask,
                 "jobs": options.jobs,
                 "keep_weights": options.keep_weights,
             }

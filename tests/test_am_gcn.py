@@ -130,6 +130,7 @@ def test_position_weighs_the_motion_and_as_in_mmnet_is_added_to_it():
 
 def test_motion_enters_as_strong_as_position():
     config = variant(None, **TINY)
+    torch.manual_seed(0)
     net = am_gcn.network(config, 3, graph(config)).train()
     x = net.trunk(inputs(config, 8)["motion"])[0]
     assert x.std() < 0.3

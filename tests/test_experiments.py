@@ -61,6 +61,7 @@ def test_whatever_moves_a_number_moves_the_key():
         declare(selection="inner").key,
         declare(labels="permuted").key,
         declare(preset="paper").key,
+        declare(precision="bf16").key,
         declare(dropout=0.4).key,
         declare("ststnet/no_strain").key,
         *(declare(given=replace(VIEWS, clips=clips)).key for clips in other.values()),
@@ -93,6 +94,7 @@ def test_flow_in_pixels_where_there_is_one():
         ("ststnet", {"epochs": "many"}, "ststnet.epochs='many' is not of type int"),
         ("ststnet", {"selection": "best"}, "selection 'best' is not known"),
         ("ststnet", {"labels": "shuffled"}, "labels 'shuffled' is not known"),
+        ("ststnet", {"precision": "bf61"}, "precision 'bf61' is not known, the nearest is 'bf16'"),
         ("ststnet", {"preset": "big"}, "preset 'big' is not known"),
     ],
 )
@@ -256,6 +258,50 @@ def test_what_stands_in_one_table_is_the_same_system_on_the_same_clips():
     with pytest.raises(StudyError, match="no finished run on these clips"):
         experiments.gather(runs[:0])
     assert experiments.comparable("made", CLIPS.assign(label="negative")).empty
+
+
+def test_runs_of_two_precisions_never_share_a_table(runs):
+    """Estimators have no precision and stand in every table."""
+    for name in ("ststnet", "ststnet/no_strain"):
+        train(declare(name, epochs=1))
+    train(declare("svm", precision="bf16"))
+    train(declare(epochs=1, precision="bf16"))
+    found = experiments.comparable("made", CLIPS)
+    assert found[["system", "precision"]].to_numpy().tolist() == [
+        ["ststnet", "fp32"],
+        ["ststnet/no_strain", "fp32"],
+        ["svm", "any"],
+    ]
+    found = experiments.comparable("made", CLIPS, precision="bf16")
+    assert found[["system", "precision"]].to_numpy().tolist() == [
+        ["ststnet", "bf16"],
+        ["svm", "any"],
+    ]
+    for name in ("ststnet/no_strain", "off_apexnet"):
+        train(experiments.declare(name, "made", VIEWS, epochs=1, precision="bf16"))
+    assert set(experiments.comparable("made", CLIPS)["precision"]) == {"bf16", "any"}
+
+
+def test_before_it_starts_a_run_says_how_and_about_how_long(runs, capsys):
+    train(declare(), progress=True)
+    told = capsys.readouterr().err
+    assert re.search(r"6 folds, loop: on a CPU .*; about \d\d:\d\d \(min:s\)", told)
+    assert "6/6" in told
+
+
+def test_a_stacked_run_says_so_and_moves_its_bar(runs, capsys):
+    experiment = declare(epochs=6)
+    rows = train(experiment, schedule="stacked", progress=True)
+    told = capsys.readouterr().err
+    assert "6 folds, stacked: as asked" in told
+    assert re.search(r"\b[1-5]/6", told), "the bar stood still until the stack had ended"
+    provenance = json.loads((experiment.folder / "provenance.json").read_text())
+    assert (provenance["schedule"], provenance["why"]) == ("stacked", "as asked")
+    for file in experiment.folder.glob("folds/*"):
+        file.unlink()
+    probabilities = [f"p_{name}" for name in CLASSES]
+    other = train(experiment)
+    assert (rows[probabilities] - other[probabilities]).abs().max().max() < 1e-4
 
 
 def test_provenance_says_what_it_was_made_with():

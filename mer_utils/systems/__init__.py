@@ -11,6 +11,9 @@ A file holds
   `targets(clips, config)`, `optimizer(config, parameters)` and `rate(config, epoch)` where plain
   cross-entropy on the label and Adam at one rate are not meant;
   `CHANNELS_LAST = True` where its convolutions gain by that layout on a CPU;
+  `LOOP_ONLY = "why"` where its folds cannot be stacked on a GPU and `training.stacked` cannot see
+  that by itself (it knows recurrent layers).  What differs from fold to fold is a parameter or a
+  buffer; clips of a batch meet in BatchNorm and nowhere else;
   or `estimator(config, n_classes, seed)`, scikit-learn's.
 
 Systems never import each other.

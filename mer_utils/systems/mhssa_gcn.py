@@ -308,25 +308,30 @@ class Smacof(torch.autograd.Function):
     @staticmethod
     def forward(distances, starts, rounds, tolerance):
         count = distances.shape[-1]
-        target = distances[:, None]  # (B, 1, n, n)
-        points = starts.movedim(-1, 0)[:, None].expand(-1, len(distances), -1, -1)  # (2, B, S, n)
-        moving = torch.ones_like(points[0, ..., 0], dtype=torch.bool)  # (B, S)
-        stress = torch.full_like(points[0, ..., 0], torch.inf)
-        difference = points[..., :, None] - points[..., None, :]  # (2, B, S, n, n)
-        apart = difference.square().sum(0).sqrt()  # (B, S, n, n)
+        # each pair of points once, 15 of 36 distances, and the clips last, where they lie together
+        first, second = torch.triu_indices(count, count, 1, device=distances.device)
+        target = distances[:, first, second].T[:, :, None]  # (pairs, B, 1)
+        points = starts.permute(2, 1, 0)[:, :, None].expand(-1, -1, len(distances), -1)
+        moving = torch.ones_like(points[0, 0], dtype=torch.bool)  # (B, S)
+        stress = torch.full_like(points[0, 0], torch.inf)
+        difference = points[:, first] - points[:, second]  # (2, pairs, B, S)
+        squared = (difference * difference).sum(0)
         for _ in range(rounds):
-            ratio = target / torch.where(apart == 0, 1e-5, apart)
-            step = (ratio * difference).sum(-1) / count  # Guttman transform
-            points = torch.where(moving[..., None], step, points)
-            difference = points[..., :, None] - points[..., None, :]
-            apart = difference.square().sum(0).sqrt()
-            now = (apart - target).square().sum((-1, -2)) / 2  # (B, S)
-            moving = moving & ((stress - now) / (apart.square().sum((-1, -2)) / 2) >= tolerance)
+            apart = squared.sqrt()  # (pairs, B, S)
+            pull = difference * (target / torch.where(apart == 0, 1e-5, apart) / count)
+            step = torch.zeros_like(points)  # (2, n, B, S)
+            step = step.index_add(1, first, pull).index_add_(1, second, pull, alpha=-1)
+            points = torch.where(moving, step, points)  # Guttman transform
+            difference = points[:, first] - points[:, second]
+            squared = (difference * difference).sum(0)
+            off = squared.sqrt() - target
+            now = (off * off).sum(0)  # (B, S)
+            moving = moving & ((stress - now) / squared.sum(0) >= tolerance)
             stress = now
             if moving.device.type == "cpu" and not moving.any():
                 break
-        best = stress.argmin(dim=1)[None, :, None, None].expand(2, -1, 1, count)
-        return points.gather(2, best)[:, :, 0].movedim(0, -1)
+        best = stress.argmin(dim=1)[None, None, :, None].expand(2, count, -1, 1)
+        return points.gather(3, best)[..., 0].permute(2, 1, 0)  # (B, n, 2)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

@@ -1,0 +1,166 @@
+"""Folds on other machines: Dask hands out batches of folds, and only here anything is written.
+
+    dask scheduler                                # prints tcp://ADDRESS:8786
+    dask worker tcp://ADDRESS:8786 --nthreads 1   # one per core; or, of several GPUs, one each:
+    CUDA_VISIBLE_DEVICES=0 dask worker tcp://ADDRESS:8786 --nthreads 1
+    python -m mer_utils.experiments run ststnet --dask tcp://ADDRESS:8786
+
+A batch is trained as `train_task` trains it.  A worker that is lost costs the batch it was on: Dask
+gives that to another one, and what had ended is here already.  Workers need the same code and the
+same torch, numpy, pandas and scikit-learn as the driver, and no data: they are sent it once.
+"""
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from .. import environment
+from ..errors import StudyError
+from ..protocol import Fold
+from . import Schedule, Task, choose_device, device_name, train_task
+from .fold import FoldResult
+
+BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
+PATIENCE = 60  # seconds until the first worker must have come
+TRIES = 3  # times that the data are sent anew where every worker that had them is gone
+_one_at_a_time = threading.Lock()  # torch's random state belongs to a whole process
+
+
+@contextmanager
+def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
+    """A cluster that runs at `address`, or for `local` one of `jobs` processes on this machine."""
+    try:
+        from dask.distributed import Client, LocalCluster
+    except ModuleNotFoundError as error:
+        raise StudyError(
+            "--dask needs dask and distributed: pip install 'dask[distributed]'"
+        ) from (error)
+    if address == "local":
+        jobs = jobs or environment.cores()
+        with (
+            LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0") as local,
+            Client(local) as client,
+        ):
+            yield Cluster(client)
+        return
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"--dask {address}: no scheduler answers there; start one with `dask scheduler` and "
+            "give the address that it prints"
+        ) from error
+    with client:
+        yield Cluster(client)
+
+
+class Cluster:
+    """Workers that train batches of folds."""
+
+    def __init__(self, client):
+        self.client = client
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as error:
+            address = client.scheduler.address
+            raise StudyError(
+                f"no worker came to {address} within {PATIENCE} seconds: start one with "
+                f"`dask worker {address} --nthreads 1`"
+            ) from error
+
+    def place(self, device: str) -> str:
+        """cuda where every worker has one, else cpu. Raises StudyError as `choose_device` does."""
+        places = set(self.client.run(choose_device, device).values())
+        return "cuda" if places == {"cuda"} else "cpu"
+
+    def describe(self, place: str) -> str:
+        """What a run's provenance says of the devices."""
+        names = list(self.client.run(device_name, place).values())
+        return f"dask, {len(names)} workers: {', '.join(sorted(set(names)))}"
+
+    def train(
+        self, task: Task, folds: Sequence[Fold], schedule: Schedule, stack: int | None = None
+    ) -> Iterator[FoldResult]:
+        """Results as they come, in any order; weights are written here too."""
+        from dask.distributed import CancelledError, KilledWorker, as_completed
+
+        workers = len(self.client.scheduler_info(n_workers=-1)["workers"])
+        count = workers * (BATCHES if task.device == "cpu" else 1)
+        parts = np.array_split(np.array(folds, object), min(count, len(folds)))
+        waiting = {number: list(part) for number, part in enumerate(parts)}
+        for _ in range(TRIES):
+            data = self.client.scatter(vars(task), broadcast=True, hash=False)
+            futures = {
+                self.client.submit(
+                    train_batch, data, part, schedule, stack, code(), pure=False
+                ): number
+                for number, part in waiting.items()
+            }
+            try:
+                for future in as_completed(list(futures)):
+                    trained = future.result()
+                    del waiting[futures.pop(future)]
+                    future.release()
+                    for result, weights in trained:
+                        if weights is not None:
+                            _write(weights, task.keep_weights, result.fold)
+                        yield result
+            except CancelledError:
+                continue  # the last worker that had the data is gone: send them to the others
+            except KilledWorker as error:
+                raise StudyError(
+                    f"{task.name}: a batch of folds ended several workers, one after the other; "
+                    "they may lack memory: give them more, or a smaller --stack"
+                ) from error
+            return
+        raise StudyError(f"all workers were lost {TRIES} times: look at their logs, then run again")
+
+
+def train_batch(
+    shared: dict, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
+) -> list[tuple[FoldResult, bytes | None]]:
+    """On a worker: results, and the weights as the bytes of their files where they are kept."""
+    mine = code()
+    for name, version in expected.items():
+        if mine[name] != version:
+            raise StudyError(
+                f"a worker has {name} {mine[name]}, the driver {version}: give both the same"
+            )
+    task = Task(**shared)
+    with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) if task.keep_weights is not None else None
+        task = replace(task, keep_weights=kept)
+        results = list(train_task(task, folds, schedule, jobs=1, stack=stack))
+        return [
+            (each, (kept / f"{each.fold.name}.safetensors").read_bytes() if kept else None)
+            for each in results
+        ]
+
+
+def _write(weights: bytes, folder: Path, fold: Fold) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{fold.name}.part"
+    part.write_bytes(weights)
+    part.replace(folder / f"{fold.name}.safetensors")
+
+
+def code() -> dict[str, str]:
+    """What decides a prediction beside the data: versions, and the source of this package."""
+    versions = {
+        # a local label names a build: 2.13.0+cpu is 2.13.0
+        name: metadata.version(name).partition("+")[0]
+        for name in ("torch", "numpy", "pandas", "scikit-learn")
+    }
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for folder in ("training", "systems"):
+        for file in sorted((package / folder).glob("*.py")):
+            digest.update(file.read_bytes())
+    return versions | {"mer_utils": digest.hexdigest()[:12]}

@@ -1,0 +1,134 @@
+"""Dropout that is a function of its words alone, and BatchNorm over part of a batch.
+
+A network draws nothing itself: while it runs inside `Noise`, every dropout gets its noise from a
+key, the number of the call and the place in the tensor, by integer hashing.  So a fold drops the
+same values alone or stacked with others, in float32 or float64, on a CPU or a GPU; and a clip drops
+the same however many clips stand below it in its batch.  On a CPU it is also three times as fast as
+torch's generator (`benchmarks/training.py`).
+
+A system writes nothing for this: `Noise` sees every call of `torch.nn.functional`'s dropouts, of
+`nn.Dropout` and its like, and of BatchNorm.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from ..errors import StudyError
+
+GOLDEN = -0x61C88647  # 2^32 / golden ratio, as a signed number
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32  # multipliers of the `lowbias32` hash (C. Wellons)
+PER_CHANNEL = (F.dropout1d, F.dropout2d, F.dropout3d)
+
+
+class Noise(TorchFunctionMode):
+    """What a forward pass in training mode runs in.
+
+    key: int32, a scalar tensor (under vmap one per fold).  real (B,) bool: which clips of the batch
+    count; None: all.  The others must stand last; BatchNorm neither counts nor learns from them.
+    """
+
+    def __init__(self, key: torch.Tensor, real: torch.Tensor | None = None):
+        super().__init__()
+        self.key, self.real, self.calls = key, real, 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is F.dropout:
+            return self._dropout(*args, **kwargs)
+        if function in PER_CHANNEL:
+            return self._dropout(*args, **kwargs, per_channel=True)
+        if function is F.batch_norm and self.real is not None:
+            return self._batch_norm(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    def _dropout(self, x, p=0.5, training=True, inplace=False, per_channel=False):
+        if not training or p == 0:
+            return x
+        shape = x.shape[:2] + (1,) * (x.ndim - 2) if per_channel else x.shape
+        kept = keep(self.key, self.calls, shape, p, x.device)
+        self.calls += 1
+        return x * kept.to(x.dtype).mul_(1 / (1 - p) if p < 1 else 0.0)
+
+    def _batch_norm(
+        self,
+        x,
+        running_mean,
+        running_var,
+        weight=None,
+        bias=None,
+        training=False,
+        momentum=0.1,
+        eps=1e-5,
+    ):
+        if not training:
+            return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+        return masked_batch_norm(
+            x, self.real, running_mean, running_var, weight, bias, momentum, eps
+        )
+
+
+def keep(key, call: int, shape, p: float, device) -> torch.Tensor:
+    """bool, True with probability 1 - p; the first axis of `shape` counts clips (or their parts).
+
+    A random number of the row, hashed with care, meets a random number of the column, kept from
+    call to call; mixed once more, the two decide.
+    """
+    columns = math.prod(shape[1:])
+    rows = torch.arange(shape[0] if shape else 1, dtype=torch.int32, device=device)
+    row = _mixed(_mixed(key + rows * GOLDEN) + call)
+    bits = (row[:, None] ^ _columns(columns, device)).mul_(FIRST)
+    bits = bits.bitwise_xor_(bits >> 15).mul_(GOLDEN)
+    return (bits >= int(p * 2**32) - 2**31).view(shape)
+
+
+def _mixed(bits: torch.Tensor) -> torch.Tensor:
+    """lowbias32: every bit of the input moves every bit of the output."""
+    bits = bits ^ ((bits >> 16) & 0xFFFF)
+    bits = bits * FIRST
+    bits = bits ^ ((bits >> 15) & 0x1FFFF)
+    bits = bits * SECOND
+    return bits ^ ((bits >> 16) & 0xFFFF)
+
+
+@lru_cache(maxsize=64)
+def _columns(count: int, device) -> torch.Tensor:
+    """(count,) int32 random numbers, the same on every device."""
+    # numpy's: vmap refuses torch's
+    numbers = np.random.default_rng(count).integers(-(2**31), 2**31, count, dtype=np.int32)
+    return torch.from_numpy(numbers).to(device)
+
+
+def masked_batch_norm(x, real, running_mean, running_var, weight, bias, momentum, eps):
+    """`F.batch_norm` in training mode over the clips of `real` alone; x (B, C, ...).
+
+    A network that sets parts of a clip (frames, crops) one below the other has several rows a clip.
+    """
+    parts, rest = divmod(len(x), len(real))
+    if rest:
+        raise StudyError(
+            f"BatchNorm sees {len(x)} rows of {len(real)} clips: such a network cannot be stacked, "
+            "use --schedule loop"
+        )
+    dtype = x.dtype
+    x = x.to(running_mean.dtype if running_mean is not None else weight.dtype)  # from bfloat16
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    axes = (0, *range(2, x.ndim))
+    counts = real.repeat_interleave(parts).view(-1, *(1,) * (x.ndim - 1)).to(x.dtype)
+    number = counts.sum() * math.prod(x.shape[2:])
+    mean = (x * counts).sum(axes) / number  # (C,)
+    centred = x - mean.view(shape)
+    variance = (centred.square() * counts).sum(axes) / number
+    if running_mean is not None:
+        with torch.no_grad():
+            running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+            unbiased = variance * (number / (number - 1))
+            running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
+    x = centred * (variance + eps).rsqrt().view(shape)
+    if weight is not None:
+        x = x * weight.view(shape) + bias.view(shape)
+    return x.to(dtype)
