@@ -80,6 +80,20 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.90 <= np.mean(covered) <= 0.98
 
 
+def test_the_interval_of_uf1_covers_the_truth_of_a_population_of_subjects():
+    """300 studies of 68 people drawn from those of ROWS; a little narrow, as percentiles are."""
+    random = np.random.default_rng(0)
+    people = statistics.confusions(ROWS)
+    truth = statistics.scores(people.sum(0))["UF1"]
+    covered = []
+    for study in range(300):
+        sample = people[random.integers(0, 68, 68)]
+        samples = statistics.resampled(sample[None], 400, seed=study)["UF1"]
+        low, high = np.quantile(samples, [0.025, 0.975])
+        covered.append(low <= truth <= high)
+    assert 0.90 <= np.mean(covered) <= 0.98
+
+
 def test_seeds_share_subjects_and_average_scores():
     second = prediction_rows(official_clips(), seed=1).assign(seed=1)
     both = pd.concat([ROWS, second])
@@ -139,7 +153,7 @@ def test_summary_has_a_line_per_system_and_selection():
 
 
 def study_of(right, subjects, clips, random):
-    """(seeds, subjects, 2, 2) counts: labels half and half, right with chance `right` (seeds, S)."""
+    """(seeds, subjects, 2, 2) counts: labels half and half, right with chance `right`."""
     counts = np.zeros((*right.shape, 2, 2))
     for label in (0, 1):
         hits = random.binomial(clips // 2, right)
