@@ -329,13 +329,10 @@ def find(**filters) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
-    """Finished runs with true labels that may stand in one table, as `find` lists them.
+def finished(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs with true labels that predict the same of these `clips`, oldest first.
 
-    They predict the same of these `clips` (runs on fewer, as a quick look makes them, give way to
-    runs on more).  Of each system and selection the newest counts, and with it those that differ
-    from it in the seed alone: another size or other fields are another system.  Runs with fields
-    changed by hand count only where there is none with the fields of its preset.
+    Runs on fewer of them, as a quick look makes them, give way to runs on more.
     """
     runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
@@ -345,7 +342,17 @@ def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     if not same:
         return runs[:0].reset_index(drop=True)
     most = max(same, key=len)
-    runs = runs[[told[key] == most for key in runs["key"]]]
+    return runs[[told[key] == most for key in runs["key"]]].reset_index(drop=True)
+
+
+def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs that may stand in one table, as `find` lists them.
+
+    Of each system and selection the newest counts, and with it those that differ from it in the
+    seed alone: another size or other fields are another system.  Runs with fields changed by hand
+    count only where there is none with the fields of its preset.
+    """
+    runs = finished(corpus, clips)
     # one changed field asks a question of notebook 52; it does not replace the system it asks about
     runs = runs.assign(own=[_own_fields(run) for run in runs.itertuples()])
     runs = runs.sort_values("own", kind="stable")  # began, within
