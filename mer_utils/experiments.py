@@ -269,16 +269,27 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
     files = _files(experiment)
     if not files:
         return pd.DataFrame(columns=columns)
-    called = []
-    for file in files:
-        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
-            called.append(stored["epochs"].argmax(2))  # (E, n)
-    called = np.concatenate(called, axis=1)  # (E, clips), in the order of the rows
+    called = np.concatenate(list(_calls(files)), axis=1)  # (E, clips), in the order of the rows
     rows = _rows(files)[[*metrics.KEY, "label"]]
     count, clips = called.shape
     found = rows.take(np.tile(np.arange(clips), count)).reset_index(drop=True)
     found["epoch"] = np.repeat(np.arange(1, count + 1), clips)
     return found.assign(predicted=classes[called.ravel()])[columns]
+
+
+def calls(experiment: Experiment | str) -> np.ndarray:
+    """(E, clips) class numbers after every epoch, clips as in `load`; E = 0 without epochs.
+
+    What `epochs` holds, for a thousand runs at once.
+    """
+    files = _files(experiment)
+    return np.concatenate(list(_calls(files)), axis=1) if files else np.empty((0, 0), int)
+
+
+def _calls(files: Sequence[Path]):
+    for file in files:
+        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
+            yield stored["epochs"].argmax(2)  # (E, n)
 
 
 def curves(experiment: Experiment | str) -> pd.DataFrame:
