@@ -99,6 +99,11 @@ def table(
     display({"text/html": body, "text/plain": text}, raw=True, metadata={"study": kept})
 
 
+def say(text: str) -> None:
+    """A sentence made from numbers, set like the text around it (Markdown)."""
+    _display(markdown=" ".join(text.split()), study={})
+
+
 def answer(text: str) -> None:
     """Close a notebook: the answer to its title, in one sentence with the number (Markdown)."""
     if not text.strip():

@@ -32,7 +32,7 @@ def ranking(
     for place, row in enumerate(summary.to_dict("records")):
         shade = colour(row["system"])
         axis.plot([row[f"{metric} low"], row[f"{metric} high"]], [place] * 2, color=shade, lw=2)
-        axis.plot(row[metric], place, marker(row["system"]), color=shade, mec=EDGE, ms=8)
+        axis.plot(row[metric], place, marker(row["system"]), color=shade, ms=9)
         axis.annotate(
             f"{row[metric]:.3f}", (row[metric], place), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
@@ -92,11 +92,12 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     here = np.interp(subjects, curve["subjects"], curve["gap"])
     axis.plot(subjects, here, "o", color=INK, ms=8)
     axis.annotate(
-        f"{subjects} subjects: {here:.3f}", (subjects, here), (8, 6), textcoords="offset points"
-    )
+        f"{subjects} subjects: {here:.3f}", (subjects, here), (-8, -10), ha="right", va="top",
+        textcoords="offset points",
+    )  # fmt: skip
     axis.axhline(seen, color=CHANCE, ls=":")
     axis.annotate(
-        f"gap between the two best: {seen:.3f}", (1, seen), (-4, 4), va="bottom", ha="right",
+        f"gap between the two best: {seen:.3f}", (0, seen), (4, 3), va="bottom", ha="left",
         xycoords=("axes fraction", "data"), textcoords="offset points", color=CHANCE, fontsize=9,
     )  # fmt: skip
     axis.set_xscale("log")

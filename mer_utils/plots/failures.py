@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import style
+from . import motion, style
 from .style import CLASS_COLOURS, EDGE, INK, PALE
 
 style.apply()
@@ -58,3 +58,10 @@ def together(table: pd.DataFrame) -> Figure:
     axis.set_ylabel("clips")
     axis.legend()
     return fig
+
+
+def looks(arrays: dict[str, np.ndarray], places: np.ndarray, titles: list[str]) -> Figure:
+    """What moved in some clips: flow in pixels where the corpus has it, else the stretched form."""
+    if "flow" in arrays:
+        return motion.maps(arrays["flow"][places], None, titles)
+    return motion.grey_maps(arrays["flow_legacy"][places], titles)

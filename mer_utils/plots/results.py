@@ -165,7 +165,7 @@ def forest(summary: pd.DataFrame, metric: str, chance: float) -> Figure:
     for place, row in ordered.iterrows():
         shade = colour(row["system"])
         axis.plot([row[f"{metric} low"], row[f"{metric} high"]], [place] * 2, color=shade, lw=2)
-        axis.plot(row[metric], place, marker(row["system"]), color=shade, mec=EDGE, ms=8)
+        axis.plot(row[metric], place, marker(row["system"]), color=shade, ms=9)
         axis.annotate(
             f"{row[metric]:.3f}", (row[metric], place), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
