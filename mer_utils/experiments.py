@@ -255,8 +255,7 @@ def try_folds(
 
 def load(experiment: Experiment | str) -> pd.DataFrame:
     """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
-    files = _files(experiment)
-    return _rows(files) if files else pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
+    return _rows(_files(experiment))
 
 
 def epochs(experiment: Experiment | str) -> pd.DataFrame:
@@ -315,16 +314,16 @@ def find(**filters) -> pd.DataFrame:
     for file in sorted(paths.RUNS.glob("*/experiment.json")):
         folder = file.parent
         declared = _read(folder)
-        times = [float(part.with_suffix(".seconds").read_text()) for part in _files(folder.name)]
+        seconds = _kept(_SECONDS, folder.name, _seconds)
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         found.append(
             {
                 "key": folder.name,
                 **{k: declared[k] for k in ("system", "corpus", "preset", "seed")},
                 **{k: declared[k] for k in ("selection", "labels", "config", "data")},
-                "folds": len(times),
+                "folds": len(_files(folder.name)),
                 "of": provenance["folds"],
-                "seconds": sum(times),
+                "seconds": seconds,
                 "device": provenance["device"],
                 "began": provenance["began"],
             }
@@ -348,7 +347,8 @@ def finished(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
     known = frozenset(_told(clips))
-    told = {key: frozenset(_told(_rows(_files(key)))) for key in runs["key"]}
+    rows = _many(runs["key"])
+    told = {key: frozenset(_told(part)) for key, part in rows.items()}
     same = [found for found in set(told.values()) if found <= known]
     if not same:
         return runs[:0].reset_index(drop=True)
@@ -398,7 +398,7 @@ def gather(runs: pd.DataFrame) -> pd.DataFrame:
     """All rows of the runs that `comparable` or `find` lists. Raises StudyError without any."""
     if not len(runs):
         raise StudyError("no finished run on these clips: train one in notebook 41")
-    return _rows([file for key in runs["key"] for file in _files(key)])
+    return pd.concat(_many(runs["key"]).values(), ignore_index=True)
 
 
 def few(views: "Views", count: int = 6) -> "Views":
@@ -428,9 +428,56 @@ def _files(experiment: Experiment | str) -> list[Path]:
     return [Path(folder, name) for name in names if name.endswith(".csv") and name[0] != "."]
 
 
+# Of runs that were read in this process, as long as no file of theirs has changed since.
+_READ: dict[str, tuple[tuple, pd.DataFrame]] = {}
+_SECONDS: dict[str, tuple[tuple, float]] = {}
+
+
+def _state(key: str) -> tuple:
+    """Name, size and time of every fold that is there."""
+    facts = [(file, os.stat(file)) for file in map(os.fspath, _files(key))]
+    return tuple((file, found.st_size, found.st_mtime_ns) for file, found in facts)
+
+
+def _kept(store: dict, key: str, read):
+    """What `read` makes of a run's folds, read once."""
+    state = _state(key)
+    if key not in store or store[key][0] != state:
+        store[key] = (state, read(key))
+    return store[key][1]
+
+
+def _seconds(key: str) -> float:
+    return sum(float(file.with_suffix(".seconds").read_text()) for file in _files(key))
+
+
+def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Rows of every run by its key, those not read yet parsed together."""
+    states = {key: _state(key) for key in keys}
+    new = [key for key, state in states.items() if key not in _READ or _READ[key][0] != state]
+    files = {key: _files(key) for key in new}
+    texts = {key: [file.read_bytes() for file in files[key]] for key in new}
+    whole = _together(
+        [text for key in new for text in texts[key]], [file for key in new for file in files[key]]
+    )
+    ends = np.cumsum([sum(text.count(b"\n") - 1 for text in texts[key]) for key in new])
+    parts = np.split(np.arange(len(whole)), ends[:-1])
+    if len(new) and ends[-1] != len(whole):  # a name with a line break in it
+        parts, whole = None, [_together(texts[key], files[key]) for key in new]
+    for number, key in enumerate(new):
+        rows = whole.take(parts[number]) if parts is not None else whole[number]
+        _READ[key] = (states[key], rows.reset_index(drop=True))
+    return {key: _READ[key][1] for key in states}
+
+
 def _rows(files: Sequence[Path]) -> pd.DataFrame:
-    """Rows of all files, parsed together: one by one, thousands of small files take minutes."""
-    texts = [file.read_bytes() for file in files]
+    return _together([file.read_bytes() for file in files], files)
+
+
+def _together(texts: Sequence[bytes], files: Sequence[Path]) -> pd.DataFrame:
+    """Rows of all files, parsed at once: one by one, thousands of small files take minutes."""
+    if not texts:
+        return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
     head = texts[0].partition(b"\n")[0] + b"\n"
     if all(text.startswith(head) and text.endswith(b"\n") for text in texts):
         whole = head + b"".join(text[len(head) :] for text in texts)

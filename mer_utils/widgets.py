@@ -34,10 +34,11 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
 
     def choose(*_):
         rows = clips[clips["corpus"] == corpus.value]
-        clip.options = [
+        options = [
             (f"{row.subject} {row.clip} ({row.label})", row.Index)
             for row in rows[[*KEY, "label"]].itertuples()
         ]
+        _offer(clip, options)
 
     def draw(*_):
         if clip.value is None:
@@ -71,6 +72,12 @@ def _figures(found: Views, i: int, show_faces: bool):
         yield face_plots.pictures(found.arrays["frames"][i], marks, ["onset", "apex"])
 
 
+def _offer(dropdown: ipywidgets.Dropdown, options: list) -> None:
+    """New options, the first of them chosen: a drop-down that began empty stays at none."""
+    dropdown.options = options
+    dropdown.value = options[0][1]
+
+
 def _tell(row) -> None:
     parts = [f"{row['corpus']} {row['subject']} {row['clip']}: {row['emotion'] or row['label']}"]
     if row["action_units"]:
@@ -97,7 +104,7 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
         mine &= (words[system.value] == called.value).to_numpy()
         options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
                    for row in found.clips[mine].itertuples()]  # fmt: skip
-        clip.options = options or [("no clip", None)]
+        _offer(clip, options or [("no clip", None)])
 
     def draw(*_):
         output.clear_output(wait=True)
