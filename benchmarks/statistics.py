@@ -13,6 +13,7 @@ import dataclasses
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -102,9 +103,10 @@ def write_runs(runs, clips: pd.DataFrame, random: np.random.Generator) -> None:
 
 
 def timed(what: str, call):
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     result = call()
-    print(f"  {what:<48}{time.monotonic() - began:8.2f} s", flush=True)
+    spent, used = time.monotonic() - began, time.process_time() - used
+    print(f"  {what:<48}{spent:8.2f} s ({used:.2f} s of processor time)", flush=True)
     return result
 
 
@@ -143,11 +145,23 @@ def main() -> None:
         for name in options.notebooks.split(","):
             command = [sys.executable, "-m", "mer_utils.study", "--corpus", CORPUS]
             command += ["--notebooks", name, "--jobs", "1"]
+            before = _processor()
             subprocess.run(command, env=surroundings, check=True, stdout=subprocess.DEVNULL)
-        for file in sorted(Path(folder).glob("reports/executed/*/*.json")):
+            used = _processor() - before  # of the driver and the notebook
+            file = next(Path(folder).glob(f"reports/executed/*/{name}_*.json"))
             told = json.loads(file.read_text())
             size = (Path(folder) / "reports/html" / CORPUS / f"{file.stem}.html").stat().st_size
-            print(f"  {file.stem:<48}{told['seconds']:8.1f} s, page of {size / 1e6:.2f} MB")
+            print(
+                f"  {file.stem:<48}{told['seconds']:8.1f} s ({used:.1f} s of processor time, the "
+                f"driver's included), page of {size / 1e6:.2f} MB",
+                flush=True,
+            )
+
+
+def _processor() -> float:
+    """Seconds that finished child processes have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _clips() -> pd.DataFrame:

@@ -361,15 +361,17 @@ def comparable(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
 
     Of each system and selection the newest counts, and with it those that differ from it in the
     seed alone: another size or other fields are another system.  Runs with fields changed by hand
-    count only where there is none with the fields of its preset.
+    count only where there is none with fewer changes to its preset.
     """
     runs = finished(corpus, clips)
     # one changed field asks a question of notebook 52; it does not replace the system it asks about
-    runs = runs.assign(own=[_own_fields(run) for run in runs.itertuples()])
-    runs = runs.sort_values("own", kind="stable")  # began, within
+    pixels = runs["config"].map(lambda config: json.loads(config).get("flow") == "flow").any()
+    flow = "flow" if pixels else "flow_legacy"  # what `auto` means on this corpus
+    runs = runs.assign(changed=[_changed_fields(run, flow) for run in runs.itertuples()])
+    runs = runs.sort_values("changed", ascending=False, kind="stable")  # began, within
     what = ["preset", "config", "data"]
     newest = runs.groupby(["system", "selection"])[what].transform("last")
-    runs = runs[(runs[what] == newest).all(axis=1)].drop(columns="own")
+    runs = runs[(runs[what] == newest).all(axis=1)].drop(columns="changed")
     runs = runs.drop_duplicates(["system", "selection", "seed"], keep="last")
     return runs.sort_values(["system", "selection", "seed"], ignore_index=True)
 
@@ -379,19 +381,19 @@ def _told(rows: pd.DataFrame) -> zip:
     return zip(*(rows[name] for name in (*metrics.KEY, "label")), strict=True)
 
 
-def _own_fields(run) -> bool:
-    """Whether a run's fields are its preset's; the view of the flow is the corpus's."""
+def _changed_fields(run, flow: str) -> int:
+    """How many of a run's fields are not its preset's, where `auto` means `flow`."""
     from . import systems
 
     try:
         _, config = systems.resolve(run.system, {}, run.preset)
     except StudyError:  # a system or variant of an older version
-        return False
+        return len(json.loads(run.config))
     own = json.loads(json.dumps(dataclasses.asdict(config)))
     told = json.loads(run.config)
     if own.get("flow") == "auto":
-        own["flow"] = told.get("flow")
-    return own == told
+        own["flow"] = flow
+    return sum(told.get(name) != value for name, value in own.items())
 
 
 def gather(runs: pd.DataFrame) -> pd.DataFrame:

@@ -325,8 +325,8 @@ def declare(
     """
     from . import ablations, experiments
 
-    declared = {}
-    known = {"": views}
+    declared: dict[Experiment, dict] = {}
+    known, said = {"": views}, set()
     for system, overrides, inputs in plans:
         try:
             if inputs not in known:
@@ -342,14 +342,18 @@ def declare(
                         selection=selection,
                         **overrides,
                     )
-                    declared[experiment] = {"overrides": overrides, "inputs": inputs}
+                    # where a change changes nothing here, the run is the system's own
+                    own = {"overrides": overrides, "inputs": inputs}
+                    declared.setdefault(experiment, own)
         except StudyError as error:
             by_name = options.systems not in (None, ("all",)) and options.command == "study"
             if by_name:
                 raise
             words = [system, *(f"{field}={value}" for field, value in overrides.items())]
             words += [f"~{inputs}"] if inputs else []
-            _say(f"Without {' '.join(words)}: {error}")
+            if str(error) not in said:
+                _say(f"Without {' '.join(words)}: {error}")
+            said.add(str(error))
     return declared
 
 

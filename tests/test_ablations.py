@@ -195,3 +195,25 @@ def test_ablations_takes_no_choice_of_notebooks():
         study.main(["ablations", "--notebooks", "52"])
     with pytest.raises(StudyError, match="ablatoins is not known, the nearest is ablations"):
         study.main(["ablatoins"])
+
+
+def test_a_changed_field_never_takes_the_place_of_the_system_itself(corpus):
+    legacy = (VIEWS.arrays["flow"] * 20 + 128).clip(0, 255)
+    both = dataclasses.replace(VIEWS, arrays=VIEWS.arrays | {"flow_legacy": legacy})
+    train("ststnet", given=both, epochs=2)
+    train("ststnet", given=both, epochs=2, widths=(8,))
+    train("ststnet", given=both, epochs=2, flow="flow_legacy")  # the newest
+    runs = experiments.comparable("made", CLIPS)
+    assert json.loads(runs["config"].iloc[0])["widths"] == [3, 5, 8]
+    assert json.loads(runs["config"].iloc[0])["flow"] == "flow"
+    offers = dataclasses.replace(corpus, views=("flow", "flow_legacy", "landmarks"))
+    answered, _ = ablations.answers(offers)
+    assert answered["ablation"].tolist() == ["ststnet/one_stream", "ststnet/stretched_flow"]
+
+
+def test_a_change_that_changes_nothing_here_is_the_systems_own_run(corpus):
+    legacy = (VIEWS.arrays["flow"] * 20 + 128).clip(0, 255)
+    only = dataclasses.replace(VIEWS, arrays={"flow_legacy": legacy})
+    options = study.parser().parse(["ablations", "--systems", "svm"])
+    changes = study.declare(options, study.plan_ablations(options), corpus, only)
+    assert len(changes) == 3 and all(own["overrides"] == {} for own in changes.values())
