@@ -43,6 +43,7 @@ INGREDIENTS = {
     "radii": "hyperbolic head",
     "classifier": "hyperbolic head",
     "channel_attention": "channel attention",
+    "dual_branch_3dcnn.attention": "MSMH",  # where a field's name means another thing
     "recurrent": "order in time",
     "recurrence": "order in time",
     "planes": "order in time",
@@ -123,20 +124,24 @@ def known() -> tuple[Ablation, ...]:
     found = []
     for system, module in SYSTEMS.items():
         for name, (question, changes) in module.VARIANTS.items():
-            found.append(Ablation(system, name, question, _ingredient(changes), changes))
+            found.append(Ablation(system, name, question, _ingredient(system, changes), changes))
         own = [(name, question, changes) for of, name, question, changes in MORE if of == system]
         if getattr(module.Config(), "flow", None) == "auto":
             own.append(("stretched_flow", FLOW, {"flow": "flow_legacy"}))
         for name, question, changes in own:
-            line = Ablation(system, name, question, _ingredient(changes), changes, variant=False)
+            line = Ablation(
+                system, name, question, _ingredient(system, changes), changes, variant=False
+            )
             found.append(line)
         for name, (ingredient, question, *_) in INPUTS.items() if system in INPUT_SYSTEMS else ():
             found.append(Ablation(system, name, question, ingredient, {}, False, name))
     return tuple(found)
 
 
-def _ingredient(changes: dict) -> str:
-    names = list(dict.fromkeys(INGREDIENTS.get(f, f.replace("_", " ")) for f in changes))
+def _ingredient(system: str, changes: dict) -> str:
+    words = (INGREDIENTS.get(f, f.replace("_", " ")) for f in changes)
+    own = (INGREDIENTS.get(f"{system}.{f}", word) for f, word in zip(changes, words, strict=True))
+    names = list(dict.fromkeys(own))
     return names[0] if len(names) == 1 else SEVERAL
 
 
