@@ -3,6 +3,7 @@
 #
 #   ./run_all.sh                 the study on the synthetic corpora; ends with where the reports lie
 #   ./run_all.sh OPTIONS         ./run_all.sh --help says which
+#   ./run_all.sh ablations       each system without each of its ingredients; takes OPTIONS too
 #   ./run_all.sh test [ARGS]     the test suite; ARGS go to pytest
 #
 # An activated environment (conda, venv) that holds the pins of environment.yml is used as it is.

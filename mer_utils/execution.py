@@ -129,7 +129,7 @@ def write(job: Job, notebook: NotebookNode, began: float) -> None:
     """The three files of a report: executed copy, page, and its line of the index; by rename."""
     import nbformat
 
-    from . import pages
+    from . import exports, pages
 
     report = pages.Report.of(
         notebook,
@@ -143,6 +143,8 @@ def write(job: Job, notebook: NotebookNode, began: float) -> None:
     pages.write(executed_copy(job), nbformat.writes(notebook) + "\n")
     pages.write(Path(job.html) / f"{job.name}.html", pages.page(notebook, report))
     pages.save(report, executed_copy(job).with_suffix(".json"))
+    if not (report.error or job.parameters.get("smoke")):
+        exports.write(notebook, job.corpus)
 
 
 def stopped(notebook: NotebookNode, error: Exception) -> NotebookNode:

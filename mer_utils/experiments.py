@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -306,11 +307,7 @@ def try_folds(
 
 def load(experiment: Experiment | str) -> pd.DataFrame:
     """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
-    folder = _folder(experiment)
-    parts = [_rows(file) for file in sorted((folder / "folds").glob("*.csv"))]
-    if not parts:
-        return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
-    return pd.concat(parts, ignore_index=True)
+    return _rows(_files(experiment))
 
 
 def epochs(experiment: Experiment | str) -> pd.DataFrame:
@@ -318,21 +315,32 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
 
     For pricing the leak in notebook 40; empty for a system without epochs.
     """
-    folder = _folder(experiment)
-    classes = np.array(_read(folder)["classes"])
-    found = []
-    for file in sorted((folder / "folds").glob("*.csv")):  # written last: then all is there
-        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
-            probabilities = stored["epochs"]  # (E, n, C)
-        rows = _rows(file)
-        for number, each in enumerate(probabilities, start=1):
-            found.append(
-                rows[[*metrics.KEY, "label"]].assign(
-                    epoch=number, predicted=classes[each.argmax(1)]
-                )
-            )
+    classes = np.array(_read(_folder(experiment))["classes"])
     columns = ["epoch", *metrics.KEY, "label", "predicted"]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    files = _files(experiment)
+    if not files:
+        return pd.DataFrame(columns=columns)
+    called = np.concatenate(list(_calls(files)), axis=1)  # (E, clips), in the order of the rows
+    rows = _rows(files)[[*metrics.KEY, "label"]]
+    count, clips = called.shape
+    found = rows.take(np.tile(np.arange(clips), count)).reset_index(drop=True)
+    found["epoch"] = np.repeat(np.arange(1, count + 1), clips)
+    return found.assign(predicted=classes[called.ravel()])[columns]
+
+
+def calls(experiment: Experiment | str) -> np.ndarray:
+    """(E, clips) class numbers after every epoch, clips as in `load`; E = 0 without epochs.
+
+    What `epochs` holds, for a thousand runs at once.
+    """
+    files = _files(experiment)
+    return np.concatenate(list(_calls(files)), axis=1) if files else np.empty((0, 0), int)
+
+
+def _calls(files: Sequence[Path]):
+    for file in files:
+        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
+            yield stored["epochs"].argmax(2)  # (E, n)
 
 
 def curves(experiment: Experiment | str) -> pd.DataFrame:
@@ -358,7 +366,7 @@ def find(**filters) -> pd.DataFrame:
     for file in sorted(paths.RUNS.glob("*/experiment.json")):
         folder = file.parent
         declared = _read(folder)
-        times = [float(part.read_text()) for part in (folder / "folds").glob("*.seconds")]
+        seconds = _kept(_SECONDS, folder.name, _seconds)
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         found.append(
             {
@@ -367,9 +375,9 @@ def find(**filters) -> pd.DataFrame:
                 **{k: declared[k] for k in ("selection", "labels", "config", "data")},
                 "precision": declared.get("precision", "fp32"),  # older runs had no other
                 "version": declared["version"],
-                "folds": len(list((folder / "folds").glob("*.csv"))),
+                "folds": len(_files(folder.name)),
                 "of": provenance["folds"],
-                "seconds": sum(times),
+                "seconds": seconds,
                 "device": provenance["device"],
                 "began": provenance["began"],
             }
@@ -385,32 +393,43 @@ def find(**filters) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def comparable(corpus: str, clips: pd.DataFrame, precision: str | None = None) -> pd.DataFrame:
-    """Finished runs with true labels that may stand in one table, as `find` lists them.
+def finished(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs with true labels that predict the same of these `clips`, oldest first.
 
-    All networks in it are of one precision: the one asked for, or else that in which most systems
-    are there, fp32 before others.
-
-    They predict the same of these `clips` (runs on fewer, as a quick look makes them, give way to
-    runs on more).  Of each system and selection the newest counts, and with it those that differ
-    from it in the seed alone: another size or other fields are another system.
+    Runs on fewer of them, as a quick look makes them, give way to runs on more.
     """
     runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
-    known = set(map(tuple, clips[[*metrics.KEY, "label"]].to_numpy()))
-    told = {
-        key: frozenset(map(tuple, load(key)[[*metrics.KEY, "label"]].to_numpy()))
-        for key in runs["key"]
-    }
-    same = [found for found in told.values() if found <= known]
+    known = frozenset(_told(clips))
+    rows = _many(runs["key"])
+    told = {key: frozenset(_told(part)) for key, part in rows.items()}
+    same = [found for found in set(told.values()) if found <= known]
     if not same:
         return runs[:0].reset_index(drop=True)
-    runs = runs[[told[key] == max(same, key=len) for key in runs["key"]]]
+    most = max(same, key=len)
+    return runs[[told[key] == most for key in runs["key"]]].reset_index(drop=True)
+
+
+def comparable(corpus: str, clips: pd.DataFrame, precision: str | None = None) -> pd.DataFrame:
+    """Finished runs that may stand in one table, as `find` lists them.
+
+    All networks in it are of one precision: the one asked for, or else that in which most systems
+    are there, fp32 before others.  Of each system and selection the newest counts, and with it
+    those that differ from it in the seed alone: another size or other fields are another system.
+    Runs with fields changed by hand count only where there is none with fewer changes to its
+    preset.
+    """
+    runs = finished(corpus, clips)
     precision = precision or _most_used_precision(runs)
     runs = runs[runs["precision"].isin([precision, ANY_PRECISION])]
+    # one changed field asks a question of notebook 52; it does not replace the system it asks about
+    pixels = runs["config"].map(lambda config: json.loads(config).get("flow") == "flow").any()
+    flow = "flow" if pixels else "flow_legacy"  # what `auto` means on this corpus
+    runs = runs.assign(changed=[_changed_fields(run, flow) for run in runs.itertuples()])
+    runs = runs.sort_values("changed", ascending=False, kind="stable")  # began, within
     what = ["preset", "config", "data", "version"]
     newest = runs.groupby(["system", "selection"])[what].transform("last")
-    runs = runs[(runs[what] == newest).all(axis=1)]
+    runs = runs[(runs[what] == newest).all(axis=1)].drop(columns="changed")
     runs = runs.drop_duplicates(["system", "selection", "seed"], keep="last")
     return runs.sort_values(["system", "selection", "seed"], ignore_index=True)
 
@@ -421,11 +440,31 @@ def _most_used_precision(runs: pd.DataFrame) -> str:
     return max(counts.index, key=lambda name: (counts[name], name == "fp32"), default="fp32")
 
 
+def _told(rows: pd.DataFrame) -> zip:
+    """(corpus, subject, clip, label) of every row."""
+    return zip(*(rows[name] for name in (*metrics.KEY, "label")), strict=True)
+
+
+def _changed_fields(run, flow: str) -> int:
+    """How many of a run's fields are not its preset's, where `auto` means `flow`."""
+    from . import systems
+
+    try:
+        _, config = systems.resolve(run.system, {}, run.preset)
+    except StudyError:  # a system or variant of an older version
+        return len(json.loads(run.config))
+    own = json.loads(json.dumps(dataclasses.asdict(config)))
+    told = json.loads(run.config)
+    if own.get("flow") == "auto":
+        own["flow"] = flow
+    return sum(told.get(name) != value for name, value in own.items())
+
+
 def gather(runs: pd.DataFrame) -> pd.DataFrame:
     """All rows of the runs that `comparable` or `find` lists. Raises StudyError without any."""
     if not len(runs):
         raise StudyError("no finished run on these clips: train one in notebook 41")
-    return pd.concat([load(key) for key in runs["key"]], ignore_index=True)
+    return pd.concat(_many(runs["key"]).values(), ignore_index=True)
 
 
 def few(views: "Views", count: int = 6) -> "Views":
@@ -448,9 +487,76 @@ def _folder(experiment: Experiment | str) -> Path:
     return folder
 
 
-def _rows(file: Path) -> pd.DataFrame:
+def _files(experiment: Experiment | str) -> list[Path]:
+    """The folds of a run that are there: the csv is written last, then all is."""
+    folder = os.fspath(_folder(experiment) / "folds")
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [Path(folder, name) for name in names if name.endswith(".csv") and name[0] != "."]
+
+
+# Of runs that were read in this process, as long as no file of theirs has changed since.
+_READ: dict[str, tuple[tuple, pd.DataFrame]] = {}
+_SECONDS: dict[str, tuple[tuple, float]] = {}
+
+
+def _state(key: str) -> tuple:
+    """Name, size and time of every fold that is there."""
+    facts = [(file, os.stat(file)) for file in map(os.fspath, _files(key))]
+    return tuple((file, found.st_size, found.st_mtime_ns) for file, found in facts)
+
+
+def _kept(store: dict, key: str, read):
+    """What `read` makes of a run's folds, read once."""
+    state = _state(key)
+    if key not in store or store[key][0] != state:
+        store[key] = (state, read(key))
+    return store[key][1]
+
+
+def _seconds(key: str) -> float:
+    return sum(float(file.with_suffix(".seconds").read_text()) for file in _files(key))
+
+
+def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Rows of every run by its key, those not read yet parsed together."""
+    states = {key: _state(key) for key in keys}
+    new = [key for key, state in states.items() if key not in _READ or _READ[key][0] != state]
+    files = {key: _files(key) for key in new}
+    texts = {key: [file.read_bytes() for file in files[key]] for key in new}
+    whole = _together(
+        [text for key in new for text in texts[key]], [file for key in new for file in files[key]]
+    )
+    ends = np.cumsum([sum(text.count(b"\n") - 1 for text in texts[key]) for key in new])
+    parts = np.split(np.arange(len(whole)), ends[:-1])
+    if len(new) and ends[-1] != len(whole):  # a name with a line break in it
+        parts, whole = None, [_together(texts[key], files[key]) for key in new]
+    for number, key in enumerate(new):
+        rows = whole.take(parts[number]) if parts is not None else whole[number]
+        _READ[key] = (states[key], rows.reset_index(drop=True))
+    return {key: _READ[key][1] for key in states}
+
+
+def _rows(files: Sequence[Path]) -> pd.DataFrame:
+    return _together([file.read_bytes() for file in files], files)
+
+
+def _together(texts: Sequence[bytes], files: Sequence[Path]) -> pd.DataFrame:
+    """Rows of all files, parsed at once: one by one, thousands of small files take minutes."""
+    if not texts:
+        return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
+    head = texts[0].partition(b"\n")[0] + b"\n"
+    if all(text.startswith(head) and text.endswith(b"\n") for text in texts):
+        whole = head + b"".join(text[len(head) :] for text in texts)
+        with contextlib.suppress(StudyError):
+            return _parsed(whole, files[0])
+    # runs of other classes, or a damaged file, which is named
+    each = [_parsed(text, file) for text, file in zip(texts, files, strict=True)]
+    return pd.concat(each, ignore_index=True)
+
+
+def _parsed(text: bytes, file: Path) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(file, dtype=TEXT, keep_default_na=False)
+        rows = pd.read_csv(io.BytesIO(text), dtype=TEXT, keep_default_na=False)
     except ValueError as error:  # pandas' own errors are of this kind
         raise StudyError(f"{file} is damaged ({error}): delete it and run again") from error
     if tuple(rows.columns[: len(BEFORE)]) != BEFORE:

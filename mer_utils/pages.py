@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import json
 import os
 import re
@@ -321,6 +323,9 @@ def _render(**parts) -> str:
     highlighting = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     style = (TEMPLATES / "study" / "style.css").read_text(encoding="utf-8")
     parts["style"] = Markup(style + highlighting)
+    script = (TEMPLATES / "study" / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    parts |= {"script": Markup(script), "script_hash": digest}
     parts["footer"] = f"mer_utils {__version__}. This file needs no network."
     return environment.get_template("page.html.j2").render(**parts)
 

@@ -126,6 +126,24 @@ def random_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fo
     ]
 
 
+def folds_by_name(clips: pd.DataFrame) -> list[Fold]:
+    """The wrong way of one published code: the file name of a clip says whose it is.
+
+    Names repeat within a corpus (CASME II has EP03_02 of six people); a dictionary from name to
+    subject keeps the last one, so that a person's clips end up with others, on both sides.
+    """
+    owner = {
+        (row.corpus, row.clip): row.subject
+        for row in clips[["corpus", "clip", "subject"]].itertuples()
+    }
+    taken_for = [(row.corpus, owner[row.corpus, row.clip]) for row in clips.itertuples()]
+    found = []
+    for corpus, subject in sorted(set(taken_for)):
+        left_out = np.array([each == (corpus, subject) for each in taken_for])
+        found.append(Fold(corpus, subject, np.flatnonzero(~left_out), np.flatnonzero(left_out)))
+    return found
+
+
 def test_picked(epochs: pd.DataFrame, ties: str = "last") -> pd.DataFrame:
     """Rows of the epoch that is best *on the left-out subject*: never a result, only its price.
 

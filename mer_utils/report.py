@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
+from . import exports
 from .errors import StudyError
 
 if TYPE_CHECKING:
@@ -48,27 +49,42 @@ def header(corpus: Corpus) -> None:
     _display(markdown=f"{banner}{counts}.", study={"header": entry})
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, *, name: str = "") -> None:
     """Show a figure as PNG, with `alt`: one sentence that says what it shows to who cannot see it.
 
+    name: the driver also keeps it as reports/figures/<corpus>_<name>.svg and .pdf.
     The figure is closed afterwards, so that the kernel does not show it a second time.
     """
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight", facecolor="white")
+    kept = {"study": {"kept": exports.figure(fig, name)}} if name else {}
     plt.close(fig)
     png = buffer.getvalue()
     pixels = int.from_bytes(png[16:20], "big")  # the width in a PNG's first chunk
     display(
         {"image/png": base64.b64encode(png).decode(), "text/plain": alt},
         raw=True,
-        metadata={"image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)}},
+        metadata={
+            "image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)},
+            **kept,
+        },
     )
 
 
-def table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: bool = False) -> None:
-    """Show a data frame as a captioned table; floats to `digits`, missing values as a dash."""
+def table(
+    frame: pd.DataFrame,
+    caption: str = "",
+    *,
+    digits: int = 3,
+    index: bool = False,
+    name: str = "",
+) -> None:
+    """Show a data frame as a captioned table; floats to `digits`, missing values as a dash.
+
+    name: the driver also keeps it as reports/tables/<corpus>_<name>.csv and .tex.
+    """
     shown = frame.map(lambda value: _cell(value, digits))
     body = shown.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:
@@ -79,7 +95,13 @@ def table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: boo
             count=1,
         )
     text = f"{caption}\n{shown.to_string(index=index)}".strip()
-    display({"text/html": body, "text/plain": text}, raw=True)
+    kept = {"kept": exports.table(frame, name, caption, digits, index)} if name else {}
+    display({"text/html": body, "text/plain": text}, raw=True, metadata={"study": kept})
+
+
+def say(text: str) -> None:
+    """A sentence made from numbers, set like the text around it (Markdown)."""
+    _display(markdown=" ".join(text.split()), study={})
 
 
 def answer(text: str) -> None:

@@ -23,6 +23,7 @@ from .execution import EXECUTED, FAILED, Job
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .corpora import Corpus
     from .experiments import Experiment
     from .views import Views
 
@@ -32,6 +33,7 @@ SELECTIONS = ("last", "inner")  # test_picked is computed afterwards, to price t
 # What a first run trains: with the notebooks it fits ten minutes on two cores; `all` is the rest
 DEFAULT_SYSTEMS = ("majority", "svm", "ststnet", "mhssa_gcn")
 TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
+ABLATIONS, ANSWERS = "ablations", "52_ablations"  # the word that trains what the notebook reads
 TYPICAL_SECONDS = 12.0  # of a notebook that trains nothing, on 2 cores; only for the time left
 TRAINING_SECONDS = 90.0  # of a run nobody has timed here yet
 ARGUMENT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
@@ -42,6 +44,8 @@ examples:
   ./run_all.sh --notebooks 00,01                      two notebooks only
   ./run_all.sh --corpus megc2019_flow --systems svm,mhssa_gcn --seeds 0,1,2
   ./run_all.sh --systems mhssa_gcn/as_coded --set mhssa_gcn.learning_rate=1e-3
+  ./run_all.sh ablations --systems mhssa_gcn --seeds 0,1,2
+                                                      trains what 52_ablations asks and is missing
   ./run_all.sh test -k protocol                       part of the test suite
 
 Finished folds are kept under data/runs: a stopped command goes on where it stopped.
@@ -57,10 +61,14 @@ class Parser(argparse.ArgumentParser):
         raise StudyError(message)
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        options, unknown = self.parse_known_args(arguments)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        command = words.pop(0) if words[:1] == [ABLATIONS] else "study"
+        options, unknown = self.parse_known_args(words)
+        options.command = command
         if unknown:
             word = unknown[0].partition("=")[0]
             known = [name for action in self._actions for name in action.option_strings]
+            known.append(ABLATIONS)
             meant = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
             raise StudyError(f"{word} is not known, the nearest is {meant[0]}; see --help")
         return options
@@ -77,7 +85,10 @@ def parser() -> Parser:
     )
     made = Parser(
         prog="./run_all.sh",
-        description="Runs the notebooks of the study in fresh kernels and makes reports of them.",
+        usage="%(prog)s [ablations] [options]",
+        description="Runs the notebooks of the study in fresh kernels and makes reports of them. "
+        "With the word ablations: trains every system (or --systems) as described and with each "
+        "change that 52_ablations asks about, as far as that is missing, and answers it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -182,7 +193,7 @@ class Study:
     subjects: int  # of the usable clips: as many folds has every run
     data: str  # hash of the clip table, what was left out of it, and every view
     experiments: tuple[Experiment, ...]
-    overrides: dict[str, dict]  # system -> fields changed by --set and --epochs
+    changes: dict[str, dict]  # key of an experiment -> parameters of its own for TEMPLATE
     notebooks: tuple[Path, ...]
 
     @property
@@ -202,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         index = write_index()
     pages_of = paths.HTML / study.folder
     _write_lock()
-    if study.experiments and not options.smoke:
+    if study.experiments and not options.smoke and options.command == "study":
         write_results(study)
     for name in failed:
         print(f"FAILED: {name}; {pages_of / name}.html ends with the error")
@@ -215,13 +226,16 @@ def prepare(options: argparse.Namespace) -> Study:
 
     Raises StudyError before the first notebook runs.
     """
-    chosen = choose_notebooks(options.notebooks)
+    ablating = options.command == ABLATIONS
+    if ablating and options.notebooks:
+        raise StudyError(f"ablations runs {TEMPLATE} and {ANSWERS}: leave --notebooks out")
+    chosen = choose_notebooks((TEMPLATE, ANSWERS) if ablating else options.notebooks)
     # imported here: pandas and torch take seconds, and a typing mistake should not
     from . import corpora, views
 
     if options.corpus not in corpora.CORPORA:
         raise _unknown("corpus", options.corpus, corpora.CORPORA)
-    systems, overrides = choose_systems(options)
+    plans = plan_ablations(options) if ablating else plan_systems(options)
     if options.corpus == "synthetic" and options.data is None:
         from .corpora import synthetic
 
@@ -229,11 +243,12 @@ def prepare(options: argparse.Namespace) -> Study:
     loaded = corpora.load(options.corpus, options.data)
     _say(f"{options.corpus}: {len(loaded.clips)} clips; views {', '.join(loaded.views)}")
     computed = views.compute(loaded, loaded.views, jobs=options.jobs)
-    experiments = ()
+    changes: dict[Experiment, dict] = {}
     if any(path.stem == TEMPLATE for path in chosen):
-        experiments = declare(options, systems, overrides, computed)
+        changes = declare(options, plans, loaded, computed)
     subjects = len(computed.clips[["corpus", "subject"]].drop_duplicates())
-    return Study(options, subjects, data_hash(computed), experiments, overrides, chosen)
+    by_key = {experiment.key: own for experiment, own in changes.items()}
+    return Study(options, subjects, data_hash(computed), tuple(changes), by_key, chosen)
 
 
 def data_hash(views: Views) -> str:
@@ -264,61 +279,95 @@ def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -
     return tuple(path for name, path in known.items() if name in chosen)
 
 
-def choose_systems(options: argparse.Namespace) -> tuple[tuple[str, ...], dict[str, dict]]:
-    """Names of the systems, and for each the fields that --epochs and --set change."""
+def plan_systems(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
+    """(system, overrides, inputs) of every run: fields that --epochs and --set change."""
     from . import systems
 
     chosen = options.systems or DEFAULT_SYSTEMS
     if chosen == ("all",):
         chosen = tuple(systems.SYSTEMS)
-    overrides: dict[str, dict] = {name: {} for name in chosen}
-    for name in chosen:
+    return _overridden(options, [(name, {}, "") for name in chosen])
+
+
+def plan_ablations(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
+    """The same for every question that `ablations` asks of the systems chosen."""
+    from . import ablations, systems
+
+    chosen = options.systems
+    if chosen in (None, ("all",)):
+        chosen = tuple(systems.SYSTEMS)
+    return _overridden(options, ablations.plans(chosen, options.preset))
+
+
+def _overridden(
+    options: argparse.Namespace, plans: list[tuple[str, dict, str]]
+) -> list[tuple[str, dict, str]]:
+    from . import systems
+
+    common: dict[str, dict] = {name: {} for name, _, _ in plans}
+    for name, fields in common.items():
         module, config = systems.resolve(name, {}, options.preset)
         if options.epochs and hasattr(config, "epochs"):
-            overrides[name]["epochs"] = options.epochs
+            fields["epochs"] = options.epochs
     for change in options.set:
         target, equals, value = change.partition("=")
         name, dot, field = target.rpartition(".")
         if not (equals and dot and name and field):
             raise StudyError(f"--set {change}: write it as SYSTEM.FIELD=VALUE")
-        mine = [full for full in chosen if name in (full, full.partition("/")[0])]
+        mine = [full for full in common if name in (full, full.partition("/")[0])]
         if not mine:
-            raise _unknown("system of --set", name, chosen)
+            raise _unknown("system of --set", name, common)
         for full in mine:
-            overrides[full][field] = value
-    for name in chosen:
-        systems.resolve(name, overrides[name], options.preset)  # refuses an unknown field
-    return chosen, overrides
+            common[full][field] = value
+    plans = [(name, common[name] | changes, inputs) for name, changes, inputs in plans]
+    for name, overrides, _ in plans:
+        systems.resolve(name, overrides, options.preset)  # refuses an unknown field
+    return plans
 
 
 def declare(
-    options: argparse.Namespace, systems: Sequence[str], overrides: dict[str, dict], views: Views
-) -> tuple[Experiment, ...]:
-    """One experiment per system, selection and seed; what the corpus cannot feed is said."""
-    from . import experiments
+    options: argparse.Namespace,
+    plans: Sequence[tuple[str, dict, str]],
+    corpus: Corpus,
+    views: Views,
+) -> dict[Experiment, dict]:
+    """One experiment per plan, selection and seed, and the parameters of its own.
 
-    declared = []
-    for system in systems:
+    What the corpus cannot feed is said.
+    """
+    from . import ablations, experiments
+
+    declared: dict[Experiment, dict] = {}
+    known, said = {"": views}, set()
+    for system, overrides, inputs in plans:
         try:
-            declared += [
-                experiments.declare(
-                    system,
-                    options.corpus,
-                    views,
-                    preset=options.preset,
-                    seed=seed,
-                    selection=selection,
-                    precision=options.precision,
-                    **overrides[system],
-                )
-                for selection in options.selection
-                for seed in options.seeds
-            ]
+            if inputs not in known:
+                known[inputs] = ablations.views_of(corpus, inputs, options.jobs, progress=True)
+            for selection in options.selection:
+                for seed in options.seeds:
+                    experiment = experiments.declare(
+                        system,
+                        ablations.corpus_name(options.corpus, inputs),
+                        known[inputs],
+                        preset=options.preset,
+                        seed=seed,
+                        selection=selection,
+                        precision=options.precision,
+                        **overrides,
+                    )
+                    # where a change changes nothing here, the run is the system's own
+                    own = {"overrides": overrides, "inputs": inputs}
+                    declared.setdefault(experiment, own)
         except StudyError as error:
-            if options.systems not in (None, ("all",)):  # asked for by name
+            by_name = options.systems not in (None, ("all",)) and options.command == "study"
+            if by_name:
                 raise
-            _say(f"Without {system}: {error}")
-    return tuple(declared)
+            words = [system, *(f"{field}={value}" for field, value in overrides.items())]
+            words += [f"~{inputs}"] if inputs else []
+            if str(error) not in said:
+                _say(f"Without {' '.join(words)}: {error}")
+            said.add(str(error))
+    return declared
 
 
 def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Job]]:
@@ -337,12 +386,13 @@ def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Jo
             stage.append(_job(study, path, path.stem, "", shared, known))
             continue
         for experiment in study.experiments:
-            own = {
+            if options.command == ABLATIONS and finished_folds(experiment) == study.subjects:
+                continue  # 52_ablations reads it; a hundred reports of one run each nobody would
+            own = study.changes[experiment.key] | {
                 "system": experiment.system,
                 "preset": options.preset,
                 "selection": experiment.selection,
                 "seed": experiment.seed,
-                "overrides": study.overrides[experiment.system],
                 "device": options.device,
                 "precision": options.precision,
                 "dask": options.dask,
@@ -350,6 +400,10 @@ def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Jo
                 "keep_weights": options.keep_weights,
             }
             label = f"{experiment.system}, {experiment.selection}, seed {experiment.seed}"
+            changed = study.changes[experiment.key]
+            if options.command == ABLATIONS and not changed["inputs"]:
+                label += "".join(f", {k}={v}" for k, v in changed["overrides"].items())
+            label += f", inputs {changed['inputs']}" if changed["inputs"] else ""
             name = f"{TEMPLATE}-{experiment.key}"
             job = _job(study, path, name, label, shared | own, known)
             training.append((job, experiment))

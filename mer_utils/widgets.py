@@ -6,12 +6,17 @@ A report made from the notebook keeps the figures above a widget and not the wid
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import display
 
-from . import faces, motion
-from .corpora import KEY
+from . import experiments, faces, leaks, metrics, motion
+from .corpora import CLASSES, KEY
+from .failures import said
+from .plots import comparison as comparison_plots
 from .plots import faces as face_plots
+from .plots import failures as failure_plots
 from .plots import motion as motion_plots
+from .plots import results as result_plots
 from .views import Views
 
 
@@ -29,10 +34,11 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
 
     def choose(*_):
         rows = clips[clips["corpus"] == corpus.value]
-        clip.options = [
+        options = [
             (f"{row.subject} {row.clip} ({row.label})", row.Index)
             for row in rows[[*KEY, "label"]].itertuples()
         ]
+        _offer(clip, options)
 
     def draw(*_):
         if clip.value is None:
@@ -66,6 +72,12 @@ def _figures(found: Views, i: int, show_faces: bool):
         yield face_plots.pictures(found.arrays["frames"][i], marks, ["onset", "apex"])
 
 
+def _offer(dropdown: ipywidgets.Dropdown, options: list) -> None:
+    """New options, the first of them chosen: a drop-down that began empty stays at none."""
+    dropdown.options = options
+    dropdown.value = options[0][1]
+
+
 def _tell(row) -> None:
     parts = [f"{row['corpus']} {row['subject']} {row['clip']}: {row['emotion'] or row['label']}"]
     if row["action_units"]:
@@ -73,3 +85,108 @@ def _tell(row) -> None:
     if row["apex_source"]:
         parts.append(f"frames {row['onset']} to {row['apex']}, apex from {row['apex_source']}")
     print("; ".join(parts))
+
+
+def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
+    """Choose a system and a cell of its confusion; see its clips, their flow, what others say.
+
+    rows: of several systems on the clips of `found`, which holds `flow` or `flow_legacy`.
+    """
+    system = ipywidgets.Dropdown(options=list(dict.fromkeys(rows["system"])), description="system")
+    label = ipywidgets.Dropdown(options=CLASSES, description="label")
+    called = ipywidgets.Dropdown(options=CLASSES, value=CLASSES[1], description="called")
+    clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
+    output = ipywidgets.Output()
+    words = said(rows, found.clips)
+
+    def choose(*_):
+        mine = found.clips["label"].to_numpy() == label.value
+        mine &= (words[system.value] == called.value).to_numpy()
+        options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
+                   for row in found.clips[mine].itertuples()]  # fmt: skip
+        _offer(clip, options or [("no clip", None)])
+
+    def draw(*_):
+        output.clear_output(wait=True)
+        if clip.value is None:
+            return
+        with output:
+            row = found.clips.loc[clip.value]
+            place = np.array([clip.value])
+            fig = failure_plots.looks(found.arrays, place, [row["label"]])
+            display(fig)
+            plt.close(fig)
+            _tell(row)
+            print("; ".join(f"{name}: {words.loc[clip.value, name]}" for name in system.options))
+
+    for each in (system, label, called):
+        each.observe(choose, "value")
+    clip.observe(draw, "value")
+    choose()
+    draw()
+    return ipywidgets.VBox([ipywidgets.HBox([system, label, called]), clip, output])
+
+
+def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
+    """Choose an ingredient or a system; see its questions, their worth and their answers.
+
+    answered: of `ablations.answers`.
+    """
+    systems = answered["ablation"].str.partition("/")[0]
+    options = [("everything", None)]
+    options += [(f"system {name}", ("system", name)) for name in systems.unique()]
+    options += [(f"ingredient {n}", ("ingredient", n)) for n in answered["ingredient"].unique()]
+    choice = ipywidgets.Dropdown(options=options, description="show")
+    output = ipywidgets.Output()
+
+    def draw(*_):
+        output.clear_output(wait=True)
+        part = answered
+        if choice.value is not None:
+            kind, name = choice.value
+            part = answered[(systems if kind == "system" else answered["ingredient"]) == name]
+        with output:
+            fig = comparison_plots.worth(part, "UF1")
+            display(fig)
+            plt.close(fig)
+            for line in part.itertuples():
+                print(f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})")
+
+    choice.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([choice, output])
+
+
+def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
+    """Choose a run; see its score on the left-out subjects after every epoch, and its losses.
+
+    runs: as `experiments.find` lists them.
+    """
+    names = [(f"{run.system} ({run.selection}), seed {run.seed}", run.key)
+             for run in runs.itertuples()]  # fmt: skip
+    choice = ipywidgets.Dropdown(
+        options=names, description="run", layout=ipywidgets.Layout(width="28em")
+    )
+    output = ipywidgets.Output()
+
+    def draw(*_):
+        output.clear_output(wait=True)
+        with output:
+            every = experiments.epochs(choice.value)
+            if not len(every):
+                print("This system is fitted in one go: it has no epochs.")
+                return
+            by_epoch = [(epoch, metrics.uf1(rows)) for epoch, rows in every.groupby("epoch")]
+            by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
+            honest = metrics.uf1(experiments.load(choice.value))
+            picked = metrics.uf1(leaks.test_picked(choice.value))
+            for fig in (
+                result_plots.epochs_on_test(by_epoch, honest, picked),
+                result_plots.learning(experiments.curves(choice.value)),
+            ):
+                display(fig)
+                plt.close(fig)
+
+    choice.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([choice, output])

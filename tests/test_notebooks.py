@@ -9,7 +9,7 @@ import pytest
 from mer_utils import execution, paths
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
-EXPECTED = ["00", "01", "10", "11", "20", "30", "31", "40", "41", "50", "90"]
+EXPECTED = ["00", "01", "10", "11", "20", "30", "31", "40", "41", "50", "51", "52", "53", "90"]
 SHARED = {"corpus": "synthetic", "data": "", "seed": 0}
 FORBIDDEN = re.compile(r"os\.environ|sys\.path|^\s*%cd|^\s*[!%]\s*pip|^\s*!", re.MULTILINE)
 

@@ -152,3 +152,23 @@ def test_test_picked_takes_the_best_epoch_of_each_subject(ties, chosen):
 def test_test_picked_refuses_an_unknown_rule():
     with pytest.raises(StudyError, match="ties 'lst' is not known"):
         protocol.test_picked(epoch_rows(), "lst")
+
+
+def test_folds_by_name_mix_people_where_names_repeat():
+    clips = pd.DataFrame(
+        {
+            "corpus": ["a", "a", "a", "a", "b"],
+            "subject": ["1", "1", "2", "2", "1"],
+            "clip": ["EP1", "EP2", "EP1", "EP3", "EP1"],
+        }
+    )
+    folds = {fold.name: fold for fold in protocol.folds_by_name(clips)}
+    assert {name: fold.test.tolist() for name, fold in folds.items()} == {
+        "a__1": [1],
+        "a__2": [0, 2, 3],
+        "b__1": [4],
+    }
+    left_out = folds["a__1"]
+    assert set(clips["subject"].iloc[left_out.train]) >= {"1"}  # its other clip is learned from
+    alone = clips.assign(clip=["EP1", "EP2", "EP4", "EP3", "EP1"])
+    assert [fold.test.tolist() for fold in protocol.folds_by_name(alone)] == [[0, 1], [2, 3], [4]]

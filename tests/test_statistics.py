@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_clips import official_clips, prediction_rows
+from scipy import stats
 
 from mer_utils import metrics, statistics
 from mer_utils.corpora import CLASSES
@@ -79,6 +80,20 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.90 <= np.mean(covered) <= 0.98
 
 
+def test_the_interval_of_uf1_covers_the_truth_of_a_population_of_subjects():
+    """300 studies of 68 people drawn from those of ROWS; a little narrow, as percentiles are."""
+    random = np.random.default_rng(0)
+    people = statistics.confusions(ROWS)
+    truth = statistics.scores(people.sum(0))["UF1"]
+    covered = []
+    for study in range(300):
+        sample = people[random.integers(0, 68, 68)]
+        samples = statistics.resampled(sample[None], 400, seed=study)["UF1"]
+        low, high = np.quantile(samples, [0.025, 0.975])
+        covered.append(low <= truth <= high)
+    assert 0.90 <= np.mean(covered) <= 0.98
+
+
 def test_seeds_share_subjects_and_average_scores():
     second = prediction_rows(official_clips(), seed=1).assign(seed=1)
     both = pd.concat([ROWS, second])
@@ -132,3 +147,178 @@ def test_summary_has_a_line_per_system_and_selection():
     assert (first["UF1 low"], first["UF1 high"]) == statistics.interval(ROWS)
     assert first["UAR low"] < first["UAR"] < first["UAR high"]
     assert set(rows["label"]) == set(CLASSES)
+
+
+# --- tests between systems ------------------------------------------------------------------------
+
+
+def study_of(right, subjects, clips, random):
+    """(seeds, subjects, 2, 2) counts: labels half and half, right with chance `right`."""
+    counts = np.zeros((*right.shape, 2, 2))
+    for label in (0, 1):
+        hits = random.binomial(clips // 2, right)
+        counts[..., label, label], counts[..., label, 1 - label] = hits, clips // 2 - hits
+    return counts
+
+
+def test_the_exchange_test_is_scipys_where_all_exchanges_can_be_listed():
+    random = np.random.default_rng(3)
+    ours = study_of(np.full((1, 8), 0.8), 8, 6, random)
+    theirs = study_of(np.full((1, 8), 0.6), 8, 6, random)
+    every = np.array([[number >> bit & 1 for bit in range(8)] for number in range(256)], float)
+    both = np.concatenate([ours[0], theirs[0]])
+
+    def gap(one, two, axis):
+        sides = (both[np.moveaxis(side, axis, -1).astype(int)].sum(-3) for side in (one, two))
+        return np.subtract(*(statistics.scores(side)["UF1"] for side in sides))
+
+    numbers = (np.arange(8), np.arange(8, 16))
+    exact = stats.permutation_test(
+        numbers, gap, permutation_type="samples", n_resamples=np.inf, vectorized=True
+    )
+    found = statistics.exchange_test(ours, theirs, "UF1", every)
+    assert 0 < exact.pvalue < 0.2
+    assert found == pytest.approx((1 + 256 * exact.pvalue) / 257)
+
+
+def test_equal_systems_are_told_apart_in_one_study_of_twenty():
+    """300 studies of 30 people; each system suits other people, neither suits more of them.
+
+    The same test on single clips, as a McNemar test is one, calls far more of them different.
+    """
+    random = np.random.default_rng(0)
+    flips = statistics.exchanges(30, 500)
+    single = statistics.exchanges(30 * 6, 500)
+    called, wrongly = [], []
+    for _ in range(300):
+        right = random.beta(1.2, 0.8, (2, 30))  # mean 0.6, of either system for each person
+        ours = study_of(np.tile(right[0], (3, 1)), 30, 6, random)  # three seeds
+        theirs = study_of(right[1][None], 30, 6, random)  # one
+        called.append(statistics.exchange_test(ours, theirs, "UF1", flips) < 0.05)
+        clips = [as_clips(side[0]) for side in (ours, theirs)]
+        wrongly.append(statistics.exchange_test(*clips, "UF1", single) < 0.05)
+    assert 0.02 <= np.mean(called) <= 0.085
+    assert np.mean(wrongly) > 0.15
+
+
+def as_clips(counts):
+    """(subjects, 2, 2) -> (1, clips, 2, 2): every clip its own subject, in the order of labels."""
+    found = []
+    for subject in counts:
+        for label in (0, 1):
+            for predicted in (0, 1):
+                cell = np.zeros((2, 2))
+                cell[label, predicted] = 1
+                found += [cell] * int(subject[label, predicted])
+    return np.array(found)[None]
+
+
+def test_a_gap_of_the_size_that_could_be_shown_is_shown_four_times_in_five():
+    random = np.random.default_rng(1)
+    skill = random.beta(6, 4, 40)
+
+    def estimated(gap):
+        ours, theirs = (study_of(each[None], 40, 20, random) for each in (skill, skill - gap))
+        samples = [statistics.resampled(side, 300)["accuracy"].mean(0) for side in (ours, theirs)]
+        return np.subtract(*samples).std(), ours, theirs
+
+    skill = skill.clip(0.2, 0.9)
+    sd = np.mean([estimated(0.0)[0] for _ in range(20)])
+    gap = statistics.detectable(sd)
+    assert gap == pytest.approx(2.80 * sd, rel=0.01)
+    flips = statistics.exchanges(40, 400)
+    p = [
+        statistics.exchange_test(ours, theirs, "accuracy", flips)
+        for _, ours, theirs in (estimated(gap) for _ in range(200))
+    ]
+    assert 0.70 <= np.mean(np.less(p, 0.05)) <= 0.90
+    assert statistics.subjects_needed(gap, sd, 40) == 40
+    assert 158 <= statistics.subjects_needed(gap / 2, sd, 40) <= 161
+    assert statistics.detectable(sd, tests=10) > statistics.detectable(sd)
+
+
+def test_holm_is_the_textbooks():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.9, 0.8]).tolist() == [1, 1]
+    assert statistics.holm([0.03]).tolist() == [0.03]
+
+
+def test_pairs_are_compared_as_one_by_one():
+    other = prediction_rows(official_clips(), right=0.3, seed=3).assign(system="other")
+    again = prediction_rows(official_clips(), right=0.57, seed=4).assign(system="again")
+    rows = pd.concat([ROWS, ROWS.assign(seed=1), other, again], ignore_index=True)
+    table = statistics.compare(rows, count=2000)
+    assert list(zip(table["system"], table["against"], strict=True)) == [
+        ("made", "again"),
+        ("made", "other"),
+        ("again", "other"),
+    ]
+    line = table.iloc[0]
+    gap = statistics.difference(ROWS, again)
+    assert (line["difference"], line["low"], line["high"]) == pytest.approx(gap)
+    assert table["apart"].tolist() == [False, True, True] and (table["difference"] > 0).all()
+    assert (table["p Holm"] >= table["p"]).all()
+    assert table["p"].iloc[1] == pytest.approx(1 / 2001)
+    assert statistics.together(table, ["made", "again", "other"]) == [(0, 1)]
+    with pytest.raises(StudyError, match="not on the same clips"):
+        statistics.compare(pd.concat([ROWS, other[other["subject"] != "001"]]))
+
+
+def test_bars_join_what_was_not_told_apart_and_nothing_else():
+    pairs = pd.DataFrame({"system": ["a", "a", "b"], "against": ["c", "d", "d"], "apart": True})
+    assert statistics.together(pairs, "abcd") == [(0, 1), (1, 2), (2, 3)]
+    assert statistics.together(pairs[:0], "abcd") == [(0, 3)]
+    all_pairs = pd.DataFrame({"system": ["b", "a"], "against": ["c", "b"], "apart": True})
+    assert statistics.together(all_pairs, "abc") == []
+
+
+def test_people_and_seeds_are_told_apart():
+    """Many studies made with known spreads of people, of seeds, and of both together."""
+    random = np.random.default_rng(2)
+    seeds, people, clips = 12, 60, 40
+    found = []
+    for _ in range(40):
+        right = 0.6 + random.normal(0, 0.12, people) + random.normal(0, 0.03, (seeds, 1))
+        right = (right + random.normal(0, 0.10, (seeds, people))).clip(0, 1)
+        known = random.random((clips, seeds, people)) < right
+        rows = pd.DataFrame(
+            {
+                "system": "made",
+                "selection": "last",
+                "seed": np.tile(np.repeat(np.arange(seeds), people), clips),
+                "corpus": "x",
+                "subject": np.tile(np.arange(people).astype(str), clips * seeds),
+                "label": "negative",
+                "predicted": np.where(known.ravel(), "negative", "positive"),
+            }
+        )
+        found.append(statistics.spread(rows, "accuracy", n=300).iloc[0])
+    squares = (pd.DataFrame(found)[["sd of subjects", "sd of seeds"]].astype(float) ** 2).mean()
+    noise = (0.24 - 0.12**2 - 0.10**2) / clips  # of single clips, about
+    assert np.sqrt(squares["sd of subjects"]) == pytest.approx(0.12 / np.sqrt(people), rel=0.15)
+    expected = np.sqrt(0.03**2 + (0.10**2 + noise) / people)
+    assert np.sqrt(squares["sd of seeds"]) == pytest.approx(expected, rel=0.15)
+
+
+def test_one_seed_says_nothing_about_seeds():
+    line = statistics.spread(ROWS).iloc[0]
+    assert np.isnan(line["sd of seeds"])
+    low, high = statistics.interval(ROWS)
+    assert line["sd of one run"] == pytest.approx((high - low) / 3.92, rel=0.1)
+
+
+def test_the_mean_of_folds_is_that_of_the_rows():
+    rules = metrics.fold_means(ROWS).set_index("rule").loc["mean of folds, classes present"]
+    for metric in ("UF1", "UAR"):
+        assert statistics.fold_mean(ROWS, metric) == pytest.approx(rules[metric])
+
+
+def test_every_score_is_found_in_counts():
+    found = statistics.scores(statistics.tally(ROWS).counts.sum(1))
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(
+        {name: score(ROWS) for name, score in metrics.SCORES.items()}
+    )
+    with pytest.raises(StudyError, match="'anger'"):
+        statistics.tally(ROWS.assign(predicted="anger"))
+    with pytest.raises(StudyError, match="no prediction rows"):
+        statistics.tally(ROWS[:0])

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-# Dark, middle, light: the classes stay apart in grey too.
-CLASS_COLOURS = {"negative": "#1f3b63", "positive": "#d9822b", "surprise": "#c3d3df"}
-EDGE = "#333333"
+from .style import CLASS_COLOURS, CLASS_HATCHES, EDGE
+
 MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013)
 
 
@@ -35,6 +34,7 @@ def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figur
                 width=0.8,
                 color=CLASS_COLOURS[label],
                 edgecolor=EDGE,
+                hatch=CLASS_HATCHES.get(label, ""),
                 linewidth=0.5,
                 label=label,
             )

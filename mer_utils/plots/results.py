@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CHANCE, CLASS_COLOURS, EDGE, colour
+from .style import CHANCE, CLASS_COLOURS, EDGE, INK, PALE, WARNING, colour, marker
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -96,12 +96,12 @@ def learning(curves: pd.DataFrame) -> Figure:
     """Training loss by epoch, a thin line per fold, their mean in front."""
     fig, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
     for _, fold in curves.groupby("fold"):
-        axis.plot(fold["epoch"], fold["loss"], color="#c3d3df", linewidth=0.7)
+        axis.plot(fold["epoch"], fold["loss"], color=PALE, linewidth=0.7)
     mean = curves.groupby("epoch")["loss"].mean()
-    axis.plot(mean.index, mean, color="#1f3b63", linewidth=2, label="training, mean of folds")
+    axis.plot(mean.index, mean, color=INK, linewidth=2, label="training, mean of folds")
     if "validation loss" in curves:
         inner = curves.groupby("epoch")["validation loss"].mean()
-        axis.plot(inner.index, inner, color="#a3223a", ls="--", label="inner validation subjects")
+        axis.plot(inner.index, inner, color=WARNING, ls="--", label="inner validation subjects")
     axis.set_ylim(bottom=0)
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss (nats per clip)")
@@ -116,12 +116,12 @@ def epochs_on_test(by_epoch: pd.DataFrame, last: float, picked: float) -> Figure
     by_epoch: columns epoch, UF1.
     """
     fig, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    axis.plot(by_epoch["epoch"], by_epoch["UF1"], color="#1f3b63", label="all at the same epoch")
-    axis.axhline(last, color="#1f3b63", ls=":", label=f"last epoch: {last:.3f} (honest)")
+    axis.plot(by_epoch["epoch"], by_epoch["UF1"], color=INK, label="all at the same epoch")
+    axis.axhline(last, color=INK, ls=":", label=f"last epoch: {last:.3f} (honest)")
     axis.axhline(
-        picked, color="#a3223a", ls="--", label=f"best test epoch of each subject: {picked:.3f}"
+        picked, color=WARNING, ls="--", label=f"best test epoch of each subject: {picked:.3f}"
     )
-    axis.axhspan(last, picked, color="#a3223a", alpha=0.12, linewidth=0)
+    axis.axhspan(last, picked, color=WARNING, alpha=0.12, linewidth=0)
     axis.set_xlabel("epoch")
     axis.set_ylabel("UF1, pooled")
     axis.set_ylim(0, 1)
@@ -134,8 +134,8 @@ def dots(frame: pd.DataFrame, value: str, label: str, axis_label: str) -> Figure
     """A dot per row of `frame`, named by column `label`: two ways of counting the same rows."""
     fig, axis = plt.subplots(figsize=(7, 0.9 + 0.4 * len(frame)), layout="constrained")
     places = range(len(frame))
-    axis.hlines(places, 0, frame[value], color="#c3d3df", linewidth=2)
-    axis.plot(frame[value], places, "o", color="#1f3b63", markersize=8)
+    axis.hlines(places, 0, frame[value], color=PALE, linewidth=2)
+    axis.plot(frame[value], places, "o", color=INK, markersize=8)
     for place, number in zip(places, frame[value], strict=True):
         axis.annotate(f"{number:.3f}", (number, place), (8, -3), textcoords="offset points")
     axis.set_yticks(places, frame[label])
@@ -165,7 +165,7 @@ def forest(summary: pd.DataFrame, metric: str, chance: float) -> Figure:
     for place, row in ordered.iterrows():
         shade = colour(row["system"])
         axis.plot([row[f"{metric} low"], row[f"{metric} high"]], [place] * 2, color=shade, lw=2)
-        axis.plot(row[metric], place, "o", color=shade, markersize=8)
+        axis.plot(row[metric], place, marker(row["system"]), color=shade, ms=9)
         axis.annotate(
             f"{row[metric]:.3f}", (row[metric], place), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
@@ -196,7 +196,7 @@ def gaps(frame: pd.DataFrame, axis_label: str) -> Figure:
         axis.plot(
             row.difference,
             place,
-            "o",
+            marker(row.name),
             markersize=8,
             markerfacecolor=shade if sure else "white",
             markeredgecolor=shade,

@@ -20,6 +20,22 @@ SYSTEM_COLOURS = {
     "dual_branch_3dcnn": "#2a8c8c",
     "unified": "#7a6a2f",
 }
+# A second sign of a system, for grey print and for who sees colours differently.
+SYSTEM_MARKERS = {
+    "majority": "_",
+    "svm": "s",
+    "lbp_top": "^",
+    "hoof": "v",
+    "ststnet": "o",
+    "off_apexnet": "D",
+    "rcn": "P",
+    "mhssa_gcn": "*",
+    "am_gcn": "X",
+    "htnet": "h",
+    "hyperhtnet": "H",
+    "dual_branch_3dcnn": "<",
+    "unified": ">",
+}
 METHOD_COLOURS = {
     "dis_fine": "#a3223a",
     "dis": "#d9822b",
@@ -27,6 +43,9 @@ METHOD_COLOURS = {
     "tvl1": "#1f3b63",
 }
 METHOD_MARKERS = {"dis_fine": "o", "dis": "s", "farneback": "^", "tvl1": "D"}
+# What is no system and no class: what is drawn, what it stands on, what is set off, what is wrong.
+INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
+CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
 EDGE = "#333333"
 CHANCE = "#777777"  # always dashed
 UNNAMED = "#555555"
@@ -37,6 +56,11 @@ MAGNITUDE = "magma_r"  # strain and lengths: white is none
 def colour(system: str) -> str:
     """The colour of a system; a variant has its system's."""
     return SYSTEM_COLOURS.get(system.partition("/")[0], UNNAMED)
+
+
+def marker(system: str) -> str:
+    """The marker of a system; a variant has its system's."""
+    return SYSTEM_MARKERS.get(system.partition("/")[0], "o")
 
 
 def apply() -> None:

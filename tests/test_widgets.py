@@ -1,0 +1,103 @@
+"""Controls that look inside: what they show follows what is chosen."""
+
+import dataclasses
+
+import ipywidgets
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from made_clips import clip_table, made_views, prediction_rows
+
+from mer_utils import experiments, paths, widgets
+from mer_utils.corpora import CLASSES
+
+matplotlib.use("Agg")
+CLIPS = clip_table()
+VIEWS = made_views(CLIPS)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Figures and printed words, as they come."""
+    seen = []
+    monkeypatch.setattr(widgets, "display", lambda fig: seen.append(fig))
+    monkeypatch.setattr(
+        widgets, "print", lambda *words: seen.append(" ".join(words)), raising=False
+    )
+    return seen
+
+
+def controls(widget):
+    found = {}
+    for child in getattr(widget, "children", ()):
+        found |= controls(child)
+        if isinstance(child, ipywidgets.Dropdown):
+            found[child.description] = child
+    return found
+
+
+def test_failures_shows_the_clips_of_the_cell_that_is_chosen(shown):
+    rows = prediction_rows(CLIPS[["corpus", "subject", "clip", "label"]], right=0.3)
+    rows = pd.concat([rows, rows.assign(system="other", predicted=CLASSES[0])], ignore_index=True)
+    chosen = controls(widgets.failures(rows, VIEWS))
+    chosen["system"].value, chosen["label"].value = "made", CLASSES[1]
+    for name in CLASSES:
+        chosen["called"].value = name
+        mine = rows[(rows["system"] == "made") & (rows["label"] == CLASSES[1])]
+        expected = (mine["predicted"] == name).sum()
+        options = [value for _, value in chosen["clip"].options if value is not None]
+        assert len(options) == expected
+        if expected:
+            assert any("other: negative" in word for word in shown if isinstance(word, str))
+    chosen["system"].value = "other"
+    chosen["called"].value = CLASSES[2]
+    assert chosen["clip"].options == (("no clip", None),)
+
+
+def test_ablations_shows_the_questions_of_what_is_chosen(shown):
+    answered = pd.DataFrame(
+        {
+            "ingredient": ["graph", "class weights", "graph"],
+            "ablation": ["mhssa_gcn/no_graph", "svm/unbalanced", "am_gcn/no_graph"],
+            "question": ["A?", "B?", "C?"],
+            "worth": [0.1, -0.02, 0.0],
+            "low": [0.05, -0.04, -0.1],
+            "high": [0.15, 0.01, 0.1],
+            "answer": ["it earns its place", "no difference shown", "no difference shown"],
+        }
+    )
+    chosen = controls(widgets.ablations(answered))["show"]
+    shown.clear()
+    chosen.value = ("ingredient", "graph")
+    words = [word for word in shown if isinstance(word, str)]
+    assert [word.partition(":")[0] for word in words] == ["mhssa_gcn/no_graph", "am_gcn/no_graph"]
+    assert "A? it earns its place (+0.100)" in words[0]
+    axis = shown[0].axes[0]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == [
+        "mhssa_gcn/no_graph",
+        "am_gcn/no_graph",
+    ]
+
+
+def test_curves_follow_the_run(shown, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    few = experiments.few(VIEWS, 3)
+    for system, fields in (("ststnet", {"epochs": 3}), ("svm", {})):
+        declared = experiments.declare(system, "made", few, **fields)
+        experiments.run(declared, few, jobs=1, device="cpu", progress=False)
+    runs = experiments.find(corpus="made").sort_values("system")
+    chosen = controls(widgets.curves(runs))["run"]
+    assert len(shown) == 2
+    line = shown[0].axes[0].lines[0]
+    assert len(line.get_xdata()) == 3 and np.isfinite(line.get_ydata()).all()
+    chosen.value = runs["key"].iloc[1]
+    assert shown[-1] == "This system is fitted in one go: it has no epochs."
+
+
+def test_no_face_of_a_person_is_ever_drawn(shown):
+    frames = np.zeros((len(CLIPS), 2, 128, 128), np.uint8)
+    with_faces = dataclasses.replace(VIEWS, arrays=VIEWS.arrays | {"frames": frames})
+    widgets.clip_browser(with_faces, show_faces=True)
+    figures = [fig for fig in shown if not isinstance(fig, str)]
+    assert figures and all(len(fig.axes) > 3 for fig in figures)  # flow, no pictures
