@@ -120,17 +120,7 @@ def units_together(
         noise = random.normal(0, 2, (2, 128, 128))
         frames[clip] = np.clip(np.stack([face, apex]) + noise, 0, 255)
     views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
-    numbers = np.arange(count)
-    clips = pd.DataFrame(
-        {
-            "corpus": "planted",
-            "subject": [f"{number % 12:02d}" for number in numbers],
-            "clip": [f"{number:03d}" for number in numbers],
-            "label": np.array(["negative", "positive"])[labels],
-            "action_units": units,
-        }
-    )
-    return views, labels, clips
+    return views, labels, _rows(labels, units)
 
 
 _SPOTS = [(row, column) for row in range(3) for column in range(4)]  # of 7x7 cells each
@@ -261,17 +251,8 @@ def order_of_movements(
         apex = random.choice(np.flatnonzero(own[heights.argmax()] == 1))
         frames[clip] = video[clip, [0, apex]]
     landmarks = np.repeat(_plain_face()[None], count, axis=0)
-    numbers = np.arange(count)
-    clips = pd.DataFrame(
-        {
-            "corpus": "planted",
-            "subject": [f"{number % 12:02d}" for number in numbers],
-            "clip": [f"{number:03d}" for number in numbers],
-            "label": np.array(["negative", "positive"])[labels],
-            "action_units": "+".join(map(str, units)),
-        }
-    )
-    return {"video": video, "frames": frames, "landmarks": landmarks}, labels, clips
+    views = {"video": video, "frames": frames, "landmarks": landmarks}
+    return views, labels, _rows(labels, "+".join(map(str, units)))
 
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
@@ -307,20 +288,6 @@ def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
         noise = 2 * random.standard_normal(moved.shape, dtype=np.float32)  # grey values
         frames.append(np.clip(moved + noise, 0, 255))
     return np.array(frames, np.uint8)
-
-
-def _film_clips(labels: np.ndarray) -> pd.DataFrame:
-    """Rows of a clip table, as if of twelve subjects."""
-    numbers = np.arange(len(labels))
-    return pd.DataFrame(
-        {
-            "corpus": "planted",
-            "subject": [f"{number % 12:02d}" for number in numbers],
-            "clip": [f"{number:03d}" for number in numbers],
-            "label": np.array(["negative", "positive"])[labels],
-            "action_units": "",
-        }
-    )
 
 
 APEX = 4  # frame of a film of `after_the_apex` that a sheet would call so
@@ -366,7 +333,7 @@ def after_the_apex(
         ):
             found[name].append(film[chosen])
             found[TRACKED[name]].append(course[chosen])
-    return {name: np.stack(values) for name, values in found.items()}, labels, _film_clips(labels)
+    return {name: np.stack(values) for name, values in found.items()}, labels, _rows(labels, "")
 
 
 def first_and_second(
@@ -388,7 +355,21 @@ def first_and_second(
             courses[begin : begin + 2, place] = -random.uniform(1.4, 2.6)
         films.append(_film(courses, random))
     points = np.broadcast_to(film_points(), (count, 11, 68, 2))
-    return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _film_clips(labels)
+    return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _rows(labels, "")
+
+
+def _rows(labels: np.ndarray, units) -> pd.DataFrame:
+    """Rows of a clip table, as if of twelve subjects; units: of each clip, or of all."""
+    numbers = np.arange(len(labels))
+    return pd.DataFrame(
+        {
+            "corpus": "planted",
+            "subject": [f"{number % 12:02d}" for number in numbers],
+            "clip": [f"{number:03d}" for number in numbers],
+            "label": np.array(["negative", "positive"])[labels],
+            "action_units": units,
+        }
+    )
 
 
 def _with_noise(flow: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:

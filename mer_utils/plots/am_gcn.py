@@ -8,34 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import style
+from .outline import GRID, outline, square
 
-GRID = 28  # landmarks come in cells of the 28x28 grid, whatever a map's size
 INK = style.colour("am_gcn")
 ACCENT = style.CLASS_COLOURS["positive"]
 PALE = style.CLASS_COLOURS["surprise"]
-LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; True where the line closes
-    (range(17), False),
-    (range(17, 22), False),
-    (range(22, 27), False),
-    (range(27, 36), False),
-    (range(36, 42), True),
-    (range(42, 48), True),
-    (range(48, 60), True),
-    (range(60, 68), True),
-)
-
-
-def _outline(axis, landmarks: np.ndarray, colour: str) -> None:
-    """The face as lines: where things lie, and nobody to recognise."""
-    for points, closed in LINES:
-        line = landmarks[[*points, points[0]] if closed else list(points)]
-        axis.plot(*line.T, color=colour, linewidth=1.1)
-
-
-def _square(axis, title: str) -> None:
-    axis.set_title(title, fontsize=10)
-    axis.set(xlim=(0, GRID), ylim=(GRID, 0), xticks=[], yticks=[])
-    axis.set_aspect("equal")
 
 
 def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: str) -> Figure:
@@ -57,8 +34,8 @@ def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: 
         image = axis.imshow(
             values, cmap=colours, vmin=limits[0], vmax=limits[1], extent=(0, GRID, GRID, 0)
         )
-        _outline(axis, landmarks, ink)
-        _square(axis, title)
+        outline(axis, landmarks, ink)
+        square(axis, title)
         fig.colorbar(image, ax=axis, shrink=0.8, label=unit)
     return fig
 
@@ -70,8 +47,8 @@ def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
     )
     for block, (axis, values) in enumerate(zip(axes, maps, strict=True), start=1):
         image = axis.imshow(values, cmap="Greys", vmin=0, vmax=1, extent=(0, GRID, GRID, 0))
-        _outline(axis, landmarks, ACCENT)
-        _square(axis, f"block {block}, {len(values)}x{len(values)}")
+        outline(axis, landmarks, ACCENT)
+        square(axis, f"block {block}, {len(values)}x{len(values)}")
     fig.colorbar(image, ax=axes, shrink=0.8, label="share let through")
     return fig
 

@@ -8,41 +8,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
+from .outline import outline, square
 from .style import CLASS_COLOURS, EDGE
 
 CANVAS, CROP, PATCH = 28, 14, 7
 AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
 INK, ACCENT, PALE = "#1f3b63", "#d9822b", "#c3d3df"
-LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; True where the line closes
-    (range(17), False),
-    (range(17, 22), False),
-    (range(22, 27), False),
-    (range(27, 31), False),
-    (range(31, 36), False),
-    (range(36, 42), True),
-    (range(42, 48), True),
-    (range(48, 60), True),
-    (range(60, 68), True),
-)
 FORMS = (  # colour, line, marker: told apart in grey too
     (INK, "-", "o"),
     (ACCENT, "--", "s"),
     ("#6f8f5f", ":", "^"),
     ("#8a6d9b", "-.", "D"),
 )
-
-
-def _outline(axis, landmarks: np.ndarray, colour: str = "0.45") -> None:
-    """The face as lines: where things lie, and nobody to recognise."""
-    for points, closed in LINES:
-        line = landmarks[[*points, points[0]] if closed else list(points)]
-        axis.plot(*line.T, color=colour, linewidth=1.0)
-
-
-def _square(axis, title: str) -> None:
-    axis.set_title(title, fontsize=10)
-    axis.set(xlim=(0, CANVAS), ylim=(CANVAS, 0), xticks=[], yticks=[])
-    axis.set_aspect("equal")
 
 
 def areas(
@@ -56,14 +33,14 @@ def areas(
     extent = (0, CANVAS, CANVAS, 0)
     limits = {"vmin": min(image.min(), canvas.min()), "vmax": max(image.max(), canvas.max())}
     axes[0].imshow(image, cmap="Greys", extent=extent, **limits)
-    _outline(axes[0], landmarks, INK)
+    outline(axes[0], landmarks, INK)
     for points, colour, line, inset in ((edges, ACCENT, "-", 0.1), (coded, "black", "--", 0.4)):
         for x, y in points:
             corner, side = (x - CROP / 2 + inset, y - CROP / 2 + inset), CROP - 2 * inset
             axes[0].add_patch(
                 Rectangle(corner, side, side, fill=False, edgecolor=colour, linestyle=line, lw=1.4)
             )
-    _square(axes[0], "strain, and the four crops")
+    square(axes[0], "strain, and the four crops")
     handles = [
         plt.Line2D([], [], color=ACCENT, lw=1.4, label="as described"),
         plt.Line2D(
@@ -87,7 +64,7 @@ def areas(
         }
         axes[1].axhline(at, **style)
         axes[1].axvline(at, **style)
-    _square(axes[1], "the canvas: four areas of four tokens")
+    square(axes[1], "the canvas: four areas of four tokens")
     fig.colorbar(drawn, ax=axes, shrink=0.75, label="strain, scaled")
     return fig
 
@@ -98,7 +75,7 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     centres (4, 2) of the crops; weights (4, 4, 4): area, hearing token, heard token.
     """
     fig, axes = plt.subplots(1, 2, figsize=(9.0, 4.3), layout="constrained")
-    _outline(axes[0], landmarks)
+    outline(axes[0], landmarks)
     within = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]]) * PATCH
     for name, centre, area in zip(AREAS, centres, weights, strict=True):
         places = centre + within  # (4, 2)
@@ -132,7 +109,7 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
                         alpha=0.75,
                     )
                 )
-    _square(axes[0], "arrows: from the heard to the hearing token")
+    square(axes[0], "arrows: from the heard to the hearing token")
     blocks = weights.reshape(2, 2, 4, 4).transpose(0, 2, 1, 3).reshape(8, 8)
     drawn = axes[1].imshow(blocks, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(blocks):
@@ -213,7 +190,7 @@ def planted_clip(canvas: np.ndarray) -> Figure:
             style = {"color": "0.3", "lw": 1.6 if at == CROP else 0.5}
             axis.axhline(at, **style)
             axis.axvline(at, **style)
-        _square(axis, title)
+        square(axis, title)
     return fig
 
 

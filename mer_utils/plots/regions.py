@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..regions import GRID, POINTS, REGIONS
-from .htnet import LINES
+from .outline import LINES
 from .style import EDGE
 
 # Told apart by marker as well: right and left share a colour.

@@ -42,6 +42,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mer_utils import head
 from mer_utils.errors import StudyError
 
 TITLE = "Dual-branch 3D-CNN"
@@ -212,22 +213,10 @@ def regions(video: torch.Tensor, landmarks: np.ndarray) -> torch.Tensor:
 
 
 def movement(video: torch.Tensor) -> torch.Tensor:
-    """(T, 128, 128) grey -> each frame minus the first, in units of CHANGE.
-
-    Taken off by least squares, frame by frame: what a head that shifts, turns or comes nearer
-    would change, and a light that does.
-    """
+    """(T, 128, 128) grey -> each frame minus the first, less head and light, in units of CHANGE."""
     video = F.avg_pool2d(F.pad(video, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    still = video[0]
-    down, right = torch.gradient(still)
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, FACE)] * 2, indexing="ij")
-    even = torch.ones_like(still)
-    explained = torch.stack([right, down, right * x, right * y, down * x, down * y, still, even])
-    explained = explained.flatten(1).T / still.std().clamp(min=1.0)  # (pixels, 8)
-    changed = (video - still).flatten(1).T / (CHANGE * still.std().clamp(min=1.0))  # (pixels, T)
-    shares = torch.linalg.lstsq(explained.double(), changed.double()).solution  # (8, T)
-    left = changed - explained @ shares.float()
-    return left.T.reshape(video.shape)
+    left = torch.from_numpy(head.without_head(video.numpy()))
+    return left / (CHANGE * video[0].std().clamp(min=1.0))
 
 
 def shown(video: torch.Tensor, config: Config) -> np.ndarray:
