@@ -1,10 +1,11 @@
-"""`python -m mer_utils.corpora NAME [PATH]`: what is in a corpus, and what is wrong with it."""
+"""`python -m mer_utils.corpora [NAME [PATH]]`: what is in a corpus, and what is wrong with it."""
 
 import argparse
 import sys
 
 from ..errors import StudyError
 from . import CORPORA, load, summary
+from .apexes import POLICIES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,9 +17,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("name", help="a corpus (below)")
     parser.add_argument("path", nargs="?", help="its folder; by default data/raw/NAME")
+    parser.add_argument(
+        "--classes", help="number of classes of one of its schemes; names with commas for own"
+    )
+    parser.add_argument(
+        "--apex", default="sheet", help=f"where the apex comes from: {', '.join(POLICIES)}"
+    )
     options = parser.parse_args(arguments)
     try:
-        print(summary.text(load(options.name, options.path)))
+        corpus = load(options.name, options.path, options.classes, options.apex)
+        print(summary.text(corpus))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import StudyError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
+VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
 _DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how far below a path subjects may lie
 
@@ -23,6 +24,11 @@ def entries(folder: Path) -> list[os.DirEntry]:
 
 def folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+
+
+def is_video(path: Path) -> bool:
+    """By its name alone: nothing is opened here. `images.files` counts and decodes."""
+    return path.suffix.lower() in VIDEOS and path.is_file()
 
 
 def frame_number(name: str) -> int | None:

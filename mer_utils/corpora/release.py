@@ -8,7 +8,8 @@ from pathlib import Path
 from ..errors import StudyError
 from . import errata, ids, sheets
 from .frames import folders, frame_files, subjects_root
-from .table import KEY, nearest
+from .schemes import Scheme
+from .table import KEY
 
 NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that nobody coded a frame
 
@@ -23,19 +24,44 @@ class Release:
     subject_folder: re.Pattern
     example: str  # of a subject's folder
     prefer: tuple[str, ...]  # words in the path of the frames, best first
-    emotions: Mapping[str, str | None]  # emotion in the sheet -> class; None: known, no class
 
 
-def label_of(emotions: Mapping[str, str | None], emotion: str) -> tuple[str, str]:
-    """(class, "") or ("", the reason why an emotion has none)."""
-    if not emotion:
-        return "", "the sheet names no emotion"
-    if emotion not in emotions:
-        near = nearest(emotion, emotions)
-        return "", f"emotion '{emotion}' is not known, the nearest known one is '{near}'"
-    if emotions[emotion] is None:
-        return "", f"emotion '{emotion}' has no class in the MEGC2019 mapping"
-    return emotions[emotion], ""
+class Listing:
+    """Folders of frames, each listed once however many clips lie in it."""
+
+    def __init__(self):
+        self._found: dict[Path, dict[int, Path] | StudyError] = {}
+
+    def files(self, folder: Path) -> dict[int, Path]:
+        """See `frame_files`."""
+        if folder not in self._found:
+            try:
+                self._found[folder] = frame_files(folder)
+            except StudyError as error:
+                self._found[folder] = error
+        found = self._found[folder]
+        if isinstance(found, StudyError):
+            raise found
+        return found
+
+    def check(self, folder: Path, wanted: Mapping[str, int]) -> str:
+        """Why the annotated frames cannot be used, or "". `wanted`: {"onset": 46, ...}."""
+        try:
+            files = self.files(folder)
+        except StudyError as error:
+            return str(error)
+        place = f"{folder.parent.name}/{folder.name}"
+        if not files:
+            return f"{place} holds no images"
+        for name, number in wanted.items():
+            if number not in files:
+                return (
+                    f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
+                    f"from {min(files)} to {max(files)}"
+                )
+            if not files[number].stat().st_size:
+                return f"{name} frame {place}/{files[number].name} is an empty file"
+        return ""
 
 
 def clip_folders(root: Path, corpus: str, subject_folder: re.Pattern) -> dict:
@@ -53,32 +79,20 @@ def clip_folders(root: Path, corpus: str, subject_folder: re.Pattern) -> dict:
     return found
 
 
-def check_frames(folder: Path, wanted: Mapping[str, int]) -> str:
-    """Why the annotated frames cannot be used, or "". `wanted`: {"onset": 46, ...}."""
-    try:
-        files = frame_files(folder)
-    except StudyError as error:
-        return str(error)
-    place = f"{folder.parent.name}/{folder.name}"
-    if not files:
-        return f"{place} holds no images"
-    for name, number in wanted.items():
-        if number not in files:
-            return (
-                f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
-                f"from {min(files)} to {max(files)}"
-            )
-        if not files[number].stat().st_size:
-            return f"{name} frame {place}/{files[number].name} is an empty file"
-    return ""
+def frame_numbers(
+    row: Mapping[str, str], apex: str = "sheet", open_end: bool = False
+) -> tuple[dict[str, int], str]:
+    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong.
 
-
-def frame_numbers(row: Mapping[str, str]) -> tuple[dict[str, int], str]:
-    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong."""
+    apex: see `apexes`; under any policy but `sheet` the row's apex is not read, so that a wrong
+    one harms nobody. open_end: the offset may be missing too.
+    """
     numbers = {}
     for name in ("onset", "apex", "offset"):
         text = row[name]
-        if name == "apex" and text.lower() in NOT_CODED:
+        if name == "apex" and (apex != "sheet" or text.lower() in NOT_CODED):
+            continue
+        if name == "offset" and open_end and text.lower() in NOT_CODED:
             continue
         if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
             return {}, f"{name} '{text}' is not a frame number"
@@ -87,13 +101,15 @@ def frame_numbers(row: Mapping[str, str]) -> tuple[dict[str, int], str]:
     for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
         if low > high:
             return {}, f"{before} {low} lies after {after} {high}"
-    if numbers["onset"] == numbers.get("apex", numbers["offset"]):
-        last = "apex" if "apex" in numbers else "offset"
+    last = next((name for name in ("apex", "offset") if name in numbers), "")
+    if last and numbers["onset"] == numbers[last]:
         return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"
     return numbers, ""
 
 
-def read(release: Release, path: Path, corpus: str) -> tuple[list[dict], list[tuple], list[str]]:
+def read(
+    release: Release, path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
+) -> tuple[list[dict], list[tuple], list[str]]:
     """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
     root, others = subjects_root(path, release.subject_folder, release.prefer, (), release.example)
     on_the_way = [path / part for part in _prefixes(root.relative_to(path))]
@@ -105,7 +121,7 @@ def read(release: Release, path: Path, corpus: str) -> tuple[list[dict], list[tu
     sources = [sheet.sentence(), f"frames {root}"]
     sources += [f"not read: {other}" for other in others]
 
-    known = errata.known()
+    known, listing = errata.known(), Listing()
     on_disk = clip_folders(root, corpus, release.subject_folder)
     subjects = {subject for subject, _ in on_disk}
     rows, exclusions, seen = [], [], {}
@@ -129,19 +145,21 @@ def read(release: Release, path: Path, corpus: str) -> tuple[list[dict], list[tu
             known, corpus, sheet.sha256, text | {"subject": subject, "clip": clip}
         )
         emotion = row["emotion"].lower()
-        label, unmapped = label_of(release.emotions, emotion)
-        numbers, disordered = frame_numbers(row)
+        label, unmapped = scheme.label(emotion)
+        numbers, disordered = frame_numbers(row, apex)
         folder = on_disk.get(key)
         reason = reason or unmapped or disordered
         if not reason and folder is None:
             missing = f"{subject}/{clip}" if subject in subjects else subject
             reason = f"no folder {missing} in {root}"
-        reason = reason or check_frames(folder, numbers)
+        reason = reason or listing.check(folder, numbers)
         if reason:
             exclusions.append((corpus, subject, clip, reason))
             continue
-        if "apex" not in numbers:
+        if row["apex"].lower() in NOT_CODED:
             notes.append("no apex in the sheet")
+        elif "apex" not in numbers:  # another policy: what the sheet says is not read
+            pass
         elif numbers["apex"] == numbers["offset"]:
             notes.append("apex = offset in the sheet")
         rows.append(

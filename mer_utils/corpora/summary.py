@@ -109,6 +109,7 @@ def text(corpus: Corpus) -> str:
     for row in reasons(corpus).itertuples():
         lines += _wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
+    lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
     for row in official.difference(corpus).itertuples():
         what = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
         told = {
