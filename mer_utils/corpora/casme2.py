@@ -18,6 +18,10 @@ RELEASE = release.Release(
     example="CASME2_RAW_selected/sub01",
     # Raw frames first: this study finds and aligns the faces itself.
     prefer=("selected", "raw", "crop"),
+    versions={
+        255: "the public sheet CASME2-coding-20140508",
+        256: "newer sheets such as CASME2-coding-20190701",
+    },
 )
 
 

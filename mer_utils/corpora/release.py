@@ -1,7 +1,7 @@
 """A release that is a sheet of annotations beside folders of frames (CASME II, SAMM)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Release:
     subject_folder: re.Pattern
     example: str  # of a subject's folder
     prefer: tuple[str, ...]  # words in the path of the frames, best first
+    versions: Mapping[int, str]  # rows of a sheet -> the version that has as many
 
 
 class Listing:
@@ -62,6 +63,41 @@ class Listing:
             if not files[number].stat().st_size:
                 return f"{name} frame {place}/{files[number].name} is an empty file"
         return ""
+
+
+def version(sheet: sheets.Sheet, corpus: str, versions: Mapping[int, str]) -> list[str]:
+    """Which version of its sheet a copy has, as far as its number of rows tells, in a sentence.
+
+    Versions are known by their rows and not by their bytes: stripped and saved-again copies
+    circulate. Of a made corpus there is nothing to tell.
+    """
+    if ids.release(corpus) != corpus:
+        return []
+    if len(sheet.rows) in versions:
+        return [f"as many rows as {versions[len(sheet.rows)]}"]
+    known = " or ".join(f"{rows} ({name})" for rows, name in versions.items())
+    return [f"an unknown version of this sheet: {len(sheet.rows)} rows, known are {known}"]
+
+
+def clip_row(
+    key: tuple[str, str, str],
+    label: str,
+    emotion: str,
+    numbers: Mapping[str, int],
+    folder: Path | str,
+    *,
+    fps: float | None,
+    notes: Sequence[str] = (),
+    action_units: str = "",
+) -> dict:
+    """A row of the clip table; the apex is the sheet's, or missing."""
+    return (
+        dict(zip(KEY, key, strict=True))
+        | {"label": label, "emotion": emotion, "action_units": action_units}
+        | {name: numbers.get(name) for name in ("onset", "apex", "offset")}
+        | {"apex_source": "sheet" if "apex" in numbers else "", "fps": fps}
+        | {"frames": str(folder), "note": "; ".join(notes)}
+    )
 
 
 def clip_folders(root: Path, corpus: str, subject_folder: re.Pattern) -> dict:
@@ -112,13 +148,9 @@ def read(
 ) -> tuple[list[dict], list[tuple], list[str]]:
     """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
     root, others = subjects_root(path, release.subject_folder, release.prefer, (), release.example)
-    on_the_way = [path / part for part in _prefixes(root.relative_to(path))]
-    not_subjects = [f for f in folders(path) if not release.subject_folder.fullmatch(f.name)]
-    # The frames' folder may be given itself; then the sheet lies beside it.
-    beside = [path.parent] if root == path else []
-    places = [path, *on_the_way, *not_subjects]
-    sheet = sheets.find(places, release.sheets, release.title, fallback=beside)
-    sources = [sheet.sentence(), f"frames {root}"]
+    places, beside = sheets.around(path, root, release.subject_folder)
+    sheet = sheets.read(sheets.find(places, release.sheets, release.title, beside))
+    sources = [sheet.sentence(), *version(sheet, corpus, release.versions), f"frames {root}"]
     sources += [f"not read: {other}" for other in others]
 
     known, listing = errata.known(), Listing()
@@ -163,18 +195,19 @@ def read(
         elif numbers["apex"] == numbers["offset"]:
             notes.append("apex = offset in the sheet")
         rows.append(
-            dict(zip(KEY, (corpus, subject, clip), strict=True))
-            | {"label": label, "emotion": emotion, "action_units": row["action_units"]}
-            | {name: numbers.get(name) for name in ("onset", "apex", "offset")}
-            | {"apex_source": "sheet" if "apex" in numbers else "", "fps": release.fps}
-            | {"frames": str(folder), "note": "; ".join(notes)}
+            clip_row(
+                (corpus, subject, clip),
+                label,
+                emotion,
+                numbers,
+                folder,
+                fps=release.fps,
+                notes=notes,
+                action_units=row["action_units"],
+            )
         )
     for (subject, clip), folder in on_disk.items():
         if (subject, clip) not in seen:
             reason = f"{subject}/{folder.name} on disk has no row in {sheet.path.name}"
             exclusions.append((corpus, subject, ids.clip(corpus, folder.name), reason))
     return rows, exclusions, sources
-
-
-def _prefixes(relative: Path) -> list[Path]:
-    return [Path(*relative.parts[:n]) for n in range(1, len(relative.parts) + 1)]

@@ -17,6 +17,7 @@ RELEASE = release.Release(
     subject_folder=re.compile(r"[0-9]{1,3}"),
     example="006",
     prefer=("raw", "samm", "crop"),
+    versions={159: "the tab MICRO_ONLY of SAMM_Micro_FACS_Codes_v2"},
 )
 
 
