@@ -6,7 +6,23 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
-from . import apexes, casme2, megc2019, megc2019_flow, own, samm, schemes, smic
+from . import (
+    afew,
+    apexes,
+    casme2,
+    casme3,
+    casme3_c,
+    casme_squared,
+    class_folders,
+    megc2019,
+    megc2019_flow,
+    oulu_casia,
+    own,
+    samm,
+    schemes,
+    smic,
+    smic_e,
+)
 from .frames import entries, frame_files
 from .table import (
     CLASSES,
@@ -20,13 +36,24 @@ from .table import (
     nearest,
 )
 
-# Releases that one reader each reads: read(folder, name, scheme, apex) -> rows, exclusions, sources
+# One reader each: read(folder, name, scheme, apex) -> rows, exclusions, sources (, views offered)
 RELEASES = {
     "casme2": casme2.read,
     "samm": samm.read,
     "smic": smic.read,
+    "smic_e": smic_e.read,
+    "casme_squared": casme_squared.read,
+    "casme_squared_macro": casme_squared.read,
+    "casme3": casme3.read,
+    "casme3_c": casme3_c.read,
+    "afew": afew.read,
+    "oulu_casia": oulu_casia.read,
 }
-CORPORA = ("synthetic", *RELEASES, "megc2019", "megc2019_flow", "own")
+OWN = ("own", "class_folders")  # a laboratory's: its classes may be named
+CORPORA = ("synthetic", "casme2", "samm", "smic", "megc2019", "megc2019_flow", *OWN) + tuple(
+    name for name in RELEASES if name not in ("casme2", "samm", "smic")
+)
+_SHARED = {"casme_squared_macro": "casme_squared", "casme3_c": "casme3"}  # one release, two corpora
 
 __all__ = [
     "CLASSES",
@@ -45,7 +72,8 @@ __all__ = [
 
 def default_folder(name: str) -> Path:
     """Where data/README.md says that a corpus lies."""
-    return {"synthetic": paths.SYNTHETIC, "megc2019": paths.RAW}.get(name, paths.RAW / name)
+    places = {"synthetic": paths.SYNTHETIC, "megc2019": paths.RAW}
+    return places.get(name, paths.RAW / _SHARED.get(name, name))
 
 
 def load(
@@ -65,7 +93,7 @@ def load(
             f"corpus '{name}' is not known, the nearest is '{nearest(name, CORPORA)}': "
             f"choose one of {', '.join(CORPORA)}"
         )
-    scheme = schemes.own(classes) if name == "own" else schemes.find(name, classes)
+    scheme = schemes.own(classes) if name in OWN else schemes.find(name, classes)
     apexes.check(apex)
     if name == "megc2019_flow" and apex != "sheet":
         raise StudyError(
@@ -83,8 +111,11 @@ def load(
     elif name == "own":
         rows, exclusions, sources = own.read(folder, scheme, apex)
         folder = folder.parent if folder.is_file() else folder
+    elif name == "class_folders":
+        rows, exclusions, sources = class_folders.read(folder, name, scheme, apex)
     else:
-        rows, exclusions, sources = RELEASES[name](folder, name, scheme, apex)
+        rows, exclusions, sources, *offered = RELEASES[name](folder, name, scheme, apex)
+        views = offered[0] if offered else views
     rows, without = apexes.choose(apex, rows, frame_files)
     return Corpus(
         name=name,

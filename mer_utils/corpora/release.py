@@ -1,13 +1,13 @@
 """A release that is a sheet of annotations beside folders of frames (CASME II, SAMM)."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import StudyError
 from . import errata, ids, sheets
-from .frames import folders, frame_files, subjects_root
+from .frames import folders, frame_files, is_video, subjects_root
 from .schemes import Scheme
 from .table import KEY
 
@@ -25,6 +25,21 @@ class Release:
     example: str  # of a subject's folder
     prefer: tuple[str, ...]  # words in the path of the frames, best first
     versions: Mapping[int, str]  # rows of a sheet -> the version that has as many
+
+
+@dataclass
+class Event:
+    """One expression that a release names, before its frames are looked up."""
+
+    subject: str
+    clip: str
+    numbers: Mapping[str, int] = field(default_factory=dict)  # {"onset": 46, ...}
+    folder: Path | None = None  # of its frames; a video's own path
+    label: str = ""
+    emotion: str = ""
+    action_units: str = ""
+    notes: list[str] = field(default_factory=list)
+    reason: str = ""  # why it cannot be used
 
 
 class Listing:
@@ -100,14 +115,54 @@ def clip_row(
     )
 
 
-def clip_folders(root: Path, corpus: str, subject_folder: re.Pattern) -> dict:
-    """(subject, clip in lower case) -> folder of frames. Raises StudyError for two of one key."""
+def settle(
+    events: Sequence[Event], corpus: str, fps: float | None, listing: Listing
+) -> tuple[list[dict], list[tuple]]:
+    """Events -> rows for `clip_table` and rows for `exclusion_table`.
+
+    An event is left out for its own reason, for a name that stands twice (nobody can say which is
+    meant), or for frames that are not there.
+    """
+    rows, exclusions = [], []
+    doubled = sheets.repeated((one.subject, one.clip.lower()) for one in events)
+    for one in events:
+        reason = one.reason
+        if not reason and (one.subject, one.clip.lower()) in doubled:
+            reason = "the sheet names this clip more than once"
+        if not reason and one.folder is not None and not is_video(one.folder):
+            reason = listing.check(one.folder, one.numbers)
+        key = corpus, one.subject, one.clip
+        if reason:
+            exclusions.append((*key, reason))
+            continue
+        rows.append(
+            clip_row(
+                key,
+                one.label,
+                one.emotion,
+                one.numbers,
+                one.folder or "",
+                fps=fps,
+                notes=one.notes,
+                action_units=one.action_units,
+            )
+        )
+    return rows, exclusions
+
+
+def clip_folders(
+    root: Path, corpus: str, subject_folder: re.Pattern, below: Callable = folders
+) -> dict[tuple[str, str], Path]:
+    """(subject, clip in lower case) -> folder of frames. Raises StudyError for two of one key.
+
+    below: the clips' folders of a subject's folder.
+    """
     found: dict[tuple[str, str], Path] = {}
     for subject_path in folders(root):
         if not subject_folder.fullmatch(subject_path.name):
             continue
         subject = ids.subject(corpus, subject_path.name)
-        for path in folders(subject_path):
+        for path in below(subject_path):
             key = subject, ids.clip(corpus, path.name).lower()
             if key in found:
                 raise StudyError(f"{found[key]} and {path} are folders of one clip: keep one")
@@ -174,7 +229,7 @@ def read(
             )
         seen[key] = text["row"]
         row, notes, reason = errata.apply(
-            known, corpus, sheet.sha256, text | {"subject": subject, "clip": clip}
+            known, corpus, sheet.sha256, text | {"subject": subject, "clip": clip}, scheme.name
         )
         emotion = row["emotion"].lower()
         label, unmapped = scheme.label(emotion)

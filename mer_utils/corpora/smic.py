@@ -24,14 +24,14 @@ LONGEST = 100  # frames, one second: far above any clip of SMIC-HS
 NOT_MICRO = ("non_micro", "nonmicro")
 
 
-def _clips(folder: Path, depth: int = 3) -> list[Path]:
+def clips(folder: Path, depth: int = 3) -> list[Path]:
     """Clip folders below a subject's folder: directly, or under micro/<class>."""
     found = []
     for child in folders(folder):
         if CLIP.fullmatch(child.name):
             found.append(child)
         elif depth and child.name.lower() not in NOT_MICRO:
-            found += _clips(child, depth - 1)
+            found += clips(child, depth - 1)
     return found
 
 
@@ -66,7 +66,7 @@ def read(
         if not SUBJECT.fullmatch(subject_folder.name):
             continue
         subject = ids.subject(corpus, subject_folder.name)
-        clip_folders = _clips(subject_folder)
+        clip_folders = clips(subject_folder)
         if not clip_folders:
             reason = f"{subject_folder} holds no clip such as micro/negative/s1_ne_01"
             exclusions.append((corpus, subject, "", reason))
