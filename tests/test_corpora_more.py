@@ -11,6 +11,7 @@ import struct
 import sys
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -27,8 +28,9 @@ from test_corpora_releases import (
     write_smic,
 )
 
-from mer_utils import corpora, experiments, protocol, regions, views
-from mer_utils.corpora import afew, errata, frames, lists, official, schemes, sheets
+from mer_utils import corpora, experiments, paths, protocol, regions, views
+from mer_utils.corpora import afew, errata, frames, lists, official, overview, schemes, sheets
+from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
 
 
@@ -767,3 +769,59 @@ def test_any_folder_names_in_a_release(tmp_path_factory, names, release):
         well_formed(corpora.load(release, root))
     except StudyError as error:
         assert str(error)
+
+
+# --- what lies under data/raw ---------------------------------------------------------------------
+
+
+def test_the_census_of_data_raw(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(paths, "SYNTHETIC", tmp_path / "synthetic")
+    table = overview.census().set_index("corpus")
+    assert set(table["state"]) == {"missing"} and set(table.index) == set(corpora.CORPORA)
+    write_everything(tmp_path / "raw")
+    (tmp_path / "raw/oulu_casia").rename(tmp_path / "raw/Oulu_CASIA_NIR_VIS")
+    (tmp_path / "raw/holiday").mkdir()
+    shutil.rmtree(tmp_path / "raw/samm/006")
+    (tmp_path / "raw/samm/SAMM_Micro_FACS_Codes_v2.xlsx").write_bytes(b"")
+    table = overview.census().set_index("corpus")
+    state = table["state"].to_dict()
+    assert {name for name in state if state[name] == "read"} == {
+        *("casme2", "smic", "smic_e", "casme_squared", "casme_squared_macro", "casme3", "afew")
+    }
+    assert (table.loc["casme2", "clips"], table.loc["casme2", "left out"]) == (3, 1)
+    assert state["casme3_c"] == "missing" and state["megc2019"] == "cannot be read"
+    assert state["samm"] == "cannot be read" and "cannot be opened" in table.loc["samm", "told"]
+    assert str(tmp_path) not in " ".join(table["told"]) and set(table["place"]) >= {"raw/samm"}
+    told = table.loc["Oulu_CASIA_NIR_VIS", "told"]
+    assert told.startswith("looks like oulu_casia (6 clips): rename it to raw/oulu_casia")
+    assert table.loc["holiday", "told"].startswith("no reader recognises it")
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert "casme2 (raw/casme2): 3 clips of 2 subjects, 1 left out" in printed
+    assert max(map(len, printed.splitlines())) <= 110
+
+
+def test_the_census_names_an_example_for_every_corpus():
+    assert set(overview.EXAMPLES) == set(corpora.CORPORA)
+
+
+def test_a_full_size_tree_is_listed_without_opening_a_frame(tmp_path, monkeypatch):
+    """860 clips in a twentieth of the frames; benchmarks/corpora.py has all 60,000."""
+    rows = [
+        ["spNO.1", "a", 10 * n + 1, 10 * n + 2, 10 * n + 3, "4", 5, "happy"] for n in range(860)
+    ]
+    write_book(tmp_path / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", {"label": [A_HEAD, *rows]})
+    write_frames(tmp_path / "part_A/spNO.1/a/color", range(1, 3001), "{}.jpg", b"x")
+    listed = []
+    scan = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda place=".": (listed.append(str(place)), scan(place))[1]
+    )
+    monkeypatch.setattr(cv2, "imread", None)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    corpus = corpora.load("casme3", tmp_path)
+    assert len(corpus.clips) == 300 and len(corpus.exclusions) == 560
+    assert listed.count(str(tmp_path / "part_A/spNO.1/a/color")) <= 2  # found once, listed once
+    assert "as many rows as cas(me)3_part_A_ME_label_JpgIndex_v2" in corpus.sources

@@ -23,7 +23,7 @@ from . import (
     smic,
     smic_e,
 )
-from .frames import entries, frame_files
+from .frames import entries, frame_files, frame_names
 from .table import (
     CLASSES,
     COLUMNS,
@@ -53,7 +53,7 @@ OWN = ("own", "class_folders")  # a laboratory's: its classes may be named
 CORPORA = ("synthetic", "casme2", "samm", "smic", "megc2019", "megc2019_flow", *OWN) + tuple(
     name for name in RELEASES if name not in ("casme2", "samm", "smic")
 )
-_SHARED = {"casme_squared_macro": "casme_squared", "casme3_c": "casme3"}  # one release, two corpora
+SHARED = {"casme_squared_macro": "casme_squared", "casme3_c": "casme3"}  # one release, two corpora
 
 __all__ = [
     "CLASSES",
@@ -62,7 +62,9 @@ __all__ = [
     "EXCLUSION_COLUMNS",
     "FRAME_VIEWS",
     "KEY",
+    "OWN",
     "RELEASES",
+    "SHARED",
     "Corpus",
     "default_folder",
     "frame_files",
@@ -73,7 +75,7 @@ __all__ = [
 def default_folder(name: str) -> Path:
     """Where data/README.md says that a corpus lies."""
     places = {"synthetic": paths.SYNTHETIC, "megc2019": paths.RAW}
-    return places.get(name, paths.RAW / _SHARED.get(name, name))
+    return places.get(name, paths.RAW / SHARED.get(name, name))
 
 
 def load(
@@ -116,7 +118,7 @@ def load(
     else:
         rows, exclusions, sources, *offered = RELEASES[name](folder, name, scheme, apex)
         views = offered[0] if offered else views
-    rows, without = apexes.choose(apex, rows, frame_files)
+    rows, without = apexes.choose(apex, rows, frame_names)
     return Corpus(
         name=name,
         path=folder,

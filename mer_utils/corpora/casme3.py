@@ -37,9 +37,8 @@ def read(
         path, EITHER, ("me_clip", "frame", "part_a"), AVOID, "part_A/spNO.1"
     )
     places, beside = sheets.around(path, root, EITHER)
-    sheet = sheets.read(
-        sheets.find(places, PATTERNS, "CAS(ME)^3 part A", beside), FIELDS, tab="label"
-    )
+    file = sheets.find(places, PATTERNS, "CAS(ME)^3 part A", beside, _fits)
+    sheet = sheets.read(file, FIELDS, tab="label")
     sources = [sheet.sentence(), *release.version(sheet, corpus, VERSIONS), f"frames {root}"]
     sources += [f"not read: {other}" for other in others]
     on_disk, clips = _folders(root, corpus)
@@ -84,6 +83,11 @@ def read(
             if key not in used
         ]
     return *release.settle(events, corpus, FPS, release.Listing()), sources
+
+
+def _fits(path: Path) -> bool:
+    """A sheet under another name; part C's has no apex."""
+    return sheets.holds(path, "subject", "clip", "onset", "apex", "emotion", fields=FIELDS)
 
 
 def _folders(root: Path, corpus: str) -> tuple[dict[tuple[str, str], Path], bool]:

@@ -58,7 +58,7 @@ def _columns(cells: list) -> dict[str, int]:
 
 
 def _fits(path: Path) -> bool:
-    return any(len(_columns(row)) == 2 for grid in sheets.grids(path).values() for row in grid[:60])
+    return sheets.holds(path, "subject", "clip", fields=FIELDS)
 
 
 def _people(file: Path) -> dict[str, set[str]]:

@@ -9,7 +9,8 @@ classes alone, as the official list of MEGC2019 does. A row acts only where the 
 A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,10 +48,17 @@ def _of_scheme(row) -> bool:
     return row.field.startswith("excluded:") and row.field.partition(":")[2].isdigit()
 
 
-def known() -> pd.DataFrame:
+Known = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
+
+
+def known() -> Known:
     """The shipped errata, then the laboratory's own where `data/errata.csv` is there."""
     own = paths.DATA / "errata.csv"
-    return pd.concat([read(), read(own)], ignore_index=True) if own.is_file() else read()
+    found = defaultdict(list)
+    for table in [read(), *([read(own)] if own.is_file() else [])]:
+        for hit in table.itertuples(index=False):
+            found[hit.corpus, hit.subject, hit.clip].append(hit)
+    return found
 
 
 def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
@@ -63,16 +71,14 @@ def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
 
 
 def apply(
-    table: pd.DataFrame, corpus: str, sheet_sha256: str, row: Mapping[str, str], scheme: str = "3"
+    known: Known, corpus: str, sheet_sha256: str, row: Mapping[str, str], scheme: str = "3"
 ) -> tuple[dict[str, str], list[str], str]:
     """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude).
 
     scheme: name of the class scheme that the clips are read for.
     """
     row, notes, excluded = dict(row), [], ""
-    where = (table["corpus"] == corpus) & (table["subject"] == row["subject"])
-    hits = table[where & (table["clip"] == row["clip"])].itertuples(index=False)
-    for hit in hits:
+    for hit in known.get((corpus, row["subject"], row["clip"]), ()):
         if not sheet_sha256.startswith(hit.sheet_sha256):
             continue
         if hit.field in ("excluded", f"excluded:{scheme}"):

@@ -1,5 +1,6 @@
 """A release that is a sheet of annotations beside folders of frames (CASME II, SAMM)."""
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import errata, ids, sheets
-from .frames import folders, frame_files, is_video, subjects_root
+from .frames import folders, frame_names, is_video, subjects_root
 from .schemes import Scheme
 from .table import KEY
 
@@ -43,27 +44,25 @@ class Event:
 
 
 class Listing:
-    """Folders of frames, each listed once however many clips lie in it."""
+    """Folders of frames: of the last few the names are kept, since several clips may lie in one."""
+
+    KEPT = 8  # folders; a film's clips follow one another in the sheets
 
     def __init__(self):
-        self._found: dict[Path, dict[int, Path] | StudyError] = {}
+        self._names: dict[Path, dict[int, str]] = {}
 
-    def files(self, folder: Path) -> dict[int, Path]:
-        """See `frame_files`."""
-        if folder not in self._found:
-            try:
-                self._found[folder] = frame_files(folder)
-            except StudyError as error:
-                self._found[folder] = error
-        found = self._found[folder]
-        if isinstance(found, StudyError):
-            raise found
-        return found
+    def names(self, folder: Path) -> dict[int, str]:
+        """See `frame_names`."""
+        if folder not in self._names:
+            while len(self._names) >= self.KEPT:
+                self._names.pop(next(iter(self._names)))
+            self._names[folder] = frame_names(folder)
+        return self._names[folder]
 
     def check(self, folder: Path, wanted: Mapping[str, int]) -> str:
         """Why the annotated frames cannot be used, or "". `wanted`: {"onset": 46, ...}."""
         try:
-            files = self.files(folder)
+            files = self.names(folder)
         except StudyError as error:
             return str(error)
         place = f"{folder.parent.name}/{folder.name}"
@@ -75,8 +74,8 @@ class Listing:
                     f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
                     f"from {min(files)} to {max(files)}"
                 )
-            if not files[number].stat().st_size:
-                return f"{name} frame {place}/{files[number].name} is an empty file"
+            if not os.stat(folder / files[number]).st_size:
+                return f"{name} frame {place}/{files[number]} is an empty file"
         return ""
 
 

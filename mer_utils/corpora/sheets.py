@@ -206,6 +206,11 @@ def _sheet_files(places: Sequence[Path]) -> list[Path]:
     return [p for p in found if p.suffix.lower() in _KINDS and not p.name.startswith("~$")]
 
 
+def holds(path: Path, *wanted: str, fields: Mapping[str, tuple[str, ...]] = FIELDS) -> bool:
+    """Whether some row of a sheet has headings of all the fields named."""
+    return any(set(wanted) <= _header(grid, fields)[1].keys() for grid in grids(path).values())
+
+
 def _fits(path: Path) -> bool:
     """A sheet under another name: most fields are there, so that `read` can name the rest."""
     return any(len(_header(grid)[1]) > len(FIELDS) // 2 for grid in grids(path).values())

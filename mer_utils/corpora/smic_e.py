@@ -46,8 +46,11 @@ def read(
     sources = [sheet.sentence(), *release.version(sheet, corpus, VERSIONS), f"frames {root}"]
     sources += [f"not read: {other}" for other in others]
     films = release.clip_folders(root, corpus, smic.SUBJECT, smic.clips)
+    known = errata.known()
     events = [
-        event for text in sheet.rows for event in _events(text, sheet, corpus, scheme, films, root)
+        event
+        for text in sheet.rows
+        for event in _events(text, sheet, known, corpus, scheme, films, root)
     ]
     listed = {(event.subject, event.clip.lower()) for event in events}
     events += [
@@ -63,14 +66,17 @@ def read(
 
 def _fits(path: Path) -> bool:
     """A sheet under another name: only SMIC-E's has second and third events."""
-    wanted = {sheets.letters(heading) for heading in ("Subject", "Filename", "OnsetF", "Onset2F")}
-    grids = sheets.grids(path).values()
-    rows = (cells for grid in grids for cells in grid[:60])
-    return any(wanted <= {sheets.letters(cell) for cell in cells} for cells in rows)
+    return sheets.holds(path, "subject", "clip", "onset", "onset2", fields=FIELDS)
 
 
 def _events(
-    text: dict[str, str], sheet: sheets.Sheet, corpus: str, scheme: Scheme, films: dict, root: Path
+    text: dict[str, str],
+    sheet: sheets.Sheet,
+    known: errata.Known,
+    corpus: str,
+    scheme: Scheme,
+    films: dict[tuple[str, str], Path],
+    root: Path,
 ) -> list[release.Event]:
     """The events of one row: the film's own, and what its second and third pairs of columns say."""
     try:
@@ -79,7 +85,7 @@ def _events(
         return [release.Event(text["subject"], text["clip"], reason=f"{error} ({sheet.path.name})")]
     film = ids.clip(corpus, text["clip"])
     row, notes, reason = errata.apply(
-        errata.known(), corpus, sheet.sha256, text | {"subject": subject, "clip": film}, scheme.name
+        known, corpus, sheet.sha256, text | {"subject": subject, "clip": film}, scheme.name
     )
     folder = films.get((subject, film.lower()))
     if folder is None:
