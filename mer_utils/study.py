@@ -96,7 +96,8 @@ def parser() -> Parser:
         "--corpus",
         default="synthetic",
         metavar="NAME",
-        help="synthetic (default), casme2, samm, smic, megc2019 or megc2019_flow",
+        help="synthetic (default), casme2, samm, smic, megc2019, megc2019_flow, own (a csv of your "
+        "clips) or another; `python -m mer_utils.corpora` names all and what is there",
     )
     data.add_argument(
         "--data",

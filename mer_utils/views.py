@@ -27,14 +27,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from . import paths
-from .corpora import COLUMNS, KEY, Corpus, frame_files, megc2019_flow
+from .corpora import COLUMNS, KEY, Corpus, megc2019_flow
 from .corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest
 from .errors import StudyError
+
+if TYPE_CHECKING:
+    from . import images
 
 VIEWS = (*FRAME_VIEWS, "points")
 TRACKED = {"keyframes": "keyframe_points", "rise": "rise_points"}
@@ -95,7 +99,7 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
 class _Frame:
     """One frame file, read once; hashed and decoded when asked."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: "Path | images.VideoFrame"):
         from . import images
 
         self.name = path.name
@@ -187,9 +191,9 @@ def _clip_or_reason(row: dict, recipe: _Recipe) -> dict[str, np.ndarray] | str |
 
 
 def _clip(row: dict, recipe: _Recipe) -> dict[str, np.ndarray]:
-    from . import faces, motion
+    from . import faces, images, motion
 
-    files = frame_files(row["frames"])
+    files = images.files(row["frames"])
     onset = _Frame(_file(files, row, "onset"))
     points = _points(onset, "onset", recipe)
     matrix = faces.alignment(points)

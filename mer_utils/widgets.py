@@ -10,14 +10,44 @@ import pandas as pd
 from IPython.display import display
 
 from . import experiments, faces, leaks, metrics, motion
-from .corpora import CLASSES, KEY
+from .corpora import CLASSES, KEY, Corpus
+from .corpora import summary as corpus_summary
 from .failures import said
 from .plots import comparison as comparison_plots
+from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
 from .plots import failures as failure_plots
 from .plots import motion as motion_plots
 from .plots import results as result_plots
 from .views import Views
+
+
+def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
+    """Choose a subject; see onset, apex and offset of its clips, and what is noted on each.
+
+    Only the table is shown: no frame is opened, and nobody's face is seen.
+    """
+    clips = corpus.clips
+    people = clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False, name=None)
+    options = [(" ".join(person), person) for person in people]
+    choice = ipywidgets.Dropdown(options=options, description="subject")
+    output = ipywidgets.Output()
+
+    def draw(*_):
+        if choice.value is None:
+            return
+        part = corpus_summary.of_subject(corpus, *choice.value)
+        with output:
+            output.clear_output(wait=True)
+            if part["onset"].notna().any():
+                fig = corpus_plots.annotations(part, corpus.classes)
+                display(fig)
+                plt.close(fig)
+            display(part[["clip", "label", "emotion", "action_units", "apex_source", "note"]])
+
+    choice.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([choice, output])
 
 
 def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:

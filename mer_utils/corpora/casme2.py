@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from . import release
+from .schemes import Scheme
 
 RELEASE = release.Release(
     title="CASME II",
@@ -17,19 +18,13 @@ RELEASE = release.Release(
     example="CASME2_RAW_selected/sub01",
     # Raw frames first: this study finds and aligns the faces itself.
     prefer=("selected", "raw", "crop"),
-    emotions={
-        "disgust": "negative",
-        "repression": "negative",
-        "happiness": "positive",
-        "surprise": "surprise",
-        "fear": None,
-        "sadness": None,
-        "others": None,
-        "other": None,
+    versions={
+        255: "the public sheet CASME2-coding-20140508",
+        256: "newer sheets such as CASME2-coding-20190701",
     },
 )
 
 
-def read(path: Path, corpus: str = "casme2"):
+def read(path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"):
     """See `release.read`."""
-    return release.read(RELEASE, path, corpus)
+    return release.read(RELEASE, path, corpus, scheme, apex)

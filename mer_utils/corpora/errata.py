@@ -2,13 +2,15 @@
 
 `errata.csv` columns: corpus, sheet_sha256 (start of the sheet's hash; empty = any sheet), subject,
 clip, field, old, new, source. `field` is a column of the sheet (onset, apex, offset, emotion,
-action_units) or `excluded`, whose `new` is the reason. A row acts only where the sheet's text
-equals `old`; the word `outside` as an apex's `old` means any number outside onset to offset.
+action_units) or `excluded`, whose `new` is the reason; `excluded:3` leaves a clip out of the three
+classes alone, as the official list of MEGC2019 does. A row acts only where the sheet's text equals
+`old`; the word `outside` as an apex's `old` means any number outside onset to offset.
 
 A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +35,7 @@ def read(path: Path = TABLE) -> pd.DataFrame:
             f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"
         )
     for line, row in enumerate(table.itertuples(index=False), start=2):
-        if row.field not in FIELDS:
+        if row.field.partition(":")[0] not in FIELDS or (":" in row.field and not _of_scheme(row)):
             raise StudyError(
                 f"{path} line {line}: field '{row.field}' is none of {', '.join(FIELDS)}"
             )
@@ -42,10 +44,21 @@ def read(path: Path = TABLE) -> pd.DataFrame:
     return table
 
 
-def known() -> pd.DataFrame:
+def _of_scheme(row) -> bool:
+    return row.field.startswith("excluded:") and row.field.partition(":")[2].isdigit()
+
+
+Known = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
+
+
+def known() -> Known:
     """The shipped errata, then the laboratory's own where `data/errata.csv` is there."""
     own = paths.DATA / "errata.csv"
-    return pd.concat([read(), read(own)], ignore_index=True) if own.is_file() else read()
+    found = defaultdict(list)
+    for table in [read(), *([read(own)] if own.is_file() else [])]:
+        for hit in table.itertuples(index=False):
+            found[hit.corpus, hit.subject, hit.clip].append(hit)
+    return found
 
 
 def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
@@ -58,18 +71,19 @@ def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
 
 
 def apply(
-    table: pd.DataFrame, corpus: str, sheet_sha256: str, row: Mapping[str, str]
+    known: Known, corpus: str, sheet_sha256: str, row: Mapping[str, str], scheme: str = "3"
 ) -> tuple[dict[str, str], list[str], str]:
-    """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude)."""
+    """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude).
+
+    scheme: name of the class scheme that the clips are read for.
+    """
     row, notes, excluded = dict(row), [], ""
-    where = (table["corpus"] == corpus) & (table["subject"] == row["subject"])
-    hits = table[where & (table["clip"] == row["clip"])].itertuples(index=False)
-    for hit in hits:
+    for hit in known.get((corpus, row["subject"], row["clip"]), ()):
         if not sheet_sha256.startswith(hit.sheet_sha256):
             continue
-        if hit.field == "excluded":
+        if hit.field in ("excluded", f"excluded:{scheme}"):
             excluded = excluded or f"{hit.new} [{hit.source}]"
-        elif _matches(hit.old, hit.field, row):
+        elif hit.field in row and _matches(hit.old, hit.field, row):
             notes.append(f"erratum: {hit.field} '{row[hit.field]}' -> '{hit.new}' ({hit.source})")
             row[hit.field] = hit.new
     return row, notes, excluded

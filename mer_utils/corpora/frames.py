@@ -8,7 +8,9 @@ from pathlib import Path
 from ..errors import StudyError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
+VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
+_DIGITS = re.compile(r"[0-9]+")
 _DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how far below a path subjects may lie
 
 
@@ -25,32 +27,43 @@ def folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
 
 
+def is_video(path: Path) -> bool:
+    """By its name alone: nothing is opened here. `images.files` counts and decodes."""
+    return path.suffix.lower() in VIDEOS and path.is_file()
+
+
 def frame_number(name: str) -> int | None:
     """The last integer in a file name: `006_05562.jpg` -> 5562; None where there is none."""
-    stem = _COPY.sub("", Path(name).stem)
-    digits = re.findall(r"[0-9]+", stem)
+    digits = _DIGITS.findall(_COPY.sub("", os.path.splitext(name)[0]))
     return int(digits[-1]) if digits and len(digits[-1]) <= 18 else None
 
 
-def frame_files(folder: Path | str) -> dict[int, Path]:
-    """Frame number -> file, in natural order; any extension, case and zero padding.
+def frame_names(folder: Path | str) -> dict[int, str]:
+    """Frame number -> file name, in natural order; any extension, case and zero padding.
 
-    Raises StudyError where two files carry one number, for then nobody knows which is meant.
+    The folder is listed once and no file is opened. Raises StudyError where two files carry one
+    number, for then nobody knows which is meant.
     """
-    found: dict[int, Path] = {}
+    found: dict[int, str] = {}
     for entry in entries(Path(folder)):
-        if Path(entry.name).suffix.lower() not in IMAGES or not entry.is_file():
+        name = entry.name
+        if os.path.splitext(name)[1].lower() not in IMAGES or not entry.is_file():
             continue
-        number = frame_number(entry.name)
+        number = frame_number(name)
         if number is None:
             continue
         if number in found:
             raise StudyError(
-                f"{folder} holds two files for frame {number}, {found[number].name} and "
-                f"{entry.name}: keep one"
+                f"{folder} holds two files for frame {number}, {found[number]} and {name}: keep one"
             )
-        found[number] = Path(entry.path)
+        found[number] = name
     return dict(sorted(found.items()))
+
+
+def frame_files(folder: Path | str) -> dict[int, Path]:
+    """Frame number -> file. See `frame_names`."""
+    folder = Path(folder)
+    return {number: folder / name for number, name in frame_names(folder).items()}
 
 
 def subjects_root(

@@ -1,7 +1,8 @@
 """Names of subjects and clips, spelled one way whatever the sheet, the csv or the disk says.
 
 CASME II writes `sub01` on disk and '01' or 1 in its sheet; SAMM `006` on disk and 6 in the
-official csv; SMIC `s1/s1_ne_01` on disk, `s01,s01_ne_01` in the official csv and 1 in its sheet.
+official csv; SMIC `s1/s1_ne_01` on disk, `s01,s01_ne_01` in the official csv and 1 in its sheet;
+CAS(ME)^3 `spNO.1` in both.
 """
 
 import math
@@ -11,13 +12,19 @@ _SUBJECT = {  # corpus: (what a subject may look like, how it is written here)
     "casme2": (re.compile(r"(?:sub)?0*([0-9]{1,3})", re.IGNORECASE), "sub{:02d}"),
     "samm": (re.compile(r"0*([0-9]{1,3})"), "{:03d}"),
     "smic": (re.compile(r"s?0*([0-9]{1,3})", re.IGNORECASE), "s{:02d}"),
+    "casme_squared": (re.compile(r"s0*([0-9]{1,3})", re.IGNORECASE), "s{:d}"),
+    "casme3": (re.compile(r"(?:spno\.?)?0*([0-9]{1,4})", re.IGNORECASE), "spNO.{:d}"),
+    "casme3_c": (re.compile(r"0*([0-9]{1,4})"), "{:d}"),
+    "oulu_casia": (re.compile(r"p0*([0-9]{1,3})", re.IGNORECASE), "P{:03d}"),
 }
-RELEASES = tuple(_SUBJECT)
+_HABITS = {"smic_e": "smic", "casme_squared_macro": "casme_squared"}
+RELEASES = ("casme2", "samm", "smic")  # the three whose clips the MEGC2019 lists name
 
 
 def release(corpus: str) -> str:
     """ "synthetic_samm" -> "samm": the release whose habits a corpus follows."""
-    return corpus.removeprefix("synthetic_")
+    name = corpus.removeprefix("synthetic_")
+    return _HABITS.get(name, name)
 
 
 def plain(cell: object) -> str:

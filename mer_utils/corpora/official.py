@@ -76,18 +76,32 @@ def difference(corpus: Corpus) -> pd.DataFrame:
 
 def compared(corpus: Corpus) -> list[str]:
     """The releases whose part of the official list this corpus is compared with."""
-    if corpus.synthetic:
+    if corpus.synthetic or corpus.classes != CLASSES:
         return []
     if corpus.name in ids.RELEASES:
         return [corpus.name]
-    return list(ids.RELEASES)
+    return list(ids.RELEASES) if corpus.name.startswith("megc2019") else []
+
+
+def fingerprint_of(corpus: Corpus) -> str:
+    """First 16 digits of the sha256 of the sorted clips and labels: one list, one fingerprint.
+
+    Two copies that show the same one hold the same clips under the same labels, whatever their
+    counts: 145 clips can be another 145.
+    """
+    lines = corpus.clips[[*KEY, "label"]].agg("/".join, axis=1) if len(corpus.clips) else []
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
 def sentence(corpus: Corpus) -> str:
-    """The comparison in one sentence."""
+    """The comparison in one sentence: with the official list, else with the counts of a copy."""
     parts = compared(corpus)
-    if not parts:
+    if corpus.synthetic:
         return "Synthetic clips are not compared with the official MEGC2019 list."
+    if not parts:
+        counts = corpus.clips["label"].value_counts().to_dict()
+        known = corpus.scheme.difference(counts) if corpus.scheme else ""
+        return known or f"No official list of {corpus.name} is known to compare these clips with."
     known = table()
     clips = int(known.loc[known["corpus"].isin(parts), "clips"].sum())
     part = "" if len(parts) == len(ids.RELEASES) else f" ({', '.join(parts)} part)"

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from . import release
+from .schemes import Scheme
 
 RELEASE = release.Release(
     title="SAMM",
@@ -16,20 +17,10 @@ RELEASE = release.Release(
     subject_folder=re.compile(r"[0-9]{1,3}"),
     example="006",
     prefer=("raw", "samm", "crop"),
-    emotions={
-        "anger": "negative",
-        "contempt": "negative",
-        "disgust": "negative",
-        "fear": "negative",
-        "sadness": "negative",
-        "happiness": "positive",
-        "surprise": "surprise",
-        "other": None,
-        "others": None,
-    },
+    versions={159: "the tab MICRO_ONLY of SAMM_Micro_FACS_Codes_v2"},
 )
 
 
-def read(path: Path, corpus: str = "samm"):
+def read(path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"):
     """See `release.read`."""
-    return release.read(RELEASE, path, corpus)
+    return release.read(RELEASE, path, corpus, scheme, apex)

@@ -2,8 +2,11 @@
 
 import csv
 import hashlib
+import io
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StudyError
-from .frames import entries
+from .frames import entries, folders
 from .ids import plain
 from .table import nearest, one_line
 
@@ -24,7 +27,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {  # field: headings it is known under
     "action_units": ("Action Units", "AUs", "AU"),
     "emotion": ("Estimated Emotion", "Emotion"),
 }
-_KINDS = (".xlsx", ".xlsm", ".csv")
+_KINDS = (".xlsx", ".xlsm", ".csv", ".xls")
 _HEADER_WITHIN = 60  # rows; SAMM's header is row 14
 
 
@@ -46,13 +49,15 @@ def letters(heading: object) -> str:
     return re.sub(r"[^a-z0-9]", "", plain(heading).lower())
 
 
-def _header(grid: Sequence[Sequence]) -> tuple[int, dict[str, int]]:
+def _header(
+    grid: Sequence[Sequence], fields: Mapping[str, tuple[str, ...]] = FIELDS
+) -> tuple[int, dict[str, int]]:
     """The row that looks most like a header, and the column of each field found in it."""
     best: tuple[int, dict[str, int]] = (0, {})
     for number, cells in enumerate(grid[:_HEADER_WITHIN]):
         row = [letters(cell) for cell in cells]
         columns = {}
-        for field, headings in FIELDS.items():
+        for field, headings in fields.items():
             for heading in headings:
                 if letters(heading) in row:
                     columns[field] = row.index(letters(heading))
@@ -62,13 +67,22 @@ def _header(grid: Sequence[Sequence]) -> tuple[int, dict[str, int]]:
     return best
 
 
-def _grids(path: Path) -> dict[str, list[list]]:
+def grids(path: Path) -> dict[str, list[list]]:
     """Every tab of a file as rows of cells. Raises StudyError where it cannot be opened."""
     try:
         if path.suffix.lower() == ".csv":
             text = path.read_text(encoding="utf-8-sig")
             return {"": list(csv.reader(text.splitlines()))}
-        tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
+        with path.open("rb") as stream:
+            zipped = stream.read(2) == b"PK"
+        if path.suffix.lower() == ".xls" and not zipped:  # some .xls are newer than their name
+            return _old_grids(path)
+        tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
+    except ImportError as error:
+        raise StudyError(
+            f"{path} is in the old .xls format, which needs the package xlrd: install it as "
+            f"environment.yml has it, or save the sheet as .xlsx"
+        ) from error
     except Exception as error:  # a damaged workbook raises whatever its zip or XML reader does
         raise StudyError(
             f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again"
@@ -76,19 +90,51 @@ def _grids(path: Path) -> dict[str, list[list]]:
     return {str(tab): frame.values.tolist() for tab, frame in tabs.items()}
 
 
-def read(path: Path) -> Sheet:
-    """The tab of `path` that holds the annotations.
+def _old_grids(path: Path) -> dict[str, list[list]]:
+    """Every tab of a workbook of before 2007. Raises what xlrd raises."""
+    import xlrd  # not at the top: a machine that only trains reads no sheet
 
-    Raises StudyError naming the file, the column it expects and the nearest one it found.
+    with xlrd.open_workbook(path, logfile=io.StringIO()) as book:
+        return {
+            tab.name: [tab.row_values(number) for number in range(tab.nrows)]
+            for tab in book.sheets()
+        }
+
+
+def text_of(cell: object) -> str:
+    """A cell as text; full-width digits and punctuation of Chinese keyboards become plain ones."""
+    return unicodedata.normalize("NFKC", plain(cell)).strip()
+
+
+def digest(path: Path) -> str:
+    """sha256 of a sheet's bytes. Raises StudyError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read(
+    path: Path,
+    fields: Mapping[str, tuple[str, ...]] = FIELDS,
+    optional: Sequence[str] = (),
+    tab: str = "",
+) -> Sheet:
+    """The tab of `path` that holds the annotations: the one named, else the one most like them.
+
+    `optional` fields may have no column and are then "". Raises StudyError naming the file, the
+    column it expects and the nearest one it found.
     """
-    found = {tab: (grid, *_header(grid)) for tab, grid in _grids(path).items()}
+    tabs = grids(path)
+    named = {name: grid for name, grid in tabs.items() if tab and letters(name) == letters(tab)}
+    found = {name: (grid, *_header(grid, fields)) for name, grid in (named or tabs).items()}
     if not found or max(len(columns) for _, _, columns in found.values()) < 3:
-        wanted = ", ".join(headings[0] for headings in FIELDS.values())
+        wanted = ", ".join(headings[0] for headings in fields.values())
         raise StudyError(f"{path} has no header row: a row must hold the columns {wanted}")
     tab = max(found, key=lambda name: len(found[name][2]))
     grid, header, columns = found[tab]
-    for field, headings in FIELDS.items():
-        if field not in columns:
+    for field, headings in fields.items():
+        if field not in columns and field not in optional:
             unused = [
                 plain(cell)
                 for column, cell in enumerate(grid[header])
@@ -99,48 +145,72 @@ def read(path: Path) -> Sheet:
             raise StudyError(f"{path.name} has no column '{headings[0]}'{hint}: rename it")
     rows = []
     for number, cells in enumerate(grid[header + 1 :], start=header + 2):
-        row = {
-            field: plain(cells[column]) if column < len(cells) else ""
+        row = dict.fromkeys(fields, "") | {
+            field: text_of(cells[column]) if column < len(cells) else ""
             for field, column in columns.items()
         }
         # Blank rows and lines of prose below the table are no rows of it.
         if sum(bool(text) for text in row.values()) >= 2:
             rows.append(row | {"row": str(number)})
-    return Sheet(path, tab, hashlib.sha256(path.read_bytes()).hexdigest(), rows)
+    return Sheet(path, tab, digest(path), rows)
 
 
 def find(
-    places: Sequence[Path], patterns: Sequence[str], title: str, fallback: Sequence[Path] = ()
-) -> Sheet:
-    """The annotation sheet of a release: a file named as in `patterns`, else one that looks so.
+    places: Sequence[Path],
+    patterns: Sequence[str],
+    title: str,
+    fallback: Sequence[Path] = (),
+    fits: Callable[[Path], bool] | None = None,
+) -> Path:
+    """The annotation sheet of a release: a file named as in `patterns`, else one that `fits`.
 
-    `places` are searched without their sub-folders, `fallback` only where they hold none. Raises
-    StudyError where there is none, or two that differ: their rows go with different frames.
+    `places` are searched without their sub-folders, `fallback` only where they hold none; an old
+    .xls only where there is no newer form of it. Raises StudyError where there is none, or two
+    that differ: their rows go with different frames.
     """
+    fits = fits or _fits
     for group in (places, fallback):
         files = _sheet_files(group)
         named = [p for p in files if any(fnmatch(p.name.lower(), one.lower()) for one in patterns)]
-        chosen = [path for path in named if path.suffix.lower() in _KINDS]
-        if named and not chosen:
-            raise StudyError(f"{named[0]} is in the old .xls format: save it as .xlsx beside it")
-        chosen = chosen or [path for path in files if path.suffix.lower() in _KINDS and _fits(path)]
-        different = {hashlib.sha256(path.read_bytes()).digest(): path for path in reversed(chosen)}
+        chosen = named or [path for path in files if fits(path)]
+        chosen = [path for path in chosen if path.suffix.lower() != ".xls"] or chosen
+        different = {digest(path): path for path in reversed(chosen)}
         if len(different) > 1:
             names = " and ".join(sorted(path.name for path in different.values()))
             raise StudyError(f"{places[0]} has more than one annotation sheet, {names}: keep one")
         if different:
-            return read(next(iter(different.values())))
+            return next(iter(different.values()))
     raise StudyError(
         f"{places[0]} has no annotation sheet: put the {title} release's {patterns[0]}.xlsx there"
     )
 
 
+def around(path: Path, root: Path, subject: re.Pattern) -> tuple[list[Path], list[Path]]:
+    """Where a sheet may lie: folders from `path` down to the subjects' `root`, and beside them.
+
+    Second: where to look if there is none, the folder above a root that was given itself.
+    """
+    parts = root.relative_to(path).parts
+    on_the_way = [path.joinpath(*parts[: number + 1]) for number in range(len(parts))]
+    no_subjects = [folder for folder in folders(path) if not subject.fullmatch(folder.name)]
+    return [path, *on_the_way, *no_subjects], [path.parent] if root == path else []
+
+
+def repeated(keys: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Keys that occur more than once: nobody can say which of their rows is meant."""
+    return {key for key, number in Counter(keys).items() if number > 1}
+
+
 def _sheet_files(places: Sequence[Path]) -> list[Path]:
     found = [Path(entry.path) for place in dict.fromkeys(places) for entry in entries(place)]
-    kinds = (*_KINDS, ".xls")
-    return [p for p in found if p.suffix.lower() in kinds and not p.name.startswith("~$")]
+    return [p for p in found if p.suffix.lower() in _KINDS and not p.name.startswith("~$")]
+
+
+def holds(path: Path, *wanted: str, fields: Mapping[str, tuple[str, ...]] = FIELDS) -> bool:
+    """Whether some row of a sheet has headings of all the fields named."""
+    return any(set(wanted) <= _header(grid, fields)[1].keys() for grid in grids(path).values())
 
 
 def _fits(path: Path) -> bool:
     """A sheet under another name: most fields are there, so that `read` can name the rest."""
-    return any(len(_header(grid)[1]) > len(FIELDS) // 2 for grid in _grids(path).values())
+    return any(len(_header(grid)[1]) > len(FIELDS) // 2 for grid in grids(path).values())

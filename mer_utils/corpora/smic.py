@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import StudyError
 from . import ids
 from .frames import folders, frame_files, subjects_root
+from .schemes import Scheme
 from .table import CLASSES, KEY, nearest
 
 FPS = 100.0
@@ -23,14 +24,14 @@ LONGEST = 100  # frames, one second: far above any clip of SMIC-HS
 NOT_MICRO = ("non_micro", "nonmicro")
 
 
-def _clips(folder: Path, depth: int = 3) -> list[Path]:
+def clips(folder: Path, depth: int = 3) -> list[Path]:
     """Clip folders below a subject's folder: directly, or under micro/<class>."""
     found = []
     for child in folders(folder):
         if CLIP.fullmatch(child.name):
             found.append(child)
         elif depth and child.name.lower() not in NOT_MICRO:
-            found += _clips(child, depth - 1)
+            found += clips(child, depth - 1)
     return found
 
 
@@ -48,7 +49,9 @@ def _emotion(folder: Path) -> tuple[str, str]:
     return above, ""
 
 
-def read(path: Path, corpus: str = "smic") -> tuple[list[dict], list[tuple], list[str]]:
+def read(
+    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
+) -> tuple[list[dict], list[tuple], list[str]]:
     """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
     root, others = subjects_root(path, SUBJECT, ("raw", "crop"), (*OTHER_CAMERAS, *LONG), "HS/s1")
     if root.name.lower() in LONG:
@@ -63,7 +66,7 @@ def read(path: Path, corpus: str = "smic") -> tuple[list[dict], list[tuple], lis
         if not SUBJECT.fullmatch(subject_folder.name):
             continue
         subject = ids.subject(corpus, subject_folder.name)
-        clip_folders = _clips(subject_folder)
+        clip_folders = clips(subject_folder)
         if not clip_folders:
             reason = f"{subject_folder} holds no clip such as micro/negative/s1_ne_01"
             exclusions.append((corpus, subject, "", reason))
@@ -73,7 +76,9 @@ def read(path: Path, corpus: str = "smic") -> tuple[list[dict], list[tuple], lis
                 other = seen[subject, clip]
                 raise StudyError(f"{other} and {folder} are folders of one clip: keep one")
             seen[subject, clip] = folder
-            label, reason = _emotion(folder)
+            emotion, reason = _emotion(folder)
+            label, unmapped = scheme.label(emotion) if emotion else ("", "")
+            reason = reason or unmapped
             files: dict[int, Path] = {}
             try:
                 files = frame_files(folder)
@@ -96,7 +101,7 @@ def read(path: Path, corpus: str = "smic") -> tuple[list[dict], list[tuple], lis
                 notes.append(f"{span} frames, longer than any clip of SMIC-HS: from SMIC-E?")
             rows.append(
                 dict(zip(KEY, (corpus, subject, clip), strict=True))
-                | {"label": label, "emotion": label, "onset": min(files), "offset": max(files)}
+                | {"label": label, "emotion": emotion, "onset": min(files), "offset": max(files)}
                 | {"apex_source": "", "fps": FPS, "frames": str(folder)}
                 | {"note": "; ".join(notes)}
             )

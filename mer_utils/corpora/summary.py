@@ -33,6 +33,33 @@ def by_subject(corpus: Corpus) -> pd.DataFrame:
     return table.assign(clips=table.sum(axis=1)).rename_axis(columns=None)
 
 
+def of_subject(corpus: Corpus, name: str, subject: str) -> pd.DataFrame:
+    """The clips of one subject, in the order of the table."""
+    clips = corpus.clips
+    return clips[(clips["corpus"] == name) & (clips["subject"] == subject)]
+
+
+def busiest(corpus: Corpus) -> pd.DataFrame:
+    """The clips of the subject who gives most of those whose frames are numbered."""
+    numbered = corpus.clips[corpus.clips["onset"].notna()]
+    if numbered.empty:
+        return numbered
+    return of_subject(corpus, *numbered[["corpus", "subject"]].value_counts(sort=True).index[0])
+
+
+def annotations_sentence(clips: pd.DataFrame) -> str:
+    """Where the apex of these clips lies between onset and offset, in one sentence."""
+    known = clips.dropna(subset=["onset", "apex", "offset"])
+    person = f"{clips['corpus'].iloc[0]} {clips['subject'].iloc[0]}"
+    if known.empty:
+        return f"None of the {len(clips)} clips of {person} has an annotated apex."
+    share = (known["apex"] - known["onset"]) / (known["offset"] - known["onset"])
+    return (
+        f"{len(known)} of {len(clips)} clips of {person} have an annotated apex, at "
+        f"{100 * share.min():.0f} to {100 * share.max():.0f} % of the way from onset to offset."
+    )
+
+
 def subjects_sentence(corpus: Corpus) -> str:
     """How unevenly the clips lie over the subjects, in one sentence."""
     table = by_subject(corpus)
@@ -109,6 +136,7 @@ def text(corpus: Corpus) -> str:
     for row in reasons(corpus).itertuples():
         lines += _wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
+    lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
     for row in official.difference(corpus).itertuples():
         what = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
         told = {

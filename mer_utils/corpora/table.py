@@ -4,10 +4,14 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..errors import StudyError
+
+if TYPE_CHECKING:
+    from .schemes import Scheme
 
 CLASSES = ("negative", "positive", "surprise")  # 0, 1, 2 of the MEGC2019 lists
 COLUMNS = (
@@ -53,6 +57,8 @@ class Corpus:
     views: tuple[str, ...]  # names of the views it can offer
     synthetic: bool  # True: no people in it, and every report must say so
     sources: tuple[str, ...] = ()  # sheets and folders that were read, one sentence each
+    scheme: "Scheme | None" = None  # how emotions became classes; None: the corpus was made here
+    apex: str = "sheet"  # policy of `apexes`
 
 
 def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
