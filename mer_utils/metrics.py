@@ -8,6 +8,7 @@ clips of one class only, where a fold's own score is not defined.
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -243,6 +244,41 @@ def _parse(lines: Iterable[str], path: Path, classes: Sequence[str]) -> pd.DataF
     if twice.any():
         raise StudyError(f"{path}: {' / '.join(frame.loc[twice, KEY].iloc[0])} stands there twice")
     return frame
+
+
+def write_rows(rows: pd.DataFrame, path: Path | str) -> Path:
+    """Prediction rows of any number of runs as csv.gz: the same bytes for the same rows."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    rows.to_csv(
+        part,
+        index=False,
+        float_format="%.4g",
+        lineterminator="\n",
+        compression={"method": "gzip", "mtime": 0},
+    )
+    part.replace(path)
+    return path
+
+
+def read_rows(path: Path | str) -> pd.DataFrame:
+    """Rows as `write_rows` left them; ids stay text. Raises StudyError naming what is missing."""
+    path = Path(path)
+    try:
+        text = {name: str for name in (*KEY, "run", "system", "selection", "label", "predicted")}
+        rows = pd.read_csv(path, dtype=text, keep_default_na=False)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise StudyError(
+            f"{path.name} cannot be read as a csv of prediction rows ({error}): give a file "
+            "as reports/predictions holds them"
+        ) from error
+    for name in ROW_COLUMNS[: ROW_COLUMNS.index("predicted") + 1]:
+        if name not in rows:
+            raise StudyError(
+                f"{path.name} has no column {name!r}: give rows as the study wrote them"
+            )
+    return rows
 
 
 def sentence(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> str:

@@ -20,3 +20,4 @@ HTML = REPORTS / "html"
 EXECUTED = REPORTS / "executed"  # notebooks as papermill left them
 TABLES = REPORTS / "tables"
 FIGURES = REPORTS / "figures"
+PREDICTIONS = REPORTS / "predictions"  # rows of finished runs, one file a corpus

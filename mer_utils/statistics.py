@@ -6,7 +6,9 @@ clips, because clips of one person are alike.  scipy has no test of a pooled sco
 persons; a bootstrap sample and an exchange are products of counts with a matrix of weights.
 """
 
+import argparse
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -405,3 +407,31 @@ def spread(
         line |= {"sd of seeds": np.sqrt(seeds), "sd of subjects": np.sqrt(people)}
         found.append(line | {"sd of one run": np.sqrt(people + np.nan_to_num(seeds))})
     return pd.DataFrame(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m mer_utils.statistics",
+        description="Scores with intervals, and every system against the best, from rows alone.",
+    )
+    parser.add_argument("rows", help="a csv of prediction rows, such as reports/predictions holds")
+    rows = metrics.read_rows(parser.parse_args(arguments).rows)
+    classes = tuple(sorted(rows["label"].unique()))
+    table = summary(rows, classes)
+    best = table.loc[table["UF1"].idxmax()]
+    best = (best["system"], best["selection"])
+    others = [
+        pair for pair in zip(table["system"], table["selection"], strict=True) if pair != best
+    ]
+    gaps = compare(rows, [(best, other) for other in others], classes=classes)
+    for each in (table, gaps):
+        print(each.to_string(index=False, float_format=lambda value: f"{value:.3f}"), end="\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -622,10 +622,10 @@ def write_index(html: Path | None = None, executed: Path | None = None) -> Path:
 
 
 def write_results(study: Study) -> pd.DataFrame:
-    """Print the table of results of this study's finished runs, and keep it as a csv."""
+    """Print the table of results of this study's finished runs; keep it, and the rows behind it."""
     import pandas as pd
 
-    from . import experiments, statistics
+    from . import experiments, metrics, statistics
 
     rows = [
         experiments.load(experiment)
@@ -634,7 +634,9 @@ def write_results(study: Study) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame()
-    table = statistics.summary(pd.concat(rows, ignore_index=True))
+    rows = pd.concat(rows, ignore_index=True)
+    metrics.write_rows(rows, paths.PREDICTIONS / f"{study.options.corpus}.csv.gz")
+    table = statistics.summary(rows)
     path = paths.TABLES / f"{study.options.corpus}_results.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
