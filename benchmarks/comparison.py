@@ -1,7 +1,7 @@
 """Half a million prediction rows: how long the notebooks that read them take.
 
-    python benchmarks/statistics.py             # about five minutes, most of it writing the rows
-    python benchmarks/statistics.py --rows 50000 --notebooks 50,52
+    python benchmarks/comparison.py             # about five minutes, most of it writing the rows
+    python benchmarks/comparison.py --rows 50000 --notebooks 50,52
 
 442 made clips of 68 subjects as flow images of noise, and finished runs of every system and every
 ablation of it, with as many seeds as it takes; all in a folder that is removed at the end.  Each
