@@ -1,6 +1,6 @@
 """What training costs, and where the time goes.
 
-    python benchmarks/training.py                     # all CPU parts, some five minutes
+    python benchmarks/training.py                     # all CPU parts, a quarter of an hour
     python benchmarks/training.py --parts loop,graph  # some of them
     python benchmarks/training.py --device cuda       # everything a GPU must show, in one go
     python benchmarks/training.py --write             # and keep it: reports/tables/training_*.csv
@@ -516,7 +516,7 @@ def main() -> None:
         "--folds", type=int, default=SUBJECTS, help="of the 68, for stacks and dask"
     )
     parser.add_argument("--epochs", type=int, default=5, help="for stacks")
-    parser.add_argument("--presets", default="small", help="for rates: small, paper or both")
+    parser.add_argument("--presets", default="small,paper", help="of these, for rates")
     parser.add_argument("--full", action="store_true", help="all epochs of the published sizes")
     parser.add_argument("--write", action="store_true", help="keep it in reports/tables")
     options = parser.parse_args()
@@ -547,7 +547,7 @@ def main() -> None:
         if file.is_file():  # parts that were not measured now stay
             before = pd.read_csv(file)
             table = pd.concat([before[~before["part"].isin(chosen)], table])
-        table.to_csv(file, index=False, float_format="%.5g")
+        table.to_csv(file, index=False, float_format="%.5g", lineterminator="\n")
         print(f"Table: {file}")
 
 
