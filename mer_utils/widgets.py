@@ -120,20 +120,22 @@ def _tell(row) -> None:
 def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     """Choose a system and a cell of its confusion; see its clips, their flow, what others say.
 
-    rows: of several systems on the clips of `found`, which holds `flow` or `flow_legacy`.
+    rows: of several systems on clips of `found`, which holds `flow` or `flow_legacy`; a clip
+    without rows is not offered.
     """
     system = ipywidgets.Dropdown(options=list(dict.fromkeys(rows["system"])), description="system")
     label = ipywidgets.Dropdown(options=CLASSES, description="label")
     called = ipywidgets.Dropdown(options=CLASSES, value=CLASSES[1], description="called")
     clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
     output = ipywidgets.Output()
-    words = said(rows, found.clips)
+    clips = found.clips.reset_index(drop=True)
+    words = said(rows, clips)  # of the clips that have rows, at their places in `found`
+    clips = clips.loc[words.index]
 
     def choose(*_):
-        mine = found.clips["label"].to_numpy() == label.value
-        mine &= (words[system.value] == called.value).to_numpy()
+        mine = (clips["label"] == label.value) & (words[system.value] == called.value)
         options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
-                   for row in found.clips[mine].itertuples()]  # fmt: skip
+                   for row in clips[mine].itertuples()]  # fmt: skip
         _offer(clip, options or [("no clip", None)])
 
     def draw(*_):
@@ -141,7 +143,7 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
         if clip.value is None:
             return
         with output:
-            row = found.clips.loc[clip.value]
+            row = clips.loc[clip.value]
             place = np.array([clip.value])
             fig = failure_plots.looks(found.arrays, place, [row["label"]])
             display(fig)
