@@ -127,7 +127,7 @@ def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
         1, 2, figsize=(9.2, 4.3), width_ratios=(1, 1.15), layout="constrained"
     )
     _graph(face, landmarks, stack[fold], max(_both_ways(matrix).max() for matrix in stack))
-    face.set_title("co-occurrence P of this fold, mean of both ways")
+    face.set_title("P of this fold, mean of both ways")
     drawn = axis.imshow(away[fold], cmap=SIGNED, vmin=-widest, vmax=widest)
     for row, column in zip(*np.nonzero(np.abs(away[fold]) >= 0.005), strict=True):
         number = away[fold, row, column]
@@ -136,7 +136,7 @@ def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
                   color="white" if dark else "black")  # fmt: skip
     axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
     axis.set_yticks(range(len(SHORT)), SHORT)
-    axis.set_title("P(column | row) less the mean of all folds")
+    axis.set_title("P(column | row), less the mean fold's")
     fig.colorbar(drawn, ax=axis, shrink=0.8)
     return fig
 
