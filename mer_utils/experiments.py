@@ -42,8 +42,15 @@ LABELS = ("true", "permuted")
 ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 RUN_COLUMNS = (
     *("key", "system", "corpus", "preset", "seed", "selection", "labels", "config", "data"),
-    *("precision", "version", "folds", "of", "seconds", "device", "began"),
+    *("precision", "version", "folds", "of", "seconds", "device", "began", "leak"),
 )
+# Done wrong on purpose, to price it in notebook 40: never a result, and in no table of results.
+LEAKS = {
+    "scaler": "the scaler of the inputs was fitted on all clips, the left-out subject's too",
+    "graph": "the graph was counted over all clips, the left-out subject's too",
+    "random_folds": "clips were dealt to ten folds at random, so that a person is on both sides",
+    "clip_names": "a clip's file name alone said whose it is, so that namesakes change hands",
+}
 REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
 VERSION = 2  # counts up when a change of the harness moves a prediction
 BEFORE = metrics.ROW_COLUMNS[: metrics.ROW_COLUMNS.index("predicted") + 1]  # any classes follow
@@ -65,14 +72,27 @@ class Experiment:
     classes: tuple[str, ...] = CLASSES
     precision: str = "fp32"  # of matrix products: "fp32" | "tf32" | "bf16" | "fp64" | "any"
     version: int = VERSION
+    leak: str = ""  # a name in LEAKS: done wrong on purpose, no result
+
+    @property
+    def declared(self) -> dict:
+        """Every field as JSON takes it; `leak` only where there is one, as keys had it before."""
+        fields = dataclasses.asdict(self)
+        return fields if self.leak else {k: v for k, v in fields.items() if k != "leak"}
+
+    @property
+    def entry(self) -> str:
+        """What its rows call it: a leaky run never goes by the name of its system."""
+        return f"{self.system} (leak: {self.leak})" if self.leak else self.system
 
     @property
     def key(self) -> str:
         """Readable first, a hash of everything last."""
-        words = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        words = json.dumps(self.declared, sort_keys=True)
         digest = hashlib.sha256(words.encode()).hexdigest()[:8]
         name = self.system.replace("/", "+")
         chance = "-permuted" if self.labels == "permuted" else ""
+        chance += f"-LEAK-{self.leak}" if self.leak else ""
         return f"{self.corpus}-{name}-{self.selection}-seed{self.seed}{chance}-{digest}"
 
     @property
@@ -95,11 +115,13 @@ def declare(
     labels: str = "true",
     classes: Sequence[str] = CLASSES,
     precision: str = "fp32",
+    leak: str = "",
     **overrides,
 ) -> Experiment:
     """Resolve every name and field of a run against the views at hand; trains nothing.
 
-    Raises StudyError for what is unknown, and where the corpus lacks a view that the system reads.
+    Raises StudyError for what is unknown, where the corpus lacks a view that the system reads, and
+    for a leak that the system has no place for.
     """
     from . import systems
     from .training import PRECISIONS, SELECTIONS
@@ -108,14 +130,17 @@ def declare(
         ("selection", selection, SELECTIONS),
         ("labels", labels, LABELS),
         ("precision", precision, PRECISIONS),
+        ("leak", leak, ("", *LEAKS)),
     ):
         if word not in known:
+            known = [name for name in known if name]
             raise StudyError(
                 f"{what} '{word}' is not known, the nearest is '{nearest(word, known)}': "
                 f"choose one of {', '.join(known)}"
             )
     module, config = _resolve(system, corpus, views, overrides, preset)
     protocol.check(views.clips, tuple(classes))
+    _check_leak(leak, system, module, config, views, selection)
     return Experiment(
         system=system,
         corpus=corpus,
@@ -127,7 +152,45 @@ def declare(
         data=fingerprint(views, _needs(module, config)),
         classes=tuple(classes),
         precision=precision if systems.neural(module) else ANY_PRECISION,
+        leak=leak,
     )
+
+
+def _check_leak(leak: str, system: str, module, config, views: "Views", selection: str) -> None:
+    """Refuse a leak that would change nothing, or nothing that can be told apart."""
+    from . import systems
+
+    neural = systems.neural(module)
+    if leak == "scaler" and (neural or not hasattr(module.estimator(config, 3, 0), "steps")):
+        raise StudyError(f"leak scaler: {system} has no scaler to fit; take hoof or lbp_top")
+    if leak == "graph" and not (neural and _graph_changes(module, config, views)):
+        raise StudyError(
+            f"leak graph: {system} has the same graph without the left-out subject's clips; take "
+            "mhssa_gcn on a corpus with action units"
+        )
+    if leak in ("random_folds", "clip_names") and selection != "last":
+        raise StudyError(f"leak {leak}: its folds are no persons, so that none can pick an epoch")
+
+
+def _graph_changes(module, config, views: "Views") -> bool:
+    """Whether any left-out subject's clips change what is learned before training."""
+    inputs = module.features(views.arrays, views.clips, config)
+    whole = module.fit_context(views.clips, inputs, config)
+    for fold in protocol.folds(views.clips, tuple(dict.fromkeys(views.clips["label"]))):
+        part = {name: values[fold.train] for name, values in inputs.items()}
+        own = module.fit_context(views.clips.iloc[fold.train], part, config)
+        if any(not np.array_equal(values, own[name]) for name, values in whole.items()):
+            return True
+    return False
+
+
+def folds_of(experiment: Experiment, clips: pd.DataFrame) -> list[protocol.Fold]:
+    """One per left-out subject; those of a leak of the folds are made wrong on purpose."""
+    if experiment.leak == "random_folds":
+        return protocol.random_folds(clips, seed=experiment.seed)
+    if experiment.leak == "clip_names":
+        return protocol.folds_by_name(clips)
+    return protocol.folds(clips, experiment.classes)
 
 
 def _resolve(system: str, corpus: str, views: "Views", overrides: dict, preset: str):
@@ -192,7 +255,7 @@ def run(
         raise StudyError(
             f"run {experiment.key} was declared on other data than it is given: declare it again"
         )
-    folds = protocol.folds(views.clips, experiment.classes)
+    folds = folds_of(experiment, views.clips)
     weights = experiment.folder / "weights" if keep_weights and systems.neural(module) else None
     missing = [fold for fold in folds if not _finished(experiment, fold, weights)]
     if not missing:
@@ -213,6 +276,7 @@ def run(
         training.choose_device(device) if dask is None else device,
         weights,
         "fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
+        experiment.leak,
     )
     with contextlib.ExitStack() as open_until_done:
         cluster = None
@@ -226,7 +290,7 @@ def run(
         where = cluster.describe(task.device) if cluster else training.device_name(task.device)
         _begin(experiment, folds, where, chosen)
         with tqdm(
-            desc=f"{experiment.system} seed {experiment.seed}",
+            desc=f"{experiment.entry} seed {experiment.seed}",
             total=len(folds),
             initial=len(folds) - len(missing),
             unit="fold",
@@ -276,10 +340,12 @@ def try_folds(
     seed: int = 0,
     jobs: int | None = None,
     classes: Sequence[str] = CLASSES,
+    leak: str = "",
 ) -> pd.DataFrame:
-    """Rows (key, label, predicted) of any folds and any labels, kept nowhere.
+    """Rows (key, label, predicted, seed) of any folds and any labels, kept nowhere.
 
     For showing in notebook 40 what a wrong protocol would have said; results come from `run`.
+    leak: as `training.train_folds` takes it.
     """
     from . import training
 
@@ -298,11 +364,12 @@ def try_folds(
         seed=seed,
         n_classes=len(classes),
         jobs=jobs,
+        leak=leak,
     )
     predicted = np.empty(len(labels), object)
     for result in results:
         predicted[result.fold.test] = np.array(classes)[result.probabilities.argmax(1)]
-    return views.clips[metrics.KEY].assign(label=labels, predicted=predicted)
+    return views.clips[metrics.KEY].assign(label=labels, predicted=predicted, seed=seed)
 
 
 def load(experiment: Experiment | str) -> pd.DataFrame:
@@ -380,6 +447,7 @@ def find(**filters) -> pd.DataFrame:
                 "seconds": seconds,
                 "device": provenance["device"],
                 "began": provenance["began"],
+                "leak": declared.get("leak", ""),
             }
         )
     frame = pd.DataFrame(found, columns=list(RUN_COLUMNS))
@@ -396,9 +464,10 @@ def find(**filters) -> pd.DataFrame:
 def finished(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     """Finished runs with true labels that predict the same of these `clips`, oldest first.
 
-    Runs on fewer of them, as a quick look makes them, give way to runs on more.
+    None with a leak is among them: those are asked for by `leaks.trained`.  Runs on fewer of the
+    clips, as a quick look makes them, give way to runs on more.
     """
-    runs = find(corpus=corpus, labels="true").sort_values("began", kind="stable")
+    runs = find(corpus=corpus, labels="true", leak="").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
     known = frozenset(_told(clips))
     rows = _many(runs["key"])
@@ -583,6 +652,7 @@ def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], where: str, s
         "schedule": schedule.name,
         "why": schedule.why,
         "precision": experiment.precision,
+        **({"leak": f"no result: {LEAKS[experiment.leak]}"} if experiment.leak else {}),
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {
@@ -597,7 +667,7 @@ def _begin(experiment: Experiment, folds: Sequence[protocol.Fold], where: str, s
         first.setdefault("resumed", []).append(provenance)
         provenance = first
     _replace(file, json.dumps(provenance, indent=1))
-    _replace(folder / "experiment.json", json.dumps(dataclasses.asdict(experiment), indent=1))
+    _replace(folder / "experiment.json", json.dumps(experiment.declared, indent=1))
 
 
 def _commit() -> str:
@@ -619,7 +689,7 @@ def _write(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, resu
     rows = pd.DataFrame(
         {
             "run": experiment.key,
-            "system": experiment.system,
+            "system": experiment.entry,
             "seed": experiment.seed,
             "selection": experiment.selection,
             **{name: rows[name] for name in metrics.KEY},
@@ -669,6 +739,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train.add_argument("--stack", type=int, help="folds side by side; default: as many as fit")
     train.add_argument("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
     train.add_argument("--keep-weights", action="store_true")
+    train.add_argument(
+        "--leak", default="", help=f"wrong on purpose, to price it: {', '.join(LEAKS)}; no result"
+    )
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     options = parser.parse_args(arguments)
     if options.action == "list":
@@ -700,9 +773,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             selection=options.selection,
             labels=options.labels,
             precision=options.precision,
+            leak=options.leak,
             **overrides,
         )
         print(experiment)
+        if options.leak:
+            print(f"no result: {LEAKS[options.leak]}")
         began = time.monotonic()
         rows = run(
             experiment,

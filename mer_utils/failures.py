@@ -45,7 +45,11 @@ def together(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def said(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """What each system says of `clips` (key columns): the class most of its seeds predict."""
+    """What each system says of `clips` (key columns): the class most of its seeds predict.
+
+    A line per clip that has rows, in the order and with the index of `clips`: runs of a quick look
+    predict some of them only.
+    """
     chosen = rows.merge(clips[metrics.KEY], on=metrics.KEY)
     keys = [chosen[name] for name in (*metrics.KEY, "label", "system", "predicted")]
     votes = chosen.groupby(keys, sort=False).size().rename("votes").reset_index()
@@ -53,7 +57,9 @@ def said(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     votes = votes.drop_duplicates([*metrics.KEY, "system"])
     table = votes.set_index([*metrics.KEY, "label", "system"])["predicted"].unstack("system")
     table = table[list(dict.fromkeys(rows["system"]))]
-    return clips[metrics.KEY].merge(table.reset_index().rename_axis(columns=None), on=metrics.KEY)
+    told = table.reset_index().rename_axis(columns=None)
+    told = clips[metrics.KEY].reset_index(names="_place").merge(told, on=metrics.KEY)
+    return told.set_index("_place").rename_axis(None)
 
 
 def shares_by(shares: pd.DataFrame, level: str) -> pd.DataFrame:

@@ -1,12 +1,29 @@
-"""What a leak or another average would have bought, from runs that are finished: never a result."""
+"""What a leak or another average would have bought: never a result.
+
+Two kinds.  `prices` reads finished honest runs in other ways.  `trained` reads runs that were
+trained wrong on purpose (`experiments.LEAKS`), each beside the honest run that it equals in all
+else, so that their difference over the same subjects is the price of the leak alone:
+
+    python -m mer_utils.experiments run mhssa_gcn --leak graph
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from . import experiments, statistics
+from . import experiments, protocol, statistics
 from .corpora.table import CLASSES
 
+if TYPE_CHECKING:
+    from .views import Views
+
 COLUMNS = ["system", "selection", "seeds", "honest", "test-picked", "fold mean", "both"]
+PRICED = ["system", "selection", "leak", "seeds", "honest", "leaky", "bought", "low", "high"]
+TWINS = ["system", "corpus", "preset", "selection", "seed", "labels", "config", "data"]
+SPLITS = 5  # random divisions into folds: one alone is a matter of luck
+HOW = "python -m mer_utils.experiments run mhssa_gcn --corpus {corpus} --leak graph"
 
 
 def test_picked(key: str, classes: tuple[str, ...] = CLASSES) -> pd.DataFrame:
@@ -37,9 +54,10 @@ def prices(
 
     `honest`: pooled, at the epoch that the left-out subject did not choose.  `test-picked`: pooled,
     at the epoch best on each left-out subject.  `fold mean`: honest predictions, the score of every
-    fold averaged.  `both` together, as several published codes report.
+    fold averaged.  `both` together, as several published codes report.  Where every seed was also
+    trained with a leak, a column more says what that scores: `leak: graph`.
     """
-    found = []
+    found, wrong = [], _twins(runs)
     for (system, selection), own in runs.groupby(["system", "selection"], sort=False):
         honest = experiments.gather(own)
         line = {"system": system, "selection": selection, "seeds": own["seed"].nunique()}
@@ -49,6 +67,75 @@ def prices(
         if len(picked):
             line["test-picked"] = statistics.mean_score(picked, metric, classes)
             line["both"] = statistics.fold_mean(picked, metric, classes)
+        for leak, pairs in wrong[wrong["key"].isin(own["key"])].groupby("leak"):
+            if set(pairs["seed"]) == set(own["seed"]):
+                rows = experiments.gather(pairs[["leaky"]].set_axis(["key"], axis=1))
+                line[f"leak: {leak}"] = statistics.mean_score(rows, metric, classes)
         found.append(line)
-    table = pd.DataFrame(found, columns=COLUMNS)
-    return table.astype({name: float for name in COLUMNS[3:]})
+    more = sorted({name for line in found for name in line if name not in COLUMNS})
+    table = pd.DataFrame(found, columns=COLUMNS + more)
+    return table.astype({name: float for name in COLUMNS[3:] + more})
+
+
+def _twins(runs: pd.DataFrame) -> pd.DataFrame:
+    """Finished leaky runs (`leaky`) of honest `runs` (`key`) that they equal in all but `leak`."""
+    same = [*TWINS, "precision", "version"]
+    every = experiments.find()
+    wrong = every[(every["leak"] != "") & (every["folds"] == every["of"])]
+    wrong = wrong[["key", "leak", *same]].rename(columns={"key": "leaky"})
+    return runs[["key", *same]].merge(wrong, on=same)
+
+
+def trained(
+    runs: pd.DataFrame, metric: str = "UF1", classes: tuple[str, ...] = CLASSES
+) -> pd.DataFrame:
+    """One line per system, selection and leak of which a run was trained wrong on purpose.
+
+    `bought` is leaky minus honest score over the seeds that both have, paired over subjects, with
+    its 95 % interval.  Empty where no leaky run of `runs` is there: `HOW` trains one.
+    """
+    found = []
+    for what, pairs in _twins(runs).groupby(["system", "selection", "leak"], sort=False):
+        honest = experiments.gather(pairs)
+        wrong = experiments.gather(pairs[["leaky"]].set_axis(["key"], axis=1))
+        line = dict(zip(PRICED, (*what, pairs["seed"].nunique()), strict=False))
+        found.append(line | price(wrong, honest, metric, classes))
+    return pd.DataFrame(found, columns=PRICED)
+
+
+def price(
+    wrong: pd.DataFrame,
+    honest: pd.DataFrame,
+    metric: str = "UF1",
+    classes: tuple[str, ...] = CLASSES,
+) -> dict[str, float]:
+    """honest, leaky, bought and its 95 % interval: the same clips, paired over subjects."""
+    gap, low, high = statistics.difference(wrong, honest, metric, classes=classes)
+    return {
+        "honest": statistics.mean_score(honest, metric, classes),
+        "leaky": statistics.mean_score(wrong, metric, classes),
+        "bought": gap,
+        "low": low,
+        "high": high,
+    }
+
+
+def random_folds(
+    system: str, views: "Views", seeds: Sequence[int] = range(SPLITS), jobs: int | None = None
+) -> pd.DataFrame:
+    """Rows of a quick classifier in ten random folds, dealt anew for every seed; kept nowhere."""
+    found = [
+        experiments.try_folds(
+            system, views, protocol.random_folds(views.clips, seed=seed), seed=seed, jobs=jobs
+        )
+        for seed in seeds
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def verdict(line: dict) -> str:
+    """What an interval of `price` allows to say, in words."""
+    between = f"{line['bought']:+.3f} UF1 ({line['low']:+.3f} to {line['high']:+.3f})"
+    if line["low"] > 0:
+        return f"buys {between}"
+    return f"costs {between}" if line["high"] < 0 else f"buys nothing measurable: {between}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from . import experiments, faces, leaks, metrics, motion
+from . import experiments, faces, leaks, metrics, motion, protocol, regions
 from .corpora import CLASSES, KEY, Corpus
 from .corpora import summary as corpus_summary
 from .failures import said
@@ -18,6 +18,7 @@ from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
 from .plots import failures as failure_plots
 from .plots import motion as motion_plots
+from .plots import regions as region_plots
 from .plots import results as result_plots
 from .views import Views
 
@@ -120,20 +121,22 @@ def _tell(row) -> None:
 def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     """Choose a system and a cell of its confusion; see its clips, their flow, what others say.
 
-    rows: of several systems on the clips of `found`, which holds `flow` or `flow_legacy`.
+    rows: of several systems on clips of `found`, which holds `flow` or `flow_legacy`; a clip
+    without rows is not offered.
     """
     system = ipywidgets.Dropdown(options=list(dict.fromkeys(rows["system"])), description="system")
     label = ipywidgets.Dropdown(options=CLASSES, description="label")
     called = ipywidgets.Dropdown(options=CLASSES, value=CLASSES[1], description="called")
     clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
     output = ipywidgets.Output()
-    words = said(rows, found.clips)
+    clips = found.clips.reset_index(drop=True)
+    words = said(rows, clips)  # of the clips that have rows, at their places in `found`
+    clips = clips.loc[words.index]
 
     def choose(*_):
-        mine = found.clips["label"].to_numpy() == label.value
-        mine &= (words[system.value] == called.value).to_numpy()
+        mine = (clips["label"] == label.value) & (words[system.value] == called.value)
         options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
-                   for row in found.clips[mine].itertuples()]  # fmt: skip
+                   for row in clips[mine].itertuples()]  # fmt: skip
         _offer(clip, options or [("no clip", None)])
 
     def draw(*_):
@@ -141,7 +144,7 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
         if clip.value is None:
             return
         with output:
-            row = found.clips.loc[clip.value]
+            row = clips.loc[clip.value]
             place = np.array([clip.value])
             fig = failure_plots.looks(found.arrays, place, [row["label"]])
             display(fig)
@@ -181,6 +184,35 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
             plt.close(fig)
             for line in part.itertuples():
                 print(f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})")
+
+    choice.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([choice, output])
+
+
+def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widget:
+    """Choose who is left out; see the graph of everybody else, and how it departs from the mean.
+
+    clips: of `Views.clips`; landmarks (68, 2) of the face it is drawn on, in cells of the grid.
+    """
+    folds = protocol.folds(clips, tuple(dict.fromkeys(clips["label"])))
+    stack = np.array([regions.co_occurrence(clips.iloc[fold.train]) for fold in folds])
+    away = np.abs(stack - stack.mean(axis=0)).reshape(len(folds), -1).max(axis=1)
+    options = [(f"{fold.corpus} {fold.subject}", number) for number, fold in enumerate(folds)]
+    choice = ipywidgets.Dropdown(options=options, description="left out")
+    output = ipywidgets.Output()
+
+    def draw(*_):
+        fold, rank = folds[choice.value], int((away > away[choice.value]).sum()) + 1
+        with output:
+            output.clear_output(wait=True)
+            fig = region_plots.departure(landmarks, stack, choice.value)
+            display(fig)
+            plt.close(fig)
+            print(
+                f"Without the {len(fold.test)} clips of {fold.corpus} {fold.subject} an entry "
+                f"moves by up to {away[choice.value]:.3f}: number {rank} of {len(folds)} folds."
+            )
 
     choice.observe(draw, "value")
     draw()

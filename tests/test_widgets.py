@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views, prediction_rows
 
-from mer_utils import experiments, paths, widgets
+from mer_utils import experiments, failures, paths, protocol, regions, widgets
 from mer_utils.corpora import CLASSES
 
 matplotlib.use("Agg")
@@ -53,6 +53,43 @@ def test_failures_shows_the_clips_of_the_cell_that_is_chosen(shown):
     chosen["system"].value = "other"
     chosen["called"].value = CLASSES[2]
     assert chosen["clip"].options == (("no clip", None),)
+
+
+def test_failures_speaks_of_the_clips_that_have_rows(shown):
+    """A quick look predicts few clips, and those need not come first."""
+    part = CLIPS.iloc[[3, 4, 11, 17, 18, 25]]
+    rows = prediction_rows(part[["corpus", "subject", "clip", "label"]], right=0.5)
+    chosen = controls(widgets.failures(rows, VIEWS))
+    offered = set()
+    for label in CLASSES:
+        for name in CLASSES:
+            chosen["label"].value, chosen["called"].value = label, name
+            places = [place for _, place in chosen["clip"].options if place is not None]
+            mine = rows[(rows["label"] == label) & (rows["predicted"] == name)]
+            assert sorted(places) == sorted(mine.index)
+            offered |= set(places)
+    assert offered == set(part.index)
+    told = failures.said(rows, CLIPS)
+    assert list(told.index) == list(part.index)
+    assert list(told["made"]) == list(rows["predicted"])
+
+
+def test_region_graphs_follow_who_is_left_out(shown):
+    units = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(CLIPS))
+    clips = CLIPS.assign(action_units=units)
+    chosen = controls(widgets.region_graphs(clips, VIEWS.arrays["landmarks"].mean(axis=0)))
+    chosen = chosen["left out"]
+    folds = protocol.folds(clips)
+    assert [number for _, number in chosen.options] == list(range(len(folds)))
+    stack = np.array([regions.co_occurrence(clips.iloc[fold.train]) for fold in folds])
+    for number in (0, 3):
+        shown.clear()
+        chosen.value = (number + 1) % len(folds)
+        shown.clear()
+        chosen.value = number
+        drawn = shown[0].axes[1].images[0].get_array()
+        np.testing.assert_allclose(drawn, stack[number] - stack.mean(axis=0))
+        assert f"{folds[number].corpus} {folds[number].subject}" in shown[1]
 
 
 def test_ablations_shows_the_questions_of_what_is_chosen(shown):

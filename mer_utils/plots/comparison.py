@@ -92,7 +92,7 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     here = np.interp(subjects, curve["subjects"], curve["gap"])
     axis.plot(subjects, here, "o", color=INK, ms=8)
     axis.annotate(
-        f"{subjects} subjects: {here:.3f}", (subjects, here), (-8, -10), ha="right", va="top",
+        f"{subjects} subjects: {here:.3f}", (subjects, here), (0, -14), ha="center", va="top",
         textcoords="offset points",
     )  # fmt: skip
     axis.axhline(seen, color=CHANCE, ls=":")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..regions import GRID, POINTS, REGIONS
 from .outline import LINES
-from .style import EDGE
+from .style import EDGE, SIGNED
 
 # Told apart by marker as well: right and left share a colour.
 REGION_COLOURS = ("#d9822b", "#d9822b", "#1f3b63", "#1f3b63", "#5d8a4e", "#a3223a")
@@ -79,30 +79,65 @@ def graphs(landmarks: np.ndarray, weights: Mapping[str, np.ndarray], heaviest=No
     fig, axes = plt.subplots(
         1, len(weights), figsize=(4.0 * len(weights), 4.3), squeeze=False, layout="constrained"
     )
-    centres = np.array([landmarks[list(region)].mean(axis=0) for region in POINTS])
-    means = {title: (matrix + matrix.T) / 2 for title, matrix in weights.items()}
-    apart = ~np.eye(len(REGIONS), dtype=bool)
-    heaviest = heaviest or max(matrix[apart].max() for matrix in means.values())
-    for axis, (title, matrix) in zip(axes[0], means.items(), strict=True):
-        outline(axis, landmarks)
-        for first, second in zip(*np.triu_indices(len(REGIONS), 1), strict=True):
-            share = matrix[first, second] / heaviest if heaviest else 0.0
-            if share < 0.02:
-                continue
-            line = centres[[first, second]]
-            axis.plot(*line.T, color="#1f3b63", lw=8 * share, alpha=0.55, zorder=2)
-            axis.text(
-                *(0.64 * line[0] + 0.36 * line[1]),
-                f"{matrix[first, second]:.2f}",
-                fontsize=7,
-                ha="center",
-                va="center",
-                zorder=4,
-                bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
-            )
-        for centre, colour, marker in zip(centres, REGION_COLOURS, REGION_MARKERS, strict=True):
-            axis.scatter(*centre, s=90, color=colour, marker=marker, edgecolor=EDGE, zorder=3)
+    heaviest = heaviest or max(_both_ways(matrix).max() for matrix in weights.values())
+    for axis, (title, matrix) in zip(axes[0], weights.items(), strict=True):
+        _graph(axis, landmarks, matrix, heaviest)
         axis.set_title(title)
+    return fig
+
+
+def _both_ways(matrix: np.ndarray) -> np.ndarray:
+    """(6, 6) mean of both ways, nothing on the diagonal."""
+    return (matrix + matrix.T) / 2 * ~np.eye(len(REGIONS), dtype=bool)
+
+
+def _graph(axis, landmarks: np.ndarray, weights: np.ndarray, heaviest: float) -> None:
+    """One face with the edges of (6, 6) weights; `heaviest` is 8 points thick."""
+    centres = np.array([landmarks[list(region)].mean(axis=0) for region in POINTS])
+    matrix = _both_ways(weights)
+    outline(axis, landmarks)
+    for first, second in zip(*np.triu_indices(len(REGIONS), 1), strict=True):
+        share = matrix[first, second] / heaviest if heaviest else 0.0
+        if share < 0.02:
+            continue
+        line = centres[[first, second]]
+        axis.plot(*line.T, color="#1f3b63", lw=8 * share, alpha=0.55, zorder=2)
+        axis.text(
+            *(0.64 * line[0] + 0.36 * line[1]),
+            f"{matrix[first, second]:.2f}",
+            fontsize=7,
+            ha="center",
+            va="center",
+            zorder=4,
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
+        )
+    for centre, colour, marker in zip(centres, REGION_COLOURS, REGION_MARKERS, strict=True):
+        axis.scatter(*centre, s=90, color=colour, marker=marker, edgecolor=EDGE, zorder=3)
+
+
+def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
+    """The graph of one training fold, and each of its entries less the mean of all folds.
+
+    stack (F, 6, 6): one co-occurrence per fold.  Both scales are those of all folds, so that a
+    fold that changes little looks like it.
+    """
+    away = stack - stack.mean(axis=0)
+    widest = max(np.abs(away).max(), 0.01)
+    fig, (face, axis) = plt.subplots(
+        1, 2, figsize=(9.2, 4.3), width_ratios=(1, 1.15), layout="constrained"
+    )
+    _graph(face, landmarks, stack[fold], max(_both_ways(matrix).max() for matrix in stack))
+    face.set_title("P of this fold, mean of both ways")
+    drawn = axis.imshow(away[fold], cmap=SIGNED, vmin=-widest, vmax=widest)
+    for row, column in zip(*np.nonzero(np.abs(away[fold]) >= 0.005), strict=True):
+        number = away[fold, row, column]
+        dark = abs(number) > 0.6 * widest
+        axis.text(column, row, f"{number:+.2f}", ha="center", va="center", fontsize=8,
+                  color="white" if dark else "black")  # fmt: skip
+    axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
+    axis.set_yticks(range(len(SHORT)), SHORT)
+    axis.set_title("P(column | row), less the mean fold's")
+    fig.colorbar(drawn, ax=axis, shrink=0.8)
     return fig
 
 

@@ -96,19 +96,22 @@ def train_folds(
     precision: str = "fp32",
     schedule: str = "auto",
     stack: int | None = None,
+    leak: str = "",
 ) -> Iterator[FoldResult]:
     """Yield the result of each fold as it ends, in any order.
 
     features: as the system's `features` gives them, first axis clips.  labels (N,) int class
     numbers.  keep_weights: a folder for `<fold>.safetensors`.  stack: folds side by side; without
-    it as many as fit.  Raises StudyError for a device that is not there, for a word that is not
-    known, for a system that cannot be stacked where that was asked for.
+    it as many as fit.  leak: "scaler" or "graph" is fitted on all clips, for its price.
+
+    Raises StudyError for a device that is not there, for a word that is not known, for a system
+    that cannot be stacked where that was asked for.
     """
     place = choose_device(device)
     check(config, selection, precision, place)
     task = Task(
         *(module, config, features, clips, labels, seed, selection, n_classes),
-        *(place, keep_weights, precision),
+        *(place, keep_weights, precision, leak),
     )
     yield from train_task(task, folds, choose_schedule(task, folds, schedule), jobs, stack)
 

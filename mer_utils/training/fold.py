@@ -56,6 +56,7 @@ class Task:
     device: str
     keep_weights: Path | None = None
     precision: str = "fp32"
+    leak: str = ""  # "scaler" | "graph": fitted on all clips on purpose, to price it
 
     @property
     def name(self) -> str:
@@ -111,8 +112,11 @@ def start(task: Task, fold: Fold) -> Start:
     module, config = task.module, task.config
     train, validation = training_clips(task, fold)
     clips = task.clips.iloc[train]
+    seen = np.arange(len(task.clips)) if task.leak == "graph" else train
     context = module.fit_context(
-        clips, {name: values[train] for name, values in task.features.items()}, config
+        task.clips.iloc[seen],
+        {name: values[seen] for name, values in task.features.items()},
+        config,
     )
     scope = (task.seed, fold.corpus, fold.subject)
     torch.manual_seed(draw(*scope, "weights"))
@@ -376,6 +380,8 @@ def _fit_estimator(task: Task, fold: Fold, began: float) -> FoldResult:
     x, n_classes = task.features["x"], task.n_classes
     state = draw(task.seed, fold.corpus, fold.subject) % 2**32
     model = task.module.estimator(task.config, n_classes, state)
+    if task.leak == "scaler":  # the pipeline's first step has seen the left-out subject
+        x, model = model[0].fit(x).transform(x), model[1:]
     model = model.fit(x[fold.train], task.labels[fold.train])
     probabilities = np.zeros((len(fold.test), n_classes), np.float32)
     if hasattr(model, "predict_proba"):

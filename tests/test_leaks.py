@@ -1,0 +1,148 @@
+"""What is trained wrong on purpose: a run of its own, priced beside its honest twin, no result."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_clips import clip_table, made_views
+from sklearn.preprocessing import StandardScaler
+
+from mer_utils import experiments, leaks, paths, protocol
+from mer_utils.errors import StudyError
+
+CLIPS = clip_table()
+UNITS = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(CLIPS))
+VIEWS = made_views(CLIPS.assign(action_units=UNITS))
+QUICK = {"mhssa_gcn": {"epochs": 1, "layers": 1}}
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+
+
+def declare(system, **options):
+    return experiments.declare(system, "made", VIEWS, **(QUICK.get(system, {}) | options))
+
+
+def train(system, **options):
+    declared = declare(system, **options)
+    return declared, experiments.run(declared, VIEWS, jobs=1, device="cpu", progress=False)
+
+
+def test_a_key_without_a_leak_is_what_it_was_before_there_were_leaks():
+    known = experiments.Experiment(
+        *("svm", "made", "small", 0, "last", "true", "{}", "0123456789abcdef"), version=2
+    )
+    assert known.key == "made-svm-last-seed0-99f711ba"
+    assert "leak" not in known.declared
+    leaky = replace(known, leak="scaler")
+    assert leaky.key.startswith("made-svm-last-seed0-LEAK-scaler-") and leaky.declared["leak"]
+
+
+@pytest.mark.parametrize(
+    ("system", "options", "words"),
+    [
+        ("svm", {"leak": "scaler"}, "svm has no scaler"),
+        ("ststnet", {"leak": "graph"}, "ststnet has the same graph"),
+        ("ststnet", {"leak": "random_folds", "selection": "inner"}, "no persons"),
+        ("svm", {"leak": "scalar"}, "the nearest is 'scaler'"),
+    ],
+)
+def test_a_leak_that_has_no_place_is_refused(system, options, words):
+    with pytest.raises(StudyError, match=words):
+        declare(system, **options)
+
+
+def test_a_leaky_run_is_in_no_table_of_results():
+    honest, rows = train("hoof")
+    leaky, wrong = train("hoof", leak="scaler")
+    assert set(wrong["system"]) == {"hoof (leak: scaler)"} and set(rows["system"]) == {"hoof"}
+    told = json.loads((leaky.folder / "provenance.json").read_text())
+    assert told["leak"].startswith("no result:")
+    assert list(experiments.find(leak="scaler")["key"]) == [leaky.key]
+    for table in (experiments.finished, experiments.comparable):
+        assert list(table("made", VIEWS.clips)["key"]) == [honest.key]
+
+
+def test_a_graph_that_nobody_changes_cannot_leak():
+    same = made_views(CLIPS.assign(action_units="12"))  # one unit: nothing occurs together
+    with pytest.raises(StudyError, match="has the same graph"):
+        experiments.declare("mhssa_gcn", "made", same, leak="graph")
+
+
+def test_the_scaler_of_a_leak_has_seen_everybody(monkeypatch):
+    seen, real = [], StandardScaler.fit
+    monkeypatch.setattr(
+        StandardScaler, "fit", lambda self, x, *rest: seen.append(len(x)) or real(self, x, *rest)
+    )
+    folds = protocol.folds(VIEWS.clips)[:2]
+    experiments.try_folds("hoof", VIEWS, folds, jobs=1)
+    experiments.try_folds("hoof", VIEWS, folds, jobs=1, leak="scaler")
+    assert seen == [len(CLIPS) - 5] * 2 + [len(CLIPS)] * 2
+
+
+def test_the_graph_of_a_leak_is_counted_over_all_clips(monkeypatch):
+    from mer_utils.systems import mhssa_gcn
+
+    seen, real = [], mhssa_gcn.fit_context
+    monkeypatch.setattr(
+        mhssa_gcn, "fit_context", lambda clips, *rest: seen.append(len(clips)) or real(clips, *rest)
+    )
+    honest, leaky = declare("mhssa_gcn"), declare("mhssa_gcn", leak="graph")
+    people = len(protocol.folds(VIEWS.clips))
+    for declared, expected in ((honest, len(CLIPS) - 5), (leaky, len(CLIPS))):
+        seen.clear()
+        experiments.run(declared, VIEWS, jobs=1, device="cpu", progress=False, schedule="loop")
+        # some more calls may be there to time a step or two
+        assert len(seen) >= people and set(seen) == {expected}
+
+
+def test_a_leaky_run_is_priced_beside_its_twin():
+    train("hoof")
+    assert leaks.trained(experiments.comparable("made", VIEWS.clips)).empty
+    train("hoof", leak="scaler")
+    train("hoof", leak="clip_names", seed=1)  # no honest run with that seed
+    runs = experiments.comparable("made", VIEWS.clips)
+    priced = leaks.trained(runs)
+    assert list(priced.columns) == leaks.PRICED
+    assert list(priced["leak"]) == ["scaler"] and list(priced["system"]) == ["hoof"]
+    line = priced.iloc[0]
+    assert line["bought"] == pytest.approx(line["leaky"] - line["honest"])
+    assert line["low"] <= line["bought"] <= line["high"]
+    columns = leaks.prices(runs)
+    assert columns["leak: scaler"].tolist() == pytest.approx([line["leaky"]])
+    assert "leak: clip_names" not in columns
+
+
+def test_folds_of_a_leak_put_persons_on_both_sides():
+    own = CLIPS["clip"] + "of" + CLIPS["subject"]
+    clips = CLIPS.assign(clip=CLIPS["clip"].where(CLIPS["clip"] == "clip0", own))
+    person = np.array(["/".join(each) for each in protocol.person_of(clips)])
+    for leak in ("random_folds", "clip_names"):
+        folds = experiments.folds_of(declare("svm", leak=leak), clips)
+        assert any(set(person[fold.train]) & set(person[fold.test]) for fold in folds)
+        tested = np.sort(np.concatenate([fold.test for fold in folds]))
+        assert (tested == np.arange(len(clips))).all()
+    _, rows = train("svm", leak="random_folds")
+    assert len(rows) == len(CLIPS)
+
+
+def test_random_folds_are_dealt_anew_for_every_seed():
+    rows = leaks.random_folds("svm", VIEWS, (0, 1), jobs=1)
+    assert len(rows) == 2 * len(CLIPS) and set(rows["seed"]) == {0, 1}
+    found = leaks.price(rows, experiments.try_folds("svm", VIEWS, protocol.folds(CLIPS), jobs=1))
+    assert found["low"] <= found["bought"] <= found["high"]
+
+
+def test_a_verdict_says_no_more_than_its_interval():
+    line = {"bought": 0.02, "low": -0.01, "high": 0.05}
+    assert leaks.verdict(line).startswith("buys nothing measurable: +0.020 UF1 (-0.010")
+    assert leaks.verdict(line | {"low": 0.01}).startswith("buys +0.020")
+    assert leaks.verdict({"bought": -0.1, "low": -0.2, "high": -0.05}).startswith("costs -0.100")
+
+
+def test_prices_of_no_run_is_an_empty_table():
+    assert leaks.trained(pd.DataFrame(columns=experiments.RUN_COLUMNS)).empty
