@@ -1,0 +1,50 @@
+"""The table that the README opens with is that of the committed tables and rows."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from mer_utils import metrics, paths, statistics
+
+REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
+CORPUS = "megc2019_flow"
+README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+LINE = re.compile(
+    r"\| .*?`(?P<system>\w+)`.*? \| (?P<UF1>[\d.]+) \((?P<low>[\d.]+) to (?P<high>[\d.]+)\) "
+    r"\| (?P<UAR>[\d.]+)[^|]*\| (?P<seeds>\d+) \| (?P<picked>[^|]+) \|"
+)
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[dict]:
+    part = README.split("## What it finds")[1].split("\n## ")[0]
+    return [line.groupdict() for line in LINE.finditer(part)]
+
+
+@pytest.fixture(scope="module")
+def scored() -> pd.DataFrame:
+    rows = metrics.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+    assert not rows.duplicated(["run", *metrics.KEY]).any()
+    return statistics.summary(rows).set_index("system")
+
+
+def test_the_committed_table_is_that_of_the_committed_rows(scored):
+    kept = pd.read_csv(REPORTS / "tables" / f"{CORPUS}_results.csv").set_index("system")
+    assert list(kept.index) == list(scored.index)
+    columns = ["UF1", "UF1 low", "UF1 high", "UAR", "UAR low", "UAR high"]
+    assert (kept[columns] - scored[columns]).abs().max().max() < 1e-4
+    assert kept[["clips", "subjects", "seeds"]].equals(scored[["clips", "subjects", "seeds"]])
+
+
+def test_the_readme_says_what_the_table_says(printed, scored):
+    prices = pd.read_csv(REPORTS / "tables" / f"{CORPUS}_prices.csv").set_index("name")
+    assert {line["system"] for line in printed} == set(scored.index)
+    for line in printed:
+        own = scored.loc[line["system"]]
+        assert line["UF1"] == f"{own['UF1']:.3f}" and line["UAR"] == f"{own['UAR']:.3f}"
+        assert line["low"] == f"{own['UF1 low']:.2f}" and line["high"] == f"{own['UF1 high']:.2f}"
+        assert int(line["seeds"]) == own["seeds"]
+        picked = prices.loc[line["system"], "test-picked"]
+        assert line["picked"] == ("has no epochs" if pd.isna(picked) else f"{picked:.3f}")
+    assert f"{own['clips']} flow images" in README and f"{own['subjects']} subjects" in README
