@@ -3,11 +3,14 @@
 A report made from the notebook keeps the figures above a widget and not the widget itself.
 """
 
+import html
+import io
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from matplotlib.figure import Figure
 
 from . import experiments, faces, leaks, metrics, motion, protocol, regions
 from .corpora import CLASSES, KEY, Corpus
@@ -22,6 +25,8 @@ from .plots import regions as region_plots
 from .plots import results as result_plots
 from .views import Views
 
+DPI = 80  # of a figure on a page; its picture has twice as many, for sharp screens
+
 
 def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
     """Choose a subject; see onset, apex and offset of its clips, and what is noted on each.
@@ -32,23 +37,19 @@ def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
     people = clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False, name=None)
     options = [(" ".join(person), person) for person in people]
     choice = ipywidgets.Dropdown(options=options, description="subject")
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
 
     def draw(*_):
         if choice.value is None:
             return
         part = corpus_summary.of_subject(corpus, *choice.value)
-        with output:
-            output.clear_output(wait=True)
-            if part["onset"].notna().any():
-                fig = corpus_plots.annotations(part, corpus.classes)
-                display(fig)
-                plt.close(fig)
-            display(part[["clip", "label", "emotion", "action_units", "apex_source", "note"]])
+        table = part[["clip", "label", "emotion", "action_units", "apex_source", "note"]]
+        drawn = part["onset"].notna().any()
+        _show(place, *([corpus_plots.annotations(part, corpus.classes)] if drawn else []), table)
 
     choice.observe(draw, "value")
     draw()
-    return ipywidgets.VBox([choice, output])
+    return ipywidgets.VBox([choice, place])
 
 
 def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
@@ -61,7 +62,7 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
     clips = found.clips
     corpus = ipywidgets.Dropdown(options=list(dict.fromkeys(clips["corpus"])), description="corpus")
     clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="22em"))
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
 
     def choose(*_):
         rows = clips[clips["corpus"] == corpus.value]
@@ -74,18 +75,13 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
     def draw(*_):
         if clip.value is None:
             return
-        with output:
-            output.clear_output(wait=True)
-            for fig in _figures(found, clip.value, show_faces):
-                display(fig)
-                plt.close(fig)
-            _tell(clips.loc[clip.value])
+        _show(place, *_figures(found, clip.value, show_faces), _told(clips.loc[clip.value]))
 
     corpus.observe(choose, "value")
     clip.observe(draw, "value")
     choose()
     draw()
-    return ipywidgets.VBox([ipywidgets.HBox([corpus, clip]), output])
+    return ipywidgets.VBox([ipywidgets.HBox([corpus, clip]), place])
 
 
 def _figures(found: Views, i: int, show_faces: bool):
@@ -109,13 +105,13 @@ def _offer(dropdown: ipywidgets.Dropdown, options: list) -> None:
     dropdown.value = options[0][1]
 
 
-def _tell(row) -> None:
+def _told(row) -> str:
     parts = [f"{row['corpus']} {row['subject']} {row['clip']}: {row['emotion'] or row['label']}"]
     if row["action_units"]:
         parts.append(f"action units {row['action_units']}")
     if row["apex_source"]:
         parts.append(f"frames {row['onset']} to {row['apex']}, apex from {row['apex_source']}")
-    print("; ".join(parts))
+    return "; ".join(parts)
 
 
 def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
@@ -128,7 +124,7 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     label = ipywidgets.Dropdown(options=CLASSES, description="label")
     called = ipywidgets.Dropdown(options=CLASSES, value=CLASSES[1], description="called")
     clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
     clips = found.clips.reset_index(drop=True)
     words = said(rows, clips)  # of the clips that have rows, at their places in `found`
     clips = clips.loc[words.index]
@@ -140,24 +136,20 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
         _offer(clip, options or [("no clip", None)])
 
     def draw(*_):
-        output.clear_output(wait=True)
         if clip.value is None:
+            _show(place)
             return
-        with output:
-            row = clips.loc[clip.value]
-            place = np.array([clip.value])
-            fig = failure_plots.looks(found.arrays, place, [row["label"]])
-            display(fig)
-            plt.close(fig)
-            _tell(row)
-            print("; ".join(f"{name}: {words.loc[clip.value, name]}" for name in system.options))
+        row = clips.loc[clip.value]
+        fig = failure_plots.looks(found.arrays, np.array([clip.value]), [row["label"]])
+        others = "; ".join(f"{name}: {words.loc[clip.value, name]}" for name in system.options)
+        _show(place, fig, _told(row), others)
 
     for each in (system, label, called):
         each.observe(choose, "value")
     clip.observe(draw, "value")
     choose()
     draw()
-    return ipywidgets.VBox([ipywidgets.HBox([system, label, called]), clip, output])
+    return ipywidgets.VBox([ipywidgets.HBox([system, label, called]), clip, place])
 
 
 def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
@@ -170,24 +162,22 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
     options += [(f"system {name}", ("system", name)) for name in systems.unique()]
     options += [(f"ingredient {n}", ("ingredient", n)) for n in answered["ingredient"].unique()]
     choice = ipywidgets.Dropdown(options=options, description="show")
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
 
     def draw(*_):
-        output.clear_output(wait=True)
         part = answered
         if choice.value is not None:
             kind, name = choice.value
             part = answered[(systems if kind == "system" else answered["ingredient"]) == name]
-        with output:
-            fig = comparison_plots.worth(part, "UF1")
-            display(fig)
-            plt.close(fig)
-            for line in part.itertuples():
-                print(f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})")
+        lines = [
+            f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})"
+            for line in part.itertuples()
+        ]
+        _show(place, comparison_plots.worth(part, "UF1"), *lines)
 
     choice.observe(draw, "value")
     draw()
-    return ipywidgets.VBox([choice, output])
+    return ipywidgets.VBox([choice, place])
 
 
 def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widget:
@@ -200,23 +190,19 @@ def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widg
     away = np.abs(stack - stack.mean(axis=0)).reshape(len(folds), -1).max(axis=1)
     options = [(f"{fold.corpus} {fold.subject}", number) for number, fold in enumerate(folds)]
     choice = ipywidgets.Dropdown(options=options, description="left out")
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
 
     def draw(*_):
         fold, rank = folds[choice.value], int((away > away[choice.value]).sum()) + 1
-        with output:
-            output.clear_output(wait=True)
-            fig = region_plots.departure(landmarks, stack, choice.value)
-            display(fig)
-            plt.close(fig)
-            print(
-                f"Without the {len(fold.test)} clips of {fold.corpus} {fold.subject} an entry "
-                f"moves by up to {away[choice.value]:.3f}: number {rank} of {len(folds)} folds."
-            )
+        told = (
+            f"Without the {len(fold.test)} clips of {fold.corpus} {fold.subject} an entry "
+            f"moves by up to {away[choice.value]:.3f}: number {rank} of {len(folds)} folds."
+        )
+        _show(place, region_plots.departure(landmarks, stack, choice.value), told)
 
     choice.observe(draw, "value")
     draw()
-    return ipywidgets.VBox([choice, output])
+    return ipywidgets.VBox([choice, place])
 
 
 def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
@@ -229,26 +215,45 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
     choice = ipywidgets.Dropdown(
         options=names, description="run", layout=ipywidgets.Layout(width="28em")
     )
-    output = ipywidgets.Output()
+    place = ipywidgets.VBox()
 
     def draw(*_):
-        output.clear_output(wait=True)
-        with output:
-            every = experiments.epochs(choice.value)
-            if not len(every):
-                print("This system is fitted in one go: it has no epochs.")
-                return
-            by_epoch = [(epoch, metrics.uf1(rows)) for epoch, rows in every.groupby("epoch")]
-            by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
-            honest = metrics.uf1(experiments.load(choice.value))
-            picked = metrics.uf1(leaks.test_picked(choice.value))
-            for fig in (
-                result_plots.epochs_on_test(by_epoch, honest, picked),
-                result_plots.learning(experiments.curves(choice.value)),
-            ):
-                display(fig)
-                plt.close(fig)
+        every = experiments.epochs(choice.value)
+        if not len(every):
+            _show(place, "This system is fitted in one go: it has no epochs.")
+            return
+        by_epoch = [(epoch, metrics.uf1(rows)) for epoch, rows in every.groupby("epoch")]
+        by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
+        honest = metrics.uf1(experiments.load(choice.value))
+        picked = metrics.uf1(leaks.test_picked(choice.value))
+        scores = result_plots.epochs_on_test(by_epoch, honest, picked)
+        _show(place, scores, result_plots.learning(experiments.curves(choice.value)))
 
     choice.observe(draw, "value")
     draw()
-    return ipywidgets.VBox([choice, output])
+    return ipywidgets.VBox([choice, place])
+
+
+def _show(place: ipywidgets.VBox, *shown: Figure | pd.DataFrame | str) -> None:
+    """Figures, tables and sentences take the place of what stood there.
+
+    As pictures and text and not through ipywidgets.Output: that one makes papermill write to the
+    kernel while it waits for the end of the cell, and now and then it waits for ever (nbclient
+    issue 312).
+    """
+    before = place.children
+    place.children = [_widget(each) for each in shown]
+    for each in before:
+        each.close()
+
+
+def _widget(shown: Figure | pd.DataFrame | str) -> ipywidgets.Widget:
+    if isinstance(shown, pd.DataFrame):
+        return ipywidgets.HTML(shown.to_html(index=False))
+    if isinstance(shown, str):
+        return ipywidgets.HTML(html.escape(shown))
+    buffer = io.BytesIO()
+    shown.savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
+    plt.close(shown)
+    width = ipywidgets.Layout(width=f"{shown.get_figwidth() * DPI:.0f}px", max_width="100%")
+    return ipywidgets.Image(value=buffer.getvalue(), format="png", layout=width)

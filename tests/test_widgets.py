@@ -1,9 +1,11 @@
 """Controls that look inside: what they show follows what is chosen."""
 
 import dataclasses
+from pathlib import Path
 
 import ipywidgets
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,12 +21,9 @@ VIEWS = made_views(CLIPS)
 
 @pytest.fixture
 def shown(monkeypatch):
-    """Figures and printed words, as they come."""
+    """Figures and words, as they come."""
     seen = []
-    monkeypatch.setattr(widgets, "display", lambda fig: seen.append(fig))
-    monkeypatch.setattr(
-        widgets, "print", lambda *words: seen.append(" ".join(words)), raising=False
-    )
+    monkeypatch.setattr(widgets, "_show", lambda place, *shown: seen.extend(shown))
     return seen
 
 
@@ -138,3 +137,21 @@ def test_no_face_of_a_person_is_ever_drawn(shown):
     widgets.clip_browser(with_faces, show_faces=True)
     figures = [fig for fig in shown if not isinstance(fig, str)]
     assert figures and all(len(fig.axes) > 3 for fig in figures)  # flow, no pictures
+
+
+def test_what_is_shown_takes_the_place_of_what_was():
+    place = ipywidgets.VBox()
+    fig, _ = plt.subplots(figsize=(4, 3))
+    widgets._show(place, fig, "sd < 0.1 & more", pd.DataFrame({"clip": ["006_1_2"]}))
+    picture, words, table = place.children
+    assert bytes(picture.value).startswith(b"\x89PNG") and picture.layout.width == "320px"
+    assert words.value == "sd &lt; 0.1 &amp; more" and "006_1_2" in table.value
+    assert not plt.fignum_exists(fig.number)
+    widgets._show(place, "other")
+    assert [child.value for child in place.children] == ["other"]
+    assert picture.comm is None  # closed: a long look leaves nothing behind
+
+
+def test_no_widget_lets_an_output_answer_its_kernel():
+    """nbclient issue 312: a cell that shows ipywidgets.Output may never end under papermill."""
+    assert "Output(" not in Path(widgets.__file__).read_text(encoding="utf-8")
