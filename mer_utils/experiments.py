@@ -339,10 +339,9 @@ def try_folds(
     *,
     seed: int = 0,
     jobs: int | None = None,
-    classes: Sequence[str] = CLASSES,
     leak: str = "",
 ) -> pd.DataFrame:
-    """Rows (key, label, predicted, seed) of any folds and any labels, kept nowhere.
+    """Rows (key, label, predicted, seed, p_<class>) of any folds and any labels, kept nowhere.
 
     For showing in notebook 40 what a wrong protocol would have said; results come from `run`.
     leak: as `training.train_folds` takes it.
@@ -350,9 +349,8 @@ def try_folds(
     from . import training
 
     module, config = _resolve(system, "these views", views, {}, "small")
-    code = {name: number for number, name in enumerate(classes)}
     labels = np.asarray(views.clips["label"] if labels is None else labels)
-    numbers = np.array([code[label] for label in labels])
+    classes, numbers = np.unique(labels.astype(str), return_inverse=True)
     inputs = module.features(views.arrays, views.clips, config)
     results = training.train_folds(
         module,
@@ -366,10 +364,12 @@ def try_folds(
         jobs=jobs,
         leak=leak,
     )
-    predicted = np.empty(len(labels), object)
+    probabilities = np.empty((len(labels), len(classes)))
     for result in results:
-        predicted[result.fold.test] = np.array(classes)[result.probabilities.argmax(1)]
-    return views.clips[metrics.KEY].assign(label=labels, predicted=predicted, seed=seed)
+        probabilities[result.fold.test] = result.probabilities
+    predicted = classes[probabilities.argmax(1)].astype(object)
+    rows = views.clips[metrics.KEY].assign(label=labels, predicted=predicted, seed=seed)
+    return rows.assign(**{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)})
 
 
 def load(experiment: Experiment | str) -> pd.DataFrame:
@@ -756,18 +756,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         overrides[field] = value
     from . import views as views_module
 
-    if options.data is not None and options.data.is_file():
+    name, classes = options.corpus, CLASSES
+    if options.data is not None and options.data.suffix == ".npz":
         views = views_module.load(options.data)
     else:
         from . import corpora
 
         corpus = corpora.load(options.corpus, options.data)
         views = views_module.compute(corpus, corpus.views, jobs=options.jobs)
+        name, classes = corpus.name, corpus.classes
     for system in options.systems:
         experiment = declare(
             system,
-            options.corpus,
+            name,
             views,
+            classes=classes,
             preset=options.preset,
             seed=options.seed,
             selection=options.selection,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import experiments, protocol, statistics
-from .corpora.table import CLASSES
+from . import experiments, metrics, protocol, statistics
 
 if TYPE_CHECKING:
     from .views import Views
@@ -26,7 +25,7 @@ SPLITS = 5  # random divisions into folds: one alone is a matter of luck
 HOW = "python -m mer_utils.experiments run mhssa_gcn --corpus {corpus} --leak graph"
 
 
-def test_picked(key: str, classes: tuple[str, ...] = CLASSES) -> pd.DataFrame:
+def test_picked(key: str, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """Rows of a run at the epoch that is best on each left-out subject, the later one of equals.
 
     As `protocol.test_picked` of `experiments.epochs`, without a row for every epoch.  Empty for a
@@ -36,6 +35,7 @@ def test_picked(key: str, classes: tuple[str, ...] = CLASSES) -> pd.DataFrame:
     if not called.size:
         return rows[:0]
     person = rows.groupby(["corpus", "subject"]).ngroup().to_numpy()
+    classes = metrics.classes_of(rows, classes)
     right = called == pd.Categorical(rows["label"], categories=classes).codes
     hits = np.zeros((len(called), person.max() + 1))
     np.add.at(hits.T, person, right.T)
@@ -48,7 +48,7 @@ test_picked.__test__ = False  # not one of pytest's
 
 
 def prices(
-    runs: pd.DataFrame, metric: str = "UF1", classes: tuple[str, ...] = CLASSES
+    runs: pd.DataFrame, metric: str = "UF1", classes: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Per system and selection of `runs`: the same training, read in four ways; means over seeds.
 
@@ -87,7 +87,7 @@ def _twins(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def trained(
-    runs: pd.DataFrame, metric: str = "UF1", classes: tuple[str, ...] = CLASSES
+    runs: pd.DataFrame, metric: str = "UF1", classes: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """One line per system, selection and leak of which a run was trained wrong on purpose.
 
@@ -107,7 +107,7 @@ def price(
     wrong: pd.DataFrame,
     honest: pd.DataFrame,
     metric: str = "UF1",
-    classes: tuple[str, ...] = CLASSES,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """honest, leaky, bought and its 95 % interval: the same clips, paired over subjects."""
     gap, low, high = statistics.difference(wrong, honest, metric, classes=classes)

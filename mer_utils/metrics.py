@@ -43,24 +43,35 @@ ROW_COLUMNS = (
 )
 
 
-def uf1(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> float:
+def classes_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> tuple[str, ...]:
+    """`classes`, or those that the rows have probabilities of; rows without any have MEGC's three.
+
+    So that scores over five classes need no word more than scores over three.
+    """
+    if classes is not None:
+        return tuple(classes)
+    named = tuple(name.removeprefix("p_") for name in rows.columns if name.startswith("p_"))
+    return named or CLASSES
+
+
+def uf1(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
     """Mean over `classes` of 2TP / (2TP + FP + FN); a class in neither column counts 0."""
     return float(_pooled(f1_score, rows, classes))
 
 
-def uar(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> float:
+def uar(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
     """Mean over `classes` of TP / n."""
     return float(_pooled(recall_score, rows, classes))
 
 
-def macro_precision(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> float:
+def macro_precision(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
     """Mean over `classes` of TP / (TP + FP); published tables have shown this as UAR."""
     return float(_pooled(precision_score, rows, classes))
 
 
-def accuracy(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> float:
+def accuracy(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
     """Share of clips that are right."""
-    _check(rows, classes)
+    _check(rows, classes_of(rows, classes))
     return float(accuracy_score(rows["label"], rows["predicted"]))
 
 
@@ -73,6 +84,7 @@ SCORES: dict[str, Callable] = {
 
 
 def _pooled(score, rows, classes):
+    classes = classes_of(rows, classes)
     _check(rows, classes)
     return score(
         rows["label"], rows["predicted"], labels=list(classes), average="macro", zero_division=0
@@ -92,7 +104,7 @@ def _check(rows: pd.DataFrame, classes: Sequence[str]) -> None:
 
 
 def table(
-    rows: pd.DataFrame, by: str | None = "corpus", classes: Sequence[str] = CLASSES
+    rows: pd.DataFrame, by: str | None = "corpus", classes: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Scores of all rows ("Full") and of each value of column `by`, from the same predictions."""
     parts = [("Full", rows)]
@@ -112,13 +124,13 @@ def table(
 
 
 def subject_reports(
-    rows: pd.DataFrame, classes: Sequence[str] = CLASSES
+    rows: pd.DataFrame, classes: Sequence[str] | None = None
 ) -> dict[tuple[str, str], str]:
     """scikit-learn's classification report of every subject, by (corpus, subject).
 
     Classes the subject has no clip of are left out of the report, not counted as 0.
     """
-    found = {}
+    found, classes = {}, classes_of(rows, classes)
     for subject, part in rows.groupby(["corpus", "subject"], sort=True):
         present = [c for c in classes if c in set(part["label"]) | set(part["predicted"])]
         found[subject] = classification_report(
@@ -130,7 +142,7 @@ def subject_reports(
 # --- averages of folds: what the field also prints, never a result here --------------------------
 
 
-def fold_means(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+def fold_means(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """UF1 and UAR under four rules on the same rows; only the first is a result of this study.
 
     `present`: mean over folds of the macro score over classes in label or prediction (UF1) or in
@@ -138,6 +150,7 @@ def fold_means(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> pd.DataF
     1, else classes from 0 to the highest one present are averaged.  `absent class is 0`: over all.
     """
     folds = [part for _, part in rows.groupby(["corpus", "subject"])]
+    classes = classes_of(rows, classes)
     code = {name: number for number, name in enumerate(classes)}
 
     def macro(score, part, labels):
@@ -180,8 +193,9 @@ _SUBJECT = re.compile(r"(?P<corpus>\S+)\s+(?P<subject>\S+)")
 _CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>\d+)\s+(?P<predicted>\d+)")
 
 
-def write_log(rows: pd.DataFrame, path: Path | str, classes: Sequence[str] = CLASSES) -> Path:
+def write_log(rows: pd.DataFrame, path: Path | str, classes: Sequence[str] | None = None) -> Path:
     """`casme2 sub01`, then `EP02_01f 1 1` (clip, truth, prediction), as the challenge asks for."""
+    classes = classes_of(rows, classes)
     _check(rows, classes)
     twice = rows.duplicated(KEY)
     if twice.any():
@@ -281,7 +295,7 @@ def read_rows(path: Path | str) -> pd.DataFrame:
     return rows
 
 
-def sentence(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> str:
+def sentence(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> str:
     """The scores of one run in words, for an answer or an alternative text."""
     subjects = len(rows[["corpus", "subject"]].drop_duplicates())
     return (

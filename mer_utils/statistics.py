@@ -18,7 +18,6 @@ import pandas as pd
 from scipy.stats import norm
 
 from . import metrics
-from .corpora.table import CLASSES
 from .errors import StudyError
 
 LEVEL = 0.95
@@ -48,8 +47,9 @@ class Tally:
         return list(dict.fromkeys(zip(self.runs["system"], self.runs["selection"], strict=True)))
 
 
-def tally(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> Tally:
+def tally(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> Tally:
     """Counts of all runs of `rows` at once; columns that a single run lacks are filled in."""
+    classes = metrics.classes_of(rows, classes)
     filled = {"system": "", "selection": "last", "seed": 0}
     named = rows.assign(**{name: value for name, value in filled.items() if name not in rows})
     run, runs = _numbered(named, RUN, sort=False)
@@ -81,7 +81,7 @@ def _codes(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
     return np.array([list(classes).index(name) for name in seen])[code]
 
 
-def confusions(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> np.ndarray:
+def confusions(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:
     """(subjects, C, C) counts of one run, label by predicted; subjects sorted by corpus and id."""
     return tally(rows, classes).counts.sum(0)
 
@@ -108,12 +108,12 @@ def _score(cells: np.ndarray, metric: str) -> np.ndarray:
     return np.mean(each, axis=0)
 
 
-def mean_score(rows: pd.DataFrame, metric: str, classes: Sequence[str] = CLASSES) -> float:
+def mean_score(rows: pd.DataFrame, metric: str, classes: Sequence[str] | None = None) -> float:
     """The pooled score of each seed, averaged over seeds."""
     return float(scores(tally(rows, classes).counts.sum(1))[metric].mean())
 
 
-def fold_mean(rows: pd.DataFrame, metric: str, classes: Sequence[str] = CLASSES) -> float:
+def fold_mean(rows: pd.DataFrame, metric: str, classes: Sequence[str] | None = None) -> float:
     """Mean over folds of each fold's score over the classes it shows: never a result here.
 
     The second rule of `metrics.fold_means`, from counts.  UF1 averages the classes in label or
@@ -160,7 +160,7 @@ def interval(
     rows: pd.DataFrame,
     metric: str = "UF1",
     *,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] | None = None,
     n: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float]:
@@ -176,7 +176,7 @@ def difference(
     other: pd.DataFrame,
     metric: str = "UF1",
     *,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] | None = None,
     n: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float, float]:
@@ -206,12 +206,12 @@ def chance(
     rows: pd.DataFrame,
     metric: str = "UF1",
     *,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] | None = None,
     count: int = 500,
     seed: int = 0,
 ) -> tuple[float, float]:
     """95 % range of the score when the predictions of one run are dealt to the clips at random."""
-    generator = np.random.default_rng(seed)
+    generator, classes = np.random.default_rng(seed), metrics.classes_of(rows, classes)
     labels, calls = (_codes(rows[name], classes) for name in ("label", "predicted"))
     counts = np.zeros((count, len(classes), len(classes)))
     for draw in range(count):
@@ -219,7 +219,7 @@ def chance(
     return _limits(scores(counts)[metric])
 
 
-def summary(rows: pd.DataFrame, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+def summary(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """One line per system and selection: clips, subjects, seeds, UF1 and UAR with intervals.
 
     A score is the mean over seeds of the pooled score; its interval resamples subjects.
@@ -288,7 +288,7 @@ def compare(
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]] | None = None,
     metric: str = "UF1",
     *,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] | None = None,
     n: int = DRAWS,
     count: int = EXCHANGES,
     seed: int = 0,
@@ -380,7 +380,7 @@ def subjects_needed(gap: float, sd: float, subjects: int, power: float = POWER) 
 
 
 def spread(
-    rows: pd.DataFrame, metric: str = "UF1", *, classes: Sequence[str] = CLASSES, n: int = DRAWS
+    rows: pd.DataFrame, metric: str = "UF1", *, classes: Sequence[str] | None = None, n: int = DRAWS
 ) -> pd.DataFrame:
     """Standard deviations of a score: another seed, other people, and both at once.
 
@@ -416,14 +416,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("rows", help="a csv of prediction rows, such as reports/predictions holds")
     rows = metrics.read_rows(parser.parse_args(arguments).rows)
-    classes = tuple(sorted(rows["label"].unique()))
-    table = summary(rows, classes)
+    table = summary(rows)
     best = table.loc[table["UF1"].idxmax()]
     best = (best["system"], best["selection"])
     others = [
         pair for pair in zip(table["system"], table["selection"], strict=True) if pair != best
     ]
-    gaps = compare(rows, [(best, other) for other in others], classes=classes)
+    gaps = compare(rows, [(best, other) for other in others])
     for each in (table, gaps):
         print(each.to_string(index=False, float_format=lambda value: f"{value:.3f}"), end="\n\n")
     return 0

@@ -97,7 +97,8 @@ def parser() -> Parser:
         default="synthetic",
         metavar="NAME",
         help="synthetic (default), casme2, samm, smic, megc2019, megc2019_flow, own (a csv of your "
-        "clips) or another; `python -m mer_utils.corpora` names all and what is there",
+        "clips) or another; `python -m mer_utils.corpora` names all and what is there; casme2-5 is "
+        "casme2 in five classes, casme2-midpoint with another apex (data/README.md)",
     )
     data.add_argument(
         "--data",
@@ -232,15 +233,18 @@ def prepare(options: argparse.Namespace) -> Study:
     # imported here: pandas and torch take seconds, and a typing mistake should not
     from . import corpora, views
 
-    if options.corpus not in corpora.CORPORA:
-        raise _unknown("corpus", options.corpus, corpora.CORPORA)
+    release = options.corpus.partition("-")[0]
+    if release not in corpora.CORPORA:
+        raise _unknown("corpus", release, corpora.CORPORA)
     plans = plan_ablations(options) if ablating else plan_systems(options)
-    if options.corpus == "synthetic" and options.data is None:
+    if release == "synthetic" and options.data is None:
         from .corpora import synthetic
 
         synthetic.write(jobs=options.jobs)
     loaded = corpora.load(options.corpus, options.data)
-    _say(f"{options.corpus}: {len(loaded.clips)} clips; views {', '.join(loaded.views)}")
+    options.corpus = loaded.name  # casme2-3 is casme2
+    told = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
+    _say(f"{options.corpus}: {told}; views {', '.join(loaded.views)}")
     computed = views.compute(loaded, loaded.views, jobs=options.jobs)
     changes: dict[Experiment, dict] = {}
     if any(path.stem == TEMPLATE for path in chosen):
@@ -352,6 +356,7 @@ def declare(
                         seed=seed,
                         selection=selection,
                         precision=options.precision,
+                        classes=corpus.classes,
                         **overrides,
                     )
                     # where a change changes nothing here, the run is the system's own

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import experiments, faces, leaks, metrics, motion, protocol, regions
-from .corpora import CLASSES, KEY, Corpus
+from .corpora import KEY, Corpus
 from .corpora import summary as corpus_summary
 from .failures import said
 from .plots import comparison as comparison_plots
@@ -121,8 +121,9 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     without rows is not offered.
     """
     system = ipywidgets.Dropdown(options=list(dict.fromkeys(rows["system"])), description="system")
-    label = ipywidgets.Dropdown(options=CLASSES, description="label")
-    called = ipywidgets.Dropdown(options=CLASSES, value=CLASSES[1], description="called")
+    names = metrics.classes_of(rows)
+    label = ipywidgets.Dropdown(options=names, description="label")
+    called = ipywidgets.Dropdown(options=names, value=names[1], description="called")
     clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
     place = ipywidgets.VBox()
     clips = found.clips.reset_index(drop=True)
@@ -222,9 +223,10 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
         if not len(every):
             _show(place, "This system is fitted in one go: it has no epochs.")
             return
-        by_epoch = [(epoch, metrics.uf1(rows)) for epoch, rows in every.groupby("epoch")]
+        final = experiments.load(choice.value)
+        honest, classes = metrics.uf1(final), metrics.classes_of(final)
+        by_epoch = [(epoch, metrics.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
         by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
-        honest = metrics.uf1(experiments.load(choice.value))
         picked = metrics.uf1(leaks.test_picked(choice.value))
         scores = result_plots.epochs_on_test(by_epoch, honest, picked)
         _show(place, scores, result_plots.learning(experiments.curves(choice.value)))

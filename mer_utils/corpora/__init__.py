@@ -87,9 +87,17 @@ def load(
     """Reads a corpus from `path`, or from where data/README.md says it lies.
 
     classes: the number of classes of one of the corpus's schemes (see `schemes`), None for its
-    first; names of classes for `own`. apex: where the apex comes from (see `apexes`).
+    first; names of classes for `own`. apex: where the apex comes from (see `apexes`). Both may
+    stand in the name as well, `casme2-5-midpoint`: so is a corpus called whose scheme or apex is
+    not the first, in its runs, its tables and its folder of reports, and never mixed with another.
     Raises StudyError, one sentence, for what the user can mend.
     """
+    name, *words = str(name).split("-")
+    for word in words:
+        if word in apexes.POLICIES:
+            apex = word
+        else:
+            classes = word
     if name not in CORPORA:
         raise StudyError(
             f"corpus '{name}' is not known, the nearest is '{nearest(name, CORPORA)}': "
@@ -119,8 +127,10 @@ def load(
         rows, exclusions, sources, *offered = RELEASES[name](folder, name, scheme, apex)
         views = offered[0] if offered else views
     rows, without = apexes.choose(apex, rows, frame_names)
+    usual = schemes.own() if name in OWN else schemes.find(name)
+    called = [name, *([scheme.name] if scheme.name != usual.name else [])]
     return Corpus(
-        name=name,
+        name="-".join([*called, *([apex] if apex != "sheet" else [])]),
         path=folder,
         clips=clip_table(rows),
         exclusions=exclusion_table([*exclusions, *without]),

@@ -78,9 +78,9 @@ def compared(corpus: Corpus) -> list[str]:
     """The releases whose part of the official list this corpus is compared with."""
     if corpus.synthetic or corpus.classes != CLASSES:
         return []
-    if corpus.name in ids.RELEASES:
-        return [corpus.name]
-    return list(ids.RELEASES) if corpus.name.startswith("megc2019") else []
+    if corpus.release in ids.RELEASES:
+        return [corpus.release]
+    return list(ids.RELEASES) if corpus.release.startswith("megc2019") else []
 
 
 def fingerprint_of(corpus: Corpus) -> str:

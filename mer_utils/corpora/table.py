@@ -60,6 +60,11 @@ class Corpus:
     scheme: "Scheme | None" = None  # how emotions became classes; None: the corpus was made here
     apex: str = "sheet"  # policy of `apexes`
 
+    @property
+    def release(self) -> str:
+        """Its name without class scheme and apex policy: `casme2` of `casme2-5-midpoint`."""
+        return self.name.partition("-")[0]
+
 
 def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Rows as dictionaries -> the clip table; a column a row does not name is empty.

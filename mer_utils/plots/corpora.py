@@ -2,25 +2,15 @@
 
 from collections.abc import Sequence
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from .style import CLASS_COLOURS, CLASS_HATCHES, EDGE
+from .style import CLASS_HATCHES, EDGE, class_colours
 
 ACROSS = 4  # names side by side in a legend
 MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013)
-
-
-def class_colours(classes: Sequence[str]) -> dict[str, str]:
-    """The study's three classes in their colours, others from dark to light."""
-    if set(classes) <= set(CLASS_COLOURS):
-        return CLASS_COLOURS
-    steps = matplotlib.colormaps["viridis"](np.linspace(0.05, 0.95, len(classes)))
-    return {name: to_hex(step) for name, step in zip(classes, steps, strict=True)}
 
 
 def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figure:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import motion, style
-from .style import CLASS_COLOURS, EDGE, INK, PALE
+from .style import EDGE, INK, PALE, class_colours
 
 style.apply()
 
@@ -17,8 +17,9 @@ def clips(shares: pd.DataFrame) -> Figure:
     shares: `failures.by_clip`.  The strip above is the label of the clip.
     """
     labels = list(shares.index.get_level_values("label"))
-    known = [name for name in CLASS_COLOURS if name in labels]
-    strip = np.array([[plt.matplotlib.colors.to_rgb(CLASS_COLOURS[name]) for name in labels]])
+    colours = class_colours(sorted(set(labels)))
+    known = [name for name in colours if name in labels]
+    strip = np.array([[plt.matplotlib.colors.to_rgb(colours[name]) for name in labels]])
     count = shares.shape[1]
     fig, (top, axis) = plt.subplots(
         2, 1, figsize=(9, 1.3 + 0.3 * count), height_ratios=(0.7, count), sharex=True,
@@ -36,8 +37,7 @@ def clips(shares: pd.DataFrame) -> Figure:
         each.spines[:].set_visible(False)
     axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
     patches = [
-        plt.Rectangle((0, 0), 1, 1, fc=CLASS_COLOURS[name], ec=EDGE, lw=0.5, label=name)
-        for name in known
+        plt.Rectangle((0, 0), 1, 1, fc=colours[name], ec=EDGE, lw=0.5, label=name) for name in known
     ]
     patches.append(plt.Rectangle((0, 0), 1, 1, fc="0.15", label="wrong"))
     fig.legend(handles=patches, loc="outside upper right", ncols=4, fontsize=9)

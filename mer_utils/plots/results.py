@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CHANCE, CLASS_COLOURS, EDGE, INK, PALE, WARNING, colour, marker
+from .style import CHANCE, EDGE, INK, PALE, WARNING, class_colours, colour, marker
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -55,6 +55,7 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
         squeeze=False,
         layout="constrained",
     )
+    colours = class_colours(classes)
     rank = {label: place for place, label in enumerate(classes)}
     for axis, name in zip(axes[:, 0], names, strict=True):
         part = rows[rows["corpus"] == name]
@@ -64,7 +65,7 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
             own = own.assign(right=own["label"] == own["predicted"], rank=own["label"].map(rank))
             own = own.sort_values(["rank", "right"], ascending=[True, False], kind="stable")
             for height, clip in enumerate(own.itertuples()):
-                shade = CLASS_COLOURS.get(clip.label, EDGE)
+                shade = colours[clip.label]
                 axis.plot(
                     place,
                     height + 1,
@@ -81,8 +82,7 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
         axis.set_title(name, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
     handles = [
-        plt.Line2D([], [], marker="s", ls="", color=CLASS_COLOURS.get(name, EDGE), label=name)
-        for name in classes
+        plt.Line2D([], [], marker="s", ls="", color=colours[name], label=name) for name in classes
     ]
     handles.append(
         plt.Line2D([], [], marker="s", ls="", mfc="white", mec=EDGE, label="hollow: wrong")

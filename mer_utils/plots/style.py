@@ -1,6 +1,10 @@
 """The look that all figures share: one colour per class, per system and per flow method."""
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex
 
 # Dark, middle, light: the classes stay apart in grey too.
 CLASS_COLOURS = {"negative": "#1f3b63", "positive": "#d9822b", "surprise": "#c3d3df"}
@@ -51,6 +55,14 @@ CHANCE = "#777777"  # always dashed
 UNNAMED = "#555555"
 SIGNED = "RdBu_r"  # u and v: blue is left or up, red right or down, white none
 MAGNITUDE = "magma_r"  # strain and lengths: white is none
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """The study's three classes in their colours, others from dark to light."""
+    if set(classes) <= set(CLASS_COLOURS):
+        return CLASS_COLOURS
+    steps = mpl.colormaps["viridis"](np.linspace(0.05, 0.95, len(classes)))
+    return {name: to_hex(step) for name, step in zip(classes, steps, strict=True)}
 
 
 def colour(system: str) -> str:
