@@ -307,8 +307,14 @@ def sentence(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mer_utils.metrics", description=__doc__)
     parser.add_argument("log", help="a log file in the MEGC2019 format")
-    rows = read_log(parser.parse_args(arguments).log)
-    print(table(rows).to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    parser.add_argument(
+        "--classes", default=",".join(CLASSES), help="names of classes 0, 1, ... (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    classes = tuple(options.classes.split(","))
+    rows = read_log(options.log, classes)
+    scores = table(rows, classes=classes)
+    print(scores.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     return 0
 
 

@@ -120,6 +120,17 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     pd.testing.assert_frame_equal(statistics.summary(again), statistics.summary(rows))
 
 
+def test_a_log_of_five_classes_is_read_and_scored(five, tmp_path, capsys):
+    rows = five.clips[metrics.KEY].assign(label=five.clips["label"], predicted="disgust")
+    log = metrics.write_log(rows, tmp_path / "log.txt", FIVE)
+    again = metrics.read_log(log, FIVE)
+    assert sorted(again["label"]) == sorted(rows["label"])
+    assert metrics.main([str(log), "--classes", ",".join(FIVE)]) == 0
+    assert f"{metrics.uf1(rows, FIVE):.4f}" in capsys.readouterr().out
+    with pytest.raises(StudyError, match="class 4 where 0 to 2 are known"):
+        metrics.read_log(log)
+
+
 def test_rows_of_five_classes_are_not_scored_as_three():
     rows = pd.DataFrame({"label": ["disgust"], "predicted": ["disgust"]})
     with pytest.raises(StudyError, match="'disgust', which is none of negative"):
