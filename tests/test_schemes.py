@@ -127,7 +127,7 @@ def test_a_log_of_five_classes_is_read_and_scored(five, tmp_path, capsys):
     assert sorted(again["label"]) == sorted(rows["label"])
     assert metrics.main([str(log), "--classes", ",".join(FIVE)]) == 0
     assert f"{metrics.uf1(rows, FIVE):.4f}" in capsys.readouterr().out
-    with pytest.raises(StudyError, match="class 4 where 0 to 2 are known"):
+    with pytest.raises(StudyError, match="class [34] where 0 to 2 are known"):
         metrics.read_log(log)
 
 
