@@ -1,0 +1,47 @@
+"""Every report that lies here, as a browser shows it: alone, light, and told to who cannot see.
+
+The pages of the real results are in the repository; those of other corpora where they were made.
+"""
+
+import browser
+import pytest
+
+from mer_utils import paths
+
+FOLDERS = {paths.ROOT / "reports" / "html", paths.HTML}
+PAGES = sorted(page for folder in FOLDERS for page in folder.rglob("*.html"))
+LARGEST = 3_000_000  # bytes
+UNTOLD = "[...document.images].filter(each => !each.alt.trim()).length"
+WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
+
+
+def test_the_pages_of_the_real_results_are_here():
+    named = {page.stem for page in PAGES if page.parent.name == "megc2019_flow"}
+    assert named >= {"40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary"}
+
+
+@browser.needed
+@pytest.mark.skipif(not PAGES, reason="no report has been made: ./run_all.sh makes them")
+def test_pages_are_light_need_no_network_and_leave_no_picture_untold(tmp_path):
+    with browser.opened(tmp_path) as tab:
+        tab.call("Network.enable")
+        tab.call("Page.enable")
+        for page in PAGES:
+            name = f"{page.parent.name}/{page.name}"
+            assert page.stat().st_size < LARGEST, name
+            for width in (1280, 390):
+                tab.told.clear()
+                tab.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                         deviceScaleFactor=1, mobile=width < 500)  # fmt: skip
+                tab.call("Page.navigate", url=page.as_uri())
+                here = f"document.readyState === 'complete' && location.href === '{page.as_uri()}'"
+                tab.until(here)
+                asked = [
+                    told["params"]["request"]["url"]
+                    for told in tab.told
+                    if told.get("method") == "Network.requestWillBeSent"
+                ]
+                away = [url for url in asked if not url.startswith("data:")]
+                assert away == [page.as_uri()], name
+                assert tab.value(UNTOLD) == 0, name
+                assert not tab.value(WIDE), f"{name} is wider than {width} pixels"
