@@ -383,6 +383,7 @@ def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Jo
         "smoke": options.smoke,
     }
     before, training, after = [], [], []
+    beside = trained_at_once(options)
     for path in study.notebooks:
         known = execution.parameters(path)
         if path.stem != TEMPLATE:
@@ -400,7 +401,7 @@ def jobs(study: Study) -> tuple[list[Job], list[tuple[Job, Experiment]], list[Jo
                 "device": options.device,
                 "precision": options.precision,
                 "dask": options.dask,
-                "jobs": options.jobs,
+                "jobs": max(1, options.jobs // beside),
                 "keep_weights": options.keep_weights,
             }
             label = f"{experiment.system}, {experiment.selection}, seed {experiment.seed}"
@@ -435,15 +436,29 @@ def run(study: Study) -> list[str]:
         for job, experiment in training
         if finished_folds(experiment) < study.subjects
     }
-    clock = Clock([*before, *(job for job, _ in training), *after], unfinished, study.subjects)
+    beside = trained_at_once(study.options)
+    every = [*before, *(job for job, _ in training), *after]
+    clock = Clock(every, unfinished, study.subjects, beside)
     at_once = max(1, min(study.options.jobs, 4))
     # a run that is finished already trains nothing: its report is made like any other
     finished = [job for job, _ in training if job.name not in unfinished]
-    trained = [job for job, _ in training if job.name in unfinished]
+    # the systems with most to train stand last in the table: first, so that none is left alone
+    trained = [job for job, _ in reversed(training) if job.name in unfinished]
     same = source_hash() + study.data
     failed = execute(before, at_once, clock, study, same)
-    failed += execute(trained, 1, clock, study, same)
+    failed += execute(trained, beside, clock, study, same)
     return failed + execute([*finished, *after], at_once, clock, study, same + runs_hash())
+
+
+def trained_at_once(options: argparse.Namespace) -> int:
+    """Two runs share the cores, so that one trains while the other starts or draws its report.
+
+    A GPU, and workers elsewhere, get one run after the other: each of them fills those.
+    """
+    from . import training
+
+    alone = options.dask or training.choose_device(options.device) == "cuda"
+    return 1 if alone else min(2, options.jobs)
 
 
 def execute(batch: Sequence[Job], at_once: int, clock: Clock, study: Study, same: str) -> list[str]:
@@ -537,7 +552,14 @@ class Clock:
 
     EVERY = 15.0  # seconds between two lines about a run that trains
 
-    def __init__(self, all_jobs: Sequence[Job], training: dict[str, Experiment], subjects: int):
+    def __init__(
+        self,
+        all_jobs: Sequence[Job],
+        training: dict[str, Experiment],
+        subjects: int,
+        beside: int = 1,
+    ):
+        self.beside = beside  # how many runs train at once
         self.training = training  # names of the jobs that have something to train
         self.subjects = subjects
         self.expected = {job.name: self._expected(job) for job in all_jobs}
@@ -555,7 +577,7 @@ class Clock:
         return float(json.loads(record.read_text(encoding="utf-8"))["seconds"])
 
     def left(self) -> float:
-        """Seconds left; what runs side by side is counted at two at a time."""
+        """Seconds left; reports made side by side are counted at two at a time."""
         now = time.monotonic()
         alone = shared = 0.0
         for name, expected in self.expected.items():
@@ -564,7 +586,7 @@ class Clock:
                 alone += seconds
             else:
                 shared += seconds
-        return alone + shared / 2
+        return alone / self.beside + shared / 2
 
     def started(self, job: Job) -> None:
         self.began[job.name] = time.monotonic()
