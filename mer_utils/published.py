@@ -64,7 +64,8 @@ def beside(mine: pd.DataFrame, part: str = "Full", metric: str = "UF1") -> pd.Da
     alone = mine[~mine["system"].isin(theirs["system"])].assign(selection="")
     table = table.sort_values("published", ascending=False, kind="stable")
     alone = alone.assign(name=alone["system"] + " (nothing published)")
-    return pd.concat([table, alone], ignore_index=True)[
+    every = pd.concat([table, alone], ignore_index=True)[
         ["name", "system", "published", "selection", "honest", "low", "high", "test-picked",
          "preset", "seeds"]
     ]  # fmt: skip
+    return every.astype({"seeds": "Int64"})  # none where nothing of ours stands beside
