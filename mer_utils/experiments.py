@@ -404,9 +404,9 @@ def calls(experiment: Experiment | str) -> np.ndarray:
     return np.concatenate(list(_calls(files)), axis=1) if files else np.empty((0, 0), int)
 
 
-def _calls(files: Sequence[Path]):
+def _calls(files: Sequence[str]):
     for file in files:
-        with np.load(file.with_suffix(".npz"), allow_pickle=False) as stored:
+        with np.load(f"{file[:-4]}.npz", allow_pickle=False) as stored:
             yield stored["epochs"].argmax(2)  # (E, n)
 
 
@@ -511,7 +511,7 @@ def _most_used_precision(runs: pd.DataFrame) -> str:
 
 def _told(rows: pd.DataFrame) -> zip:
     """(corpus, subject, clip, label) of every row."""
-    return zip(*(rows[name] for name in (*metrics.KEY, "label")), strict=True)
+    return zip(*(rows[name].tolist() for name in (*metrics.KEY, "label")), strict=True)
 
 
 def _changed_fields(run, flow: str) -> int:
@@ -556,11 +556,15 @@ def _folder(experiment: Experiment | str) -> Path:
     return folder
 
 
-def _files(experiment: Experiment | str) -> list[Path]:
-    """The folds of a run that are there: the csv is written last, then all is."""
+def _files(experiment: Experiment | str) -> list[str]:
+    """The folds of a run that are there: the csv is written last, then all is.
+
+    As text: of a thousand runs, making a Path of every fold takes longer than reading it.
+    """
     folder = os.fspath(_folder(experiment) / "folds")
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [Path(folder, name) for name in names if name.endswith(".csv") and name[0] != "."]
+    return [f"{folder}{os.sep}{name}" for name in names
+            if name.endswith(".csv") and name[0] != "."]  # fmt: skip
 
 
 # Of runs that were read in this process, as long as no file of theirs has changed since.
@@ -570,7 +574,7 @@ _SECONDS: dict[str, tuple[tuple, float]] = {}
 
 def _state(key: str) -> tuple:
     """Name, size and time of every fold that is there."""
-    facts = [(file, os.stat(file)) for file in map(os.fspath, _files(key))]
+    facts = [(file, os.stat(file)) for file in _files(key)]
     return tuple((file, found.st_size, found.st_mtime_ns) for file, found in facts)
 
 
@@ -583,7 +587,12 @@ def _kept(store: dict, key: str, read):
 
 
 def _seconds(key: str) -> float:
-    return sum(float(file.with_suffix(".seconds").read_text()) for file in _files(key))
+    return sum(float(_content(f"{file[:-4]}.seconds")) for file in _files(key))
+
+
+def _content(file: str) -> bytes:
+    with open(file, "rb", buffering=0) as stream:
+        return stream.read()
 
 
 def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -591,7 +600,7 @@ def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
     states = {key: _state(key) for key in keys}
     new = [key for key, state in states.items() if key not in _READ or _READ[key][0] != state]
     files = {key: _files(key) for key in new}
-    texts = {key: [file.read_bytes() for file in files[key]] for key in new}
+    texts = {key: [_content(file) for file in files[key]] for key in new}
     whole = _together(
         [text for key in new for text in texts[key]], [file for key in new for file in files[key]]
     )
@@ -605,11 +614,11 @@ def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
     return {key: _READ[key][1] for key in states}
 
 
-def _rows(files: Sequence[Path]) -> pd.DataFrame:
-    return _together([file.read_bytes() for file in files], files)
+def _rows(files: Sequence[str]) -> pd.DataFrame:
+    return _together([_content(file) for file in files], files)
 
 
-def _together(texts: Sequence[bytes], files: Sequence[Path]) -> pd.DataFrame:
+def _together(texts: Sequence[bytes], files: Sequence[str]) -> pd.DataFrame:
     """Rows of all files, parsed at once: one by one, thousands of small files take minutes."""
     if not texts:
         return pd.DataFrame(columns=list(metrics.ROW_COLUMNS))
@@ -623,7 +632,7 @@ def _together(texts: Sequence[bytes], files: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(each, ignore_index=True)
 
 
-def _parsed(text: bytes, file: Path) -> pd.DataFrame:
+def _parsed(text: bytes, file: str) -> pd.DataFrame:
     try:
         rows = pd.read_csv(io.BytesIO(text), dtype=TEXT, keep_default_na=False)
     except ValueError as error:  # pandas' own errors are of this kind
