@@ -9,6 +9,7 @@ Two schedules behind `train_folds`, which give the same fold (tests/test_stacked
   fold takes the time, and those of many are launched as fast.
 """
 
+import ctypes
 import gc
 import os
 import platform
@@ -69,6 +70,7 @@ __all__ = [
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster
 SHARE = 0.8  # of a GPU's free memory
+KEPT = 1 << 30  # bytes that a process's allocator may hold for the next step
 
 
 @dataclass(frozen=True)
@@ -320,9 +322,23 @@ def _end_with(parent: int) -> None:
 
 def _one_thread(work, *arguments):
     """Sums of matrix products depend on the number of threads; with one they never change."""
+    _keep_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return work(*arguments)
     finally:
         torch.set_num_threads(threads)
+
+
+@cache
+def _keep_memory() -> None:
+    """Stop glibc from giving every freed tensor back to the system, and asking for it again.
+
+    Page faults were half of a step wherever a network's tensors are larger than what glibc keeps by
+    itself: STSTNet's in any process, everybody's under Dask, which pins MALLOC_TRIM_THRESHOLD_.
+    Elsewhere than on glibc nothing is done.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+            ctypes.CDLL(None).mallopt(option, KEPT)

@@ -10,9 +10,7 @@ gives that to another one, and what had ended is here already.  Workers need the
 same torch, numpy, pandas and scikit-learn as the driver, and no data: they are sent it once.
 """
 
-import ctypes
 import hashlib
-import platform
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -31,7 +29,6 @@ from .fold import FoldResult
 
 BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
 PATIENCE = 60  # seconds until the first worker must have come
-KEPT = 1 << 30  # bytes that a worker's allocator may hold for the next step
 TRIES = 3  # times that the data are sent anew where every worker that had them is gone
 _one_at_a_time = threading.Lock()  # torch's random state belongs to a whole process
 
@@ -136,7 +133,6 @@ def train_batch(
             raise StudyError(
                 f"a worker has {name} {mine[name]}, the driver {version}: give both the same"
             )
-    _keep_memory()
     task = Task(**shared)
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) if task.keep_weights is not None else None
@@ -146,17 +142,6 @@ def train_batch(
             (each, (kept / f"{each.fold.name}.safetensors").read_bytes() if kept else None)
             for each in results
         ]
-
-
-def _keep_memory() -> None:
-    """Stop glibc from giving every freed tensor back to the system, and asking for it again.
-
-    Dask sets MALLOC_TRIM_THRESHOLD_, which also pins the size from which memory is mapped anew at
-    128 KiB: half of a training step was page faults.  Elsewhere than on glibc nothing is done.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-            ctypes.CDLL(None).mallopt(option, KEPT)
 
 
 def _write(weights: bytes, folder: Path, fold: Fold) -> None:
