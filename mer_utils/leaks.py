@@ -139,3 +139,20 @@ def verdict(line: dict) -> str:
     if line["low"] > 0:
         return f"buys {between}"
     return f"costs {between}" if line["high"] < 0 else f"buys nothing measurable: {between}"
+
+
+def told(trained: pd.DataFrame) -> list[str]:
+    """A sentence for each leak of `trained`: what it buys whom, and of whom that is sure."""
+    sentences = []
+    for leak, lines in trained.groupby("leak", sort=False):
+        if len(lines) == 1:
+            line = lines.iloc[0].to_dict()
+            sentences.append(f"In {line['system']} the leak `{leak}` {verdict(line)}.")
+            continue
+        sure = (lines["low"] > 0).sum()
+        sentences.append(
+            f"The leak `{leak}` moves UF1 by {lines['bought'].min():+.3f} to "
+            f"{lines['bought'].max():+.3f} in {len(lines)} systems; "
+            f"in {sure or 'none'} of them its interval lies above zero."
+        )
+    return sentences

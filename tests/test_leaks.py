@@ -144,5 +144,21 @@ def test_a_verdict_says_no_more_than_its_interval():
     assert leaks.verdict({"bought": -0.1, "low": -0.2, "high": -0.05}).startswith("costs -0.100")
 
 
+def test_a_leak_of_several_systems_is_told_in_one_sentence():
+    lines = pd.DataFrame(
+        {
+            "system": ["svm", "hoof", "svm"],
+            "leak": ["random_folds", "random_folds", "clip_names"],
+            "bought": [0.1, 0.02, -0.01],
+            "low": [0.05, -0.01, -0.02],
+            "high": [0.2, 0.05, 0.01],
+        }
+    )
+    both, alone = leaks.told(lines)
+    assert "+0.020 to +0.100 in 2 systems; in 1 of them" in both
+    assert alone.startswith("In svm the leak `clip_names` buys nothing measurable")
+    assert leaks.told(lines[:0]) == []
+
+
 def test_prices_of_no_run_is_an_empty_table():
     assert leaks.trained(pd.DataFrame(columns=experiments.RUN_COLUMNS)).empty
