@@ -1,4 +1,4 @@
-"""A control in a real JupyterLab, its drop-down changed by a real mouse and keys in a browser."""
+"""Controls in a real JupyterLab, their drop-downs changed by real mouse and keys in a browser."""
 
 import json
 import os
@@ -19,29 +19,51 @@ pytestmark = [
         not find_spec("jupyterlab"), reason="no JupyterLab in this environment: see environment.yml"
     ),
 ]
-CELLS = (
-    """import sys
+SETUP = """import sys
 sys.path.insert(0, "tests")
 import numpy as np
-from made_clips import clip_table, made_views
-from mer_utils import widgets""",
-    """clips = clip_table()
-clips["action_units"] = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(clips))
-widgets.region_graphs(clips, made_views(clips).arrays["landmarks"].mean(axis=0))""",
-)
+import pandas as pd
+from pathlib import Path
+from made_clips import clip_table, made_views, prediction_rows
+from mer_utils import experiments, paths, widgets
+clips = clip_table()
+views = made_views(clips)"""
+SHOWS = {
+    "region_graphs": """units = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(clips))
+clips["action_units"] = units
+widgets.region_graphs(clips, views.arrays["landmarks"].mean(axis=0))""",
+    "ablations": """widgets.ablations(pd.DataFrame({
+    "ingredient": ["graph", "class weights"],
+    "ablation": ["mhssa_gcn/no_graph", "svm/unbalanced"],
+    "question": ["Does it matter?", "Must they be weighted?"],
+    "worth": [0.1, -0.02], "low": [0.05, -0.04], "high": [0.15, 0.01],
+    "answer": ["it earns its place", "no difference shown"],
+}))""",
+    "failures": """rows = prediction_rows(clips[["corpus", "subject", "clip", "label"]], right=0.3)
+widgets.failures(rows, views)""",
+    "curves": """paths.RUNS = Path("runs")
+few = experiments.few(views, 3)
+for system, fields in (("ststnet", {"epochs": 3}), ("svm", {})):
+    declared = experiments.declare(system, "made", few, **fields)
+    experiments.run(declared, few, jobs=1, device="cpu", progress=False)
+widgets.curves(experiments.find(corpus="made").sort_values("system"))""",
+}
+PICTURES = "[...document.querySelectorAll('.jp-OutputArea-output img')]"
 
 
-@pytest.fixture
-def lab(tmp_path):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
     """Address of a JupyterLab of its own, whose kernels import this very package."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     port, folder = browser.free_port(), tmp_path / "work"
     (folder / "tests").mkdir(parents=True)
     shutil.copy(paths.ROOT / "tests" / "made_clips.py", folder / "tests")
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(text) for text in CELLS],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(book, folder / "live.ipynb")
+    for name, text in SHOWS.items():
+        book = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(each) for each in (SETUP, text)],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        )
+        nbformat.write(book, folder / f"{name}.ipynb")
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (tmp_path / "CONFIG" / "labconfig").mkdir(parents=True)
     (tmp_path / "CONFIG" / "labconfig" / "page_config.json").write_text(json.dumps(quiet))
@@ -75,28 +97,85 @@ def page(tmp_path):
         yield tab
 
 
-def test_a_key_in_a_drop_down_redraws_the_figure_once(lab, page, tmp_path):
+def run_notebook(page, lab, name):
+    """Open a notebook alone, wait for its kernel, run all cells, wait for the first picture."""
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # a page that nobody looks at
-    page.call("Page.navigate", url=f"{lab}/lab/tree/live.ipynb")
+    page.call("Page.navigate", url=f"{lab}/lab/tree/{name}.ipynb?reset")
     page.until("document.querySelectorAll('.jp-CodeCell').length >= 2")
     shell = "window.jupyterapp.shell"
-    book = f"[...{shell}.widgets('main')].find(each => each.title.label === 'live.ipynb')"
+    book = f"[...{shell}.widgets('main')].find(each => each.title.label === '{name}.ipynb')"
     kernel = f"{book}?.sessionContext?.session?.kernel"
     page.until(f"{kernel}?.connectionStatus === 'connected' && {kernel}.status === 'idle'")
     page.click("document.querySelector('.jp-CodeCell .cm-content')")
     page.until(f"{shell}.currentWidget === {book}")
     page.value("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    figure = "[...document.querySelectorAll('.jp-OutputArea-output img')].map(x => x.src).join()"
+    page.until(f"document.querySelector('.widget-dropdown select') && {PICTURES}.length")
+
+
+def dropdown(label):
+    named = f"each.querySelector('label')?.textContent === '{label}'"
+    return (
+        f"[...document.querySelectorAll('.widget-dropdown')].find(each => {named})"
+        ".querySelector('select')"
+    )
+
+
+def pictures(page):
+    return page.value(f"{PICTURES}.map(x => x.src).join()")
+
+
+def other_pictures(page, before):
+    """What is shown once it is not `before` any more."""
+    return page.until(
+        f"{PICTURES}.length && {PICTURES}.map(x => x.src).join() !== {json.dumps(before)}"
+        f" && {PICTURES}.map(x => x.src).join()"
+    )
+
+
+def test_a_key_in_a_drop_down_redraws_the_figure_once(lab, page):
+    run_notebook(page, lab, "region_graphs")
     line = "(document.body.innerText.match(/Without the .* folds\\./g) || []).join('|')"
-    page.until("document.querySelector('.widget-dropdown select') && " + figure)
-    first = page.until(figure), page.until(line)
-    assert "Without the 5 clips of left 001 " in first[1] and "|" not in first[1]
+    first = page.until(line)
+    assert "Without the 5 clips of left 001 " in first and "|" not in first
+    before = pictures(page)
     for name in ("left 002", "left 003"):
-        page.choose_next("document.querySelector('.widget-dropdown select')")
+        page.choose_next(dropdown("left out"))
         page.until(f"{line}.includes('of {name} ')")
-        page.until(f"{figure} && {figure} !== {json.dumps(first[0])}")
-        assert page.value("document.querySelectorAll('.jp-OutputArea-output img').length") == 1
+        other_pictures(page, before)
+        assert page.value(f"{PICTURES}.length") == 1
         assert "|" not in page.value(line)
-    assert page.value("document.querySelector('.widget-dropdown select').value") == "left 003"
+    assert page.value(f"{dropdown('left out')}.value") == "left 003"
     assert "Traceback" not in page.words()
-    (tmp_path / "live.png").write_bytes(page.picture())
+
+
+def test_an_ingredient_is_chosen_and_its_questions_alone_are_shown(lab, page):
+    run_notebook(page, lab, "ablations")
+    page.until("document.body.innerText.includes('svm/unbalanced: Must they be weighted?')")
+    before = pictures(page)
+    page.choose_next(dropdown("show"))
+    page.until(f"{dropdown('show')}.value === 'system mhssa_gcn'")
+    other_pictures(page, before)
+    page.until("!document.body.innerText.includes('svm/unbalanced: Must')")
+    assert "no_graph: Does it matter? it earns its place (+0.100)" in page.words()
+    assert page.value(f"{PICTURES}.length") == 1 and "Traceback" not in page.words()
+
+
+def test_a_cell_of_the_confusion_is_chosen_and_its_clips_are_offered(lab, page):
+    run_notebook(page, lab, "failures")
+    offered = f"[...{dropdown('clip')}.options].map(each => each.text).join()"
+    before = page.value(offered), pictures(page)
+    called = page.value(f"{dropdown('called')}.value")
+    page.choose_next(dropdown("called"))
+    page.until(f"{dropdown('called')}.value !== {json.dumps(called)}")
+    page.until(f"{offered} !== {json.dumps(before[0])}")
+    other_pictures(page, before[1])
+    assert "Traceback" not in page.words()
+
+
+def test_a_run_is_chosen_and_its_training_curves_are_shown(lab, page):
+    run_notebook(page, lab, "curves")
+    assert page.until(f"{PICTURES}.length === 2")  # scores after every epoch, and losses
+    assert page.value(f"{dropdown('run')}.value") == "ststnet (last), seed 0"
+    page.choose_next(dropdown("run"))
+    page.until("document.body.innerText.includes('it has no epochs')")
+    assert page.value(f"{PICTURES}.length") == 0 and "Traceback" not in page.words()
