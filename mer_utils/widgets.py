@@ -134,10 +134,10 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
         mine = (clips["label"] == label.value) & (words[system.value] == called.value)
         options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
                    for row in clips[mine].itertuples()]  # fmt: skip
-        _offer(clip, options or [("no clip", None)])
+        _offer(clip, options or [("no clip", -1)])
 
     def draw(*_):
-        if clip.value is None:
+        if clip.value < 0:
             _show(place)
             return
         row = clips.loc[clip.value]
@@ -159,16 +159,15 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
     answered: of `ablations.answers`.
     """
     systems = answered["ablation"].str.partition("/")[0]
-    options = [("everything", None)]
+    options = [("everything", ("", ""))]  # None would be no choice, and shown as none
     options += [(f"system {name}", ("system", name)) for name in systems.unique()]
     options += [(f"ingredient {n}", ("ingredient", n)) for n in answered["ingredient"].unique()]
     choice = ipywidgets.Dropdown(options=options, description="show")
     place = ipywidgets.VBox()
 
     def draw(*_):
-        part = answered
-        if choice.value is not None:
-            kind, name = choice.value
+        part, (kind, name) = answered, choice.value
+        if kind:
             part = answered[(systems if kind == "system" else answered["ingredient"]) == name]
         lines = [
             f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})"

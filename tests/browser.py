@@ -70,22 +70,37 @@ class Page:
                       windowsVirtualKeyCode=code, modifiers=modifiers)  # fmt: skip
 
     def click(self, element: str):
-        """The left button, in the middle of what the expression finds."""
-        place = self.value(
-            f"(() => {{ const e = {element}; e.scrollIntoView({{block: 'center'}});"
-            "const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2] })()"
-        )
+        """The left button, in the middle of what the expression finds, once that stands still."""
+        place, before = None, ()
+        while place != before:  # pictures above it may still be coming
+            before = place
+            time.sleep(0.2)
+            place = self.value(
+                f"(() => {{ const e = {element}; e.scrollIntoView({{block: 'center'}});"
+                "const r = e.getBoundingClientRect();"
+                "return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1],
                       button="left", clickCount=1)  # fmt: skip
 
     def choose_next(self, dropdown: str):
-        """Open a drop-down and take the option below; keys alone would move between cells."""
-        self.click(dropdown)
-        time.sleep(0.5)
-        self.key("ArrowDown", 40)
-        self.key("Enter", 13)
+        """Open a drop-down and take the option below; keys alone would move between cells.
+
+        On a busy machine the list may open after the keys: then once more, more slowly.
+        """
+        chosen = f"{dropdown}.selectedIndex"
+        before = self.value(chosen)
+        for seconds in (0.5, 1, 2, 4):
+            self.click(dropdown)
+            time.sleep(seconds)
+            self.key("ArrowDown", 40)
+            self.key("Enter", 13)
+            time.sleep(seconds)
+            if self.value(chosen) != before:
+                return
+            self.key("Escape", 27)
+        raise AssertionError(f"the choice does not change: {dropdown}")
 
     def picture(self) -> bytes:
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])
