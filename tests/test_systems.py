@@ -137,6 +137,10 @@ def test_lists_become_tuples(value):
     assert config.widths == (3, 5) and all(type(width) is int for width in config.widths)
 
 
+def test_one_number_alone_is_a_tuple_of_one():
+    assert systems.resolve("ststnet", {"widths": "8"})[1].widths == (8,)
+
+
 def test_text_stays_text_and_words_become_truth():
     _, config = systems.resolve("ststnet", {"flow": "006"})
     assert config.flow == "006"
@@ -146,7 +150,7 @@ def test_text_stays_text_and_words_become_truth():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 2.5), ("epochs", True), ("epochs", "ten"), ("dropout", "half"), ("widths", "3")],
+    [("epochs", 2.5), ("epochs", True), ("epochs", "ten"), ("dropout", "half"), ("widths", "wide")],
 )
 def test_values_of_another_type_are_refused(field, value):
     with pytest.raises(StudyError, match=rf"ststnet\.{field}=.* is not of type"):

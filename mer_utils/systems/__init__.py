@@ -133,6 +133,7 @@ def _typed(name: str, value, kind):
             return str(value)
         elif typing.get_origin(kind) is tuple:
             items = ast.literal_eval(value) if isinstance(value, str) else value
+            items = items if isinstance(items, list | tuple) else (items,)  # one alone: widths=8
             of = typing.get_args(kind)[0]
             return tuple(_typed(name, item, of) for item in items)
         elif typing.get_origin(kind) in (typing.Union, types.UnionType):
