@@ -21,3 +21,4 @@ EXECUTED = REPORTS / "executed"  # notebooks as papermill left them
 TABLES = REPORTS / "tables"
 FIGURES = REPORTS / "figures"
 PREDICTIONS = REPORTS / "predictions"  # rows of finished runs, one file a corpus
+KEPT = REPORTS / "runs"  # finished runs as files that travel
