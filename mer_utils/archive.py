@@ -52,6 +52,11 @@ def keep(corpus: str) -> list[Path]:
     return written
 
 
+def kept(corpus: str) -> set[str]:
+    """Keys of the runs of a corpus that are kept."""
+    return {path.stem for path in (paths.KEPT / corpus).glob("*.zip")}
+
+
 def restore(corpus: str) -> list[str]:
     """Lay kept runs of a corpus out in data/runs; the names of those that were not there.
 

@@ -436,6 +436,7 @@ def run(study: Study) -> list[str]:
         for job, experiment in training
         if finished_folds(experiment) < study.subjects
     }
+    _tell_of_kept(study.options.corpus, {run.key for run in unfinished.values()})
     beside = trained_at_once(study.options)
     every = [*before, *(job for job, _ in training), *after]
     clock = Clock(every, unfinished, study.subjects, beside)
@@ -448,6 +449,17 @@ def run(study: Study) -> list[str]:
     failed = execute(before, at_once, clock, study, same)
     failed += execute(trained, beside, clock, study, same)
     return failed + execute([*finished, *after], at_once, clock, study, same + runs_hash())
+
+
+def _tell_of_kept(corpus: str, unfinished: set[str]) -> None:
+    """Say how runs that lie beside the reports are had without training."""
+    from . import archive
+
+    if found := unfinished & archive.kept(corpus):
+        _say(
+            f"{len(found)} of {len(unfinished)} runs to train are in {paths.KEPT / corpus}: "
+            f"`python -m mer_utils.archive restore {corpus}` lays them out untrained"
+        )
 
 
 def trained_at_once(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import archive, experiments, leaks, paths
+from mer_utils import archive, experiments, leaks, paths, study
 from mer_utils.errors import StudyError
 
 VIEWS = made_views(clip_table())
@@ -103,6 +103,19 @@ def test_an_unfinished_run_and_shuffled_labels_are_not_kept():
     next((paths.RUNS / key / "folds").glob("*.csv")).unlink()
     with pytest.raises(StudyError, match="made has no finished run"):
         archive.keep("made")
+
+
+def test_who_is_about_to_train_what_is_kept_is_told(capsys):
+    key = train("svm")
+    study._tell_of_kept("made", {key})
+    assert not capsys.readouterr().out
+    archive.keep("made")
+    assert archive.kept("made") == {key}
+    study._tell_of_kept("made", {key, "another"})
+    told = capsys.readouterr().out
+    assert "1 of 2 runs" in told and "mer_utils.archive restore made" in told
+    study._tell_of_kept("made", {"another"})
+    assert not capsys.readouterr().out
 
 
 def test_nothing_kept_is_said():
