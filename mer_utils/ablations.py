@@ -280,7 +280,7 @@ def _runs(
     if line.inputs and "frames" not in corpus.views:
         return [], f"{corpus.name} comes without frames"
     if not len(own):
-        return [], f"{line.system} itself has not been run"
+        return [], f"not run: {line.system} itself has not been trained"
     preset, described = own.iloc[0]["preset"], json.loads(own.iloc[0]["config"])
     if not (line.inputs or line.changed(preset)):
         return [], f"changes nothing at the {preset} size"

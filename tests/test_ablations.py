@@ -105,7 +105,7 @@ def test_answers_come_from_runs_that_differ_by_the_change_alone(corpus):
     assert not len(answered)
     why = missing.set_index("ablation")["why"]
     assert why["svm/unbalanced"].startswith("not run")
-    assert why["hoof/whole_face"] == "hoof itself has not been run"
+    assert why["hoof/whole_face"] == "not run: hoof itself has not been trained"
     assert why["svm/tvl1"] == "made comes without frames"
     assert why["am_gcn/no_units"] == "made has no frames"
     noise = made_views(CLIPS, strength=0.0)
