@@ -39,6 +39,8 @@ LATEX_ERRORS = tuple(
     error for error in vars(latex2mathml.exceptions).values() if isinstance(error, type)
 )
 NUMBER = re.compile(r"[-−+]?[\d,.]+(e[-+]?\d+)?%?|–|nan|<NA>|", re.IGNORECASE)
+NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
+SENTENCE = 30  # letters of a cell that wants room for words
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,13 @@ def _tidy_tables(body: BeautifulSoup) -> None:
             if values and any(texts) and all(NUMBER.fullmatch(text) for text in texts):
                 for cell in cells:
                     cell["class"] = [*cell.get("class", []), "number"]
+            elif any(len(text) > SENTENCE for text in texts):
+                for cell in cells:
+                    cell["class"] = [*cell.get("class", []), "words"]
+        for cell in table.find_all(["td", "th"], string=NAME_OF_VARIANT):
+            system, _, variant = cell.string.partition("/")
+            cell.string = f"{system}/"
+            cell.extend([body.new_tag("wbr"), variant])
         for cell in table.select("thead th"):
             cell["scope"] = "col"
         caption = table.find("caption")
