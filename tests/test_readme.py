@@ -1,11 +1,12 @@
 """The table that the README opens with is that of the committed tables and rows."""
 
 import re
+import zipfile
 
 import pandas as pd
 import pytest
 
-from mer_utils import metrics, paths, statistics
+from mer_utils import experiments, metrics, paths, statistics
 
 REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
 CORPUS = "megc2019_flow"
@@ -23,10 +24,24 @@ def printed() -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def scored() -> pd.DataFrame:
-    rows = metrics.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+def rows() -> pd.DataFrame:
+    return metrics.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+
+
+@pytest.fixture(scope="module")
+def scored(rows) -> pd.DataFrame:
     assert not rows.duplicated(["run", *metrics.KEY]).any()
     return statistics.summary(rows).set_index("system")
+
+
+def test_the_committed_rows_are_those_of_the_committed_runs(rows):
+    for key, printed in rows.groupby("run"):
+        with zipfile.ZipFile(REPORTS / "runs" / CORPUS / f"{key}.zip") as kept:
+            own = pd.read_csv(kept.open("rows.csv"), dtype=experiments.TEXT, keep_default_na=False)
+        both = printed.merge(own, on=metrics.KEY, validate="one_to_one")
+        assert len(both) == len(own) == len(printed)
+        assert (both["label_x"] == both["label_y"]).all()
+        assert (both["predicted_x"] == both["predicted_y"]).all()
 
 
 def test_the_committed_table_is_that_of_the_committed_rows(scored):
