@@ -7,13 +7,12 @@ A run is one zip: `experiment.json` and `provenance.json` as they are; `rows.csv
 `folds.csv`, how many of them each fold has and its seconds; `calls.npy` (E, clips), the class
 number given after every epoch; `losses.npy` (folds, E); `validation.npy` (folds, E, 2).  Left
 behind are weights, and the probabilities of all epochs but the last one.  A run's name ends with a
-hash of all that it was declared with, images included, and is checked both ways.
+hash of all that it was declared with, images included; whoever restores it checks that.
 """
 
 import argparse
 import io
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -44,10 +43,7 @@ def keep(corpus: str) -> list[Path]:
     for key in runs["key"]:
         path = paths.KEPT / corpus / f"{key}.zip"
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            part.write_bytes(_packed(key))
-            part.replace(path)
+            paths.write_whole(path, _packed(key))
             written.append(path)
     return written
 
@@ -125,19 +121,22 @@ def _lay_out(file: Path) -> None:
         }
         folds = pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str, "seconds": str})
         head, *lines = [f"{line}\n" for line in contents["rows.csv"].decode().split("\n")[:-1]]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        one_hot = np.eye(len(experiment.classes), dtype=np.uint8)[arrays["calls"]]  # (E, clips, K)
+    except (OSError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise StudyError(
             f"{file} is damaged ({error}): take it from the repository again"
         ) from error
-    if experiment.key != file.stem or len(lines) != folds["lines"].sum():
-        raise StudyError(f"{file} does not hold the run of its name: take it from the repository")
     ends = folds["lines"].cumsum()
-    one_hot = np.eye(len(experiment.classes), dtype=np.uint8)[arrays["calls"]]  # (E, clips, K)
+    whole = len(lines) == one_hot.shape[1] == folds["lines"].sum()
+    whole = whole and len(arrays["losses"]) == len(arrays["validation"]) == len(folds)
+    if experiment.key != file.stem or not whole or folds["fold"].str.contains(r"[/\\]").any():
+        raise StudyError(f"{file} does not hold the run of its name: take it from the repository")
     folder = experiment.folder
-    (folder / "folds").mkdir(parents=True, exist_ok=True)
+    if (folder / "provenance.json").is_file():  # of a run underway here
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     provenance["restored"] = "epochs hold the class that was called, not probabilities"
-    _replace(folder / "provenance.json", json.dumps(provenance, indent=1).encode())
-    _replace(folder / "experiment.json", contents["experiment.json"])
+    paths.write_whole(folder / "provenance.json", json.dumps(provenance, indent=1).encode())
+    paths.write_whole(folder / "experiment.json", contents["experiment.json"])
     for number, fold in enumerate(folds.itertuples()):
         path = folder / "folds" / f"{fold.fold}.csv"
         if path.is_file():
@@ -150,15 +149,9 @@ def _lay_out(file: Path) -> None:
             losses=arrays["losses"][number],
             validation=arrays["validation"][number],
         )
-        _replace(path.with_suffix(".npz"), buffer.getvalue())
-        _replace(path.with_suffix(".seconds"), fold.seconds.encode())
-        _replace(path, (head + "".join(lines[rows])).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
+        paths.write_whole(path.with_suffix(".npz"), buffer.getvalue())
+        paths.write_whole(path.with_suffix(".seconds"), fold.seconds.encode())
+        paths.write_whole(path, (head + "".join(lines[rows])).encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

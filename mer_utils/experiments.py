@@ -720,10 +720,7 @@ def _write(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, resu
 
 
 def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    paths.write_whole(path, text.encode())
 
 
 # --- command line ---------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import base64
 import copy
 import hashlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from . import __version__
+from . import __version__, paths
 from .report import SYNTHETIC
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ LATEX_ERRORS = tuple(
 )
 NUMBER = re.compile(r"[-−+]?[\d,.]+(e[-+]?\d+)?%?|–|nan|<NA>|", re.IGNORECASE)
 NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
+# of the data on the machine that made the page: only its name says something elsewhere
+FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
 SENTENCE = 30  # letters of a cell that wants room for words
 
 
@@ -153,11 +154,8 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file by rename, so that a reader never meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    """A page appears whole, so that an open browser never reads half of it."""
+    paths.write_whole(path, text.encode())
 
 
 def save(report: Report, path: Path) -> None:
@@ -209,6 +207,8 @@ def _readable(notebook: NotebookNode) -> NotebookNode:
             seen_title = bool(re.search(r"^# ", cell.source, re.MULTILINE))
             cell.source = re.sub(r"^# .*\n?", "", cell.source, count=1, flags=re.MULTILINE)
         elif cell.cell_type == "code":
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                cell.source = FOLDER.sub(r"\1…/", cell.source)
             outputs = []
             for output in cell.outputs:
                 outputs += _readable_output(output, outputs)

@@ -22,3 +22,11 @@ TABLES = REPORTS / "tables"
 FIGURES = REPORTS / "figures"
 PREDICTIONS = REPORTS / "predictions"  # rows of finished runs, one file a corpus
 KEPT = REPORTS / "runs"  # finished runs as files that travel
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """A file that is there whole or not at all, whoever is stopped or reads meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)

@@ -1,5 +1,6 @@
 """Runs that travel: what a clone restores is what was trained, and it trains nothing."""
 
+import io
 import json
 import shutil
 import zipfile
@@ -156,6 +157,35 @@ def test_a_changed_declaration_is_refused():
         archive.restore("made")
 
 
+def test_a_fold_that_would_lie_elsewhere_and_a_class_that_is_none_are_refused():
+    train("ststnet")
+    (path,) = archive.keep("made")
+    forget()
+    content = path.read_bytes()
+    _rewrite(path, "folds.csv", lambda text: text.replace("left__", "../left__"))
+    with pytest.raises(StudyError, match="does not hold the run of its name"):
+        archive.restore("made")
+    path.write_bytes(content)
+    calls = io.BytesIO()
+    np.save(calls, np.full((3, len(VIEWS.clips)), 7, np.uint8))
+    _rewrite(path, "calls.npy", lambda _: calls.getvalue())
+    with pytest.raises(StudyError, match="is damaged"):
+        archive.restore("made")
+    assert not paths.RUNS.exists()
+
+
+def test_a_run_underway_keeps_its_own_provenance():
+    key = train("svm")
+    archive.keep("made")
+    file = paths.RUNS / key / "provenance.json"
+    own = json.loads(file.read_text()) | {"device": "another"}
+    file.write_text(json.dumps(own))
+    next((paths.RUNS / key / "folds").glob("*.csv")).unlink()
+    archive.restore("made")
+    told = json.loads(file.read_text())
+    assert told.pop("restored") and told == own
+
+
 def test_the_command_line_keeps_and_restores(capsys):
     train("svm")
     assert archive.main(["keep", "made"]) == 0
@@ -170,7 +200,9 @@ def test_the_command_line_keeps_and_restores(capsys):
 def _rewrite(path: Path, name: str, change) -> None:
     with zipfile.ZipFile(path) as packed:
         contents = {each: packed.read(each) for each in packed.namelist()}
-    contents[name] = change(contents[name].decode()).encode()
+    binary = name.endswith(".npy")
+    changed = change(contents[name] if binary else contents[name].decode())
+    contents[name] = changed if binary else changed.encode()
     with zipfile.ZipFile(path, "w") as packed:
         for each, content in contents.items():
             packed.writestr(each, content)

@@ -63,3 +63,29 @@ def test_the_readme_says_what_the_table_says(printed, scored):
         picked = prices.loc[line["system"], "test-picked"]
         assert line["picked"] == ("has no epochs" if pd.isna(picked) else f"{picked:.3f}")
     assert f"{own['clips']} flow images" in README and f"{own['subjects']} subjects" in README
+
+
+def test_the_readme_says_what_the_ablations_say():
+    def kept(name):
+        return pd.read_csv(REPORTS / "tables" / f"{CORPUS}_{name}.csv")
+
+    answered, not_shown, leaks = kept("ablations"), kept("ablations_not_shown"), kept("leaks")
+    (earned,) = answered[answered["answer"] == "it earns its place"].itertuples()
+    assert set(answered["seeds"]) == {3} and earned.ablation == "hoof/whole_face"
+    words = " ".join(README.split())
+    assert (
+        f"Of {len(answered)} single ingredients asked about so far, three seeds each, one" in words
+    )
+    assert f"(+{earned.worth:.2f} UF1 in HOOF)" in words
+    assert set(not_shown["answer"]) == {"no difference shown"}
+    assert {name.partition("/")[0] for name in not_shown["ablation"]} == {
+        *("mhssa_gcn", "hyperhtnet", "ststnet", "hoof", "svm")
+    }
+    least, most = not_shown["detectable"].min(), not_shown["detectable"].max()
+    assert f"an effect of {least:.2f} to {most:.2f} UF1" in words
+    dealt = leaks[leaks["leak"] == "random_folds"]
+    low, high = dealt["bought"].min(), dealt["bought"].max()
+    assert f"move UF1 by {low + 0.0:.2f} to {high:.2f} (one seed)".replace("-0.00", "0.00") in words
+    assert set(dealt["seeds"]) == {1}
+    (graph,) = leaks[leaks["leak"] == "graph"].itertuples()
+    assert graph.low < 0 < graph.high  # "nothing measurable"

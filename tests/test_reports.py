@@ -3,21 +3,46 @@
 The pages of the real results are in the repository; those of other corpora where they were made.
 """
 
+import re
+
 import browser
+import nbformat.v4 as nb
 import pytest
 
-from mer_utils import paths
+from mer_utils import pages, paths
 
 FOLDERS = {paths.ROOT / "reports" / "html", paths.HTML}
 PAGES = sorted(page for folder in FOLDERS for page in folder.rglob("*.html"))
 LARGEST = 3_000_000  # bytes
+REAL = {"40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary"}  # committed
 UNTOLD = "[...document.images].filter(each => !each.alt.trim()).length"
 WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
 
 
 def test_the_pages_of_the_real_results_are_here():
     named = {page.stem for page in PAGES if page.parent.name == "megc2019_flow"}
-    assert named >= {"40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary"}
+    assert named >= REAL
+
+
+def test_no_committed_page_tells_where_it_was_made():
+    place = re.compile(r"""&quot;/|>["'](/|[A-Z]:\\)""")  # a string of code, as highlighted
+    for page in (paths.ROOT / "reports" / "html" / "megc2019_flow").glob("[0-9]*.html"):
+        if page.stem in REAL:
+            assert not place.search(page.read_text(encoding="utf-8")), page.name
+
+
+@pytest.mark.parametrize("folder", ["/home/me/my data/flow", r"C:\\Users\\me\\flow"])
+def test_a_page_names_the_folder_of_the_data_and_not_the_way_to_it(folder):
+    cell = nb.new_code_cell(
+        f'corpus = "casme2"\ndata = "{folder}"\nseed = 0',
+        metadata={"tags": ["injected-parameters"]},
+    )
+    notebook = nb.new_notebook(cells=[nb.new_markdown_cell("# Why?"), cell])
+    shown = pages._readable(notebook).cells[1].source
+    assert shown == 'corpus = "casme2"\ndata = "…/flow"\nseed = 0'
+    assert cell.source != shown  # the executed copy keeps what it ran with
+    cell.source = 'data = ""'
+    assert pages._readable(notebook).cells[1].source == 'data = ""'
 
 
 @browser.needed
