@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from . import experiments, statistics, views
-from .corpora.table import Corpus, nearest
+from .corpora import apexes
+from .corpora.frames import frame_names
+from .corpora.table import Corpus, clip_table, nearest
 from .errors import StudyError
 from .systems import SYSTEMS, resolve, views_needed
 
@@ -174,7 +176,8 @@ def views_of(
 ) -> views.Views:
     """Views of a corpus as it is, or with one of INPUTS. Raises StudyError where it has no frames.
 
-    An apex that a sheet has given is kept out of the way of `midpoint` and `spotted`.
+    An apex that a sheet has given is kept out of the way of `midpoint` and `spotted`; a clip
+    without a midpoint is left out, and `answers` says so.
     """
     if not inputs:
         return views.compute(corpus, corpus.views, jobs=jobs, progress=progress)
@@ -187,11 +190,10 @@ def views_of(
         raise StudyError(f"{corpus.name} comes without frames: inputs={inputs} needs them")
     _, _, method, apex = INPUTS[inputs]
     clips = corpus.clips
-    if apex == "midpoint":
-        middle = (clips["onset"] + clips["offset"]) // 2
-        clips = clips.assign(apex=middle, apex_source="midpoint")
-    elif apex == "spotted":
-        clips = clips.assign(apex=pd.array([None] * len(clips), "Int64"), apex_source="")
+    if apex:
+        rows = clips.astype(object).where(clips.notna(), None).to_dict("records")
+        rows, _ = apexes.choose(apex, rows, frame_names)
+        clips = clip_table(rows)
     other = dataclasses.replace(corpus, clips=clips)
     wanted = tuple(name for name in corpus.views if name in ("flow", "flow_legacy", "landmarks"))
     return views.compute(other, wanted, jobs=jobs, progress=progress, flow_method=method)
@@ -289,7 +291,17 @@ def _runs(
         return [], f"changes nothing on {corpus.name}"
     if line.inputs:
         runs = experiments.finished(corpus_name(corpus.name, line.inputs), corpus.clips)
-    runs = runs[(runs["system"] == name) & (runs["preset"] == preset)]
+    same = ["preset", "precision", "version"]
+    runs = runs[(runs["system"] == name) & (runs[same] == own.iloc[0][same]).all(axis=1)]
     runs = runs[runs["config"].map(lambda config: json.loads(config) == wanted).astype(bool)]
-    newest = runs[runs["data"] == runs["data"].iloc[-1]] if len(runs) else runs
+    if line.inputs:
+        newest = runs[runs["data"] == runs["data"].iloc[-1]] if len(runs) else runs
+        keys = [own.iloc[-1]["key"], *newest["key"]]
+        told = [len(experiments.load(key)) for key in keys]
+        if len(newest) and min(told[1:]) < told[0]:
+            return [], f"its runs hold {min(told[1:])} of the {told[0]} clips of {line.system}"
+    else:
+        _, described_config = resolve(line.system, described, preset)
+        alike = views_needed(module, config) == views_needed(module, described_config)
+        newest = runs[runs["data"] == own.iloc[-1]["data"]] if alike else runs
     return list(newest.drop_duplicates("seed", keep="last")["key"]), NOT_RUN

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import sys
-import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,8 +26,6 @@ LIST = ROOT / "environment.yml"
 PROJECT = "micro-expression-study"  # [project] name in pyproject.toml
 OLDEST_PYTHON = (3, 11)
 GIBIBYTE = 2**30
-# `./run_all.sh` on the synthetic corpora, and work_seconds(), on the same two quiet cores
-REFERENCE_MINUTES, REFERENCE_WORK = 8.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -148,34 +145,6 @@ def memory() -> float | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
     except (ValueError, OSError):
         return None
-
-
-def work_seconds(repeats: int = 7) -> float:
-    """Seconds of a fixed piece of work on one core: the median of a few matrix products.
-
-    Small networks on a CPU spend their time in such products; needs numpy and threadpoolctl.
-    """
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    matrix = np.random.default_rng(0).standard_normal((768, 768), dtype=np.float32)
-    taken = []
-    with threadpool_limits(1):
-        for _ in range(repeats):
-            began = time.perf_counter()
-            for _ in range(8):
-                matrix @ matrix
-            taken.append(time.perf_counter() - began)
-    return sorted(taken)[repeats // 2]
-
-
-def study_minutes() -> float:
-    """Roughly how long `./run_all.sh` takes here the first time, the environment not counted.
-
-    Measured once on two cores and scaled by the speed and the number of the cores here.
-    """
-    speed = REFERENCE_WORK / work_seconds()
-    return REFERENCE_MINUTES / speed * max(2 / cores(), 0.25)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -120,8 +120,9 @@ def declare(
 ) -> Experiment:
     """Resolve every name and field of a run against the views at hand; trains nothing.
 
-    Raises StudyError for what is unknown, where the corpus lacks a view that the system reads, and
-    for a leak that the system has no place for.
+    A system without epochs has none to pick: its selection is `last`.  Raises StudyError for what
+    is unknown, where the corpus lacks a view that the system reads, and for a leak that the system
+    has no place for.
     """
     from . import systems
     from .training import PRECISIONS, SELECTIONS
@@ -138,15 +139,20 @@ def declare(
                 f"{what} '{word}' is not known, the nearest is '{nearest(word, known)}': "
                 f"choose one of {', '.join(known)}"
             )
+    if seed < 0:
+        raise StudyError(f"seed {seed} is below 0: give a whole number from 0 up")
     module, config = _resolve(system, corpus, views, overrides, preset)
     protocol.check(views.clips, tuple(classes))
+    _check_trains(module, config, views.clips, tuple(classes), selection)
+    if overrides and systems.neural(module):
+        _check_built(system, module, config, views, len(classes))
     _check_leak(leak, system, module, config, views, selection)
     return Experiment(
         system=system,
         corpus=corpus,
         preset=preset,
         seed=int(seed),
-        selection=selection,
+        selection=selection if systems.neural(module) else "last",
         labels=labels,
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
         data=fingerprint(views, _needs(module, config)),
@@ -154,6 +160,47 @@ def declare(
         precision=precision if systems.neural(module) else ANY_PRECISION,
         leak=leak,
     )
+
+
+def _check_trains(
+    module, config, clips: pd.DataFrame, classes: tuple[str, ...], selection: str
+) -> None:
+    """Refuse before the first fold what every fold would refuse."""
+    from . import systems
+
+    if not systems.neural(module):
+        return
+    counts = clips["label"].value_counts().reindex(classes, fill_value=0).to_numpy()
+    if hasattr(module, "loss"):
+        module.loss(config, counts)
+    if hasattr(module, "check"):
+        module.check(clips, config)
+    if selection == "inner":
+        for fold in protocol.folds(clips, classes):
+            train, _ = protocol.inner_split(clips, fold)
+            if clips["label"].iloc[train].nunique() < 2:
+                raise StudyError(
+                    f"selection inner: with {fold.corpus} {fold.subject} left out and others set "
+                    "aside to pick the epoch, fewer than two classes are left to learn: take "
+                    "selection last"
+                )
+
+
+def _check_built(system: str, module, config, views: "Views", n_classes: int) -> None:
+    """Raises StudyError where fields changed by hand do not go together in a network."""
+    import torch
+
+    coded = views.clips["action_units"].fillna("") != ""
+    few = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
+    clips, arrays = views.clips.iloc[few], {name: all_[few] for name, all_ in views.arrays.items()}
+    try:
+        context = module.fit_context(clips, module.features(arrays, clips, config), config)
+        with torch.random.fork_rng(devices=[]):
+            module.network(config, n_classes, context)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{system} cannot be built with these settings ({error}): change one of them"
+        ) from error
 
 
 def _check_leak(leak: str, system: str, module, config, views: "Views", selection: str) -> None:
@@ -170,6 +217,10 @@ def _check_leak(leak: str, system: str, module, config, views: "Views", selectio
         )
     if leak in ("random_folds", "clip_names") and selection != "last":
         raise StudyError(f"leak {leak}: its folds are no persons, so that none can pick an epoch")
+    if leak == "clip_names" and not views.clips["clip"].duplicated().any():
+        raise StudyError(
+            "leak clip_names: no two clips have one name here, so that nobody is taken for another"
+        )
 
 
 def _graph_changes(module, config, views: "Views") -> bool:
@@ -239,7 +290,8 @@ def run(
 ) -> pd.DataFrame:
     """Train the folds that are not there yet, write each as it ends, return all rows.
 
-    Nothing is deleted: a fold that is there is kept as it is.  schedule, stack: as
+    Nothing is deleted: a fold that is there is kept as it is, unless keep_weights asks for weights
+    that it has not; then it is trained again.  schedule, stack: as
     `training.train_folds` takes them.  dask: the address of a scheduler, or `local`; its workers
     train, and this process writes.
     """
@@ -340,17 +392,20 @@ def try_folds(
     seed: int = 0,
     jobs: int | None = None,
     leak: str = "",
+    classes: Sequence[str] = CLASSES,
 ) -> pd.DataFrame:
     """Rows (key, label, predicted, seed, p_<class>) of any folds and any labels, kept nowhere.
 
     For showing in notebook 40 what a wrong protocol would have said; results come from `run`.
-    leak: as `training.train_folds` takes it.
+    classes: of the corpus, in its order; those that no label has are left out.  leak: as
+    `training.train_folds` takes it.
     """
     from . import training
 
     module, config = _resolve(system, "these views", views, {}, "small")
     labels = np.asarray(views.clips["label"] if labels is None else labels)
-    classes, numbers = np.unique(labels.astype(str), return_inverse=True)
+    classes = np.array([name for name in classes if name in set(labels)])
+    numbers = pd.Categorical(labels, classes).codes.astype(int)
     inputs = module.features(views.arrays, views.clips, config)
     results = training.train_folds(
         module,
@@ -465,17 +520,16 @@ def finished(corpus: str, clips: pd.DataFrame) -> pd.DataFrame:
     """Finished runs with true labels that predict the same of these `clips`, oldest first.
 
     None with a leak is among them: those are asked for by `leaks.trained`.  Runs on fewer of the
-    clips, as a quick look makes them, give way to runs on more.
+    clips, as a quick look makes them, give way to runs on more, and of as many the newest count.
     """
     runs = find(corpus=corpus, labels="true", leak="").sort_values("began", kind="stable")
     runs = runs[runs["folds"] == runs["of"]]
     known = frozenset(_told(clips))
     rows = _many(runs["key"])
     told = {key: frozenset(_told(part)) for key, part in rows.items()}
-    same = [found for found in set(told.values()) if found <= known]
-    if not same:
+    if not any(found <= known for found in told.values()):
         return runs[:0].reset_index(drop=True)
-    most = max(same, key=len)
+    most = max((told[key] for key in runs["key"][::-1] if told[key] <= known), key=len)
     return runs[[told[key] == most for key in runs["key"]]].reset_index(drop=True)
 
 
@@ -732,7 +786,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     actions.add_parser("list", help="runs on disk")
     train = actions.add_parser("run", help="train systems on a corpus, or on saved views")
     train.add_argument("systems", nargs="+")
-    train.add_argument("--corpus", default="synthetic")
+    train.add_argument("--corpus", help="its name; default: synthetic, or that of saved views")
     train.add_argument("--data", type=Path, help="folder of the corpus, or a file of saved views")
     train.add_argument("--preset", default="small")
     train.add_argument("--selection", default="last")
@@ -760,18 +814,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not equals:
             raise StudyError(f"--set {change}: write it as FIELD=VALUE")
         overrides[field] = value
+    from . import systems
     from . import views as views_module
 
-    name, classes = options.corpus, CLASSES
     if options.data is not None and options.data.suffix == ".npz":
         views = views_module.load(options.data)
+        name, classes = views_module.about(options.data)
+        name = options.corpus or name
+        if not name:
+            raise StudyError(f"{options.data} does not name its corpus: give --corpus")
     else:
         from . import corpora
 
-        corpus = corpora.load(options.corpus, options.data)
+        corpus = corpora.load(options.corpus or "synthetic", options.data)
         views = views_module.compute(corpus, corpus.views, jobs=options.jobs)
         name, classes = corpus.name, corpus.classes
     for system in options.systems:
+        systems.resolve(system, overrides, options.preset)  # a field, and nothing else, may be set
         experiment = declare(
             system,
             name,

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from . import experiments, metrics, protocol, statistics
+from .corpora.table import CLASSES
 
 if TYPE_CHECKING:
     from .views import Views
@@ -121,12 +122,21 @@ def price(
 
 
 def random_folds(
-    system: str, views: "Views", seeds: Sequence[int] = range(SPLITS), jobs: int | None = None
+    system: str,
+    views: "Views",
+    seeds: Sequence[int] = range(SPLITS),
+    jobs: int | None = None,
+    classes: Sequence[str] = CLASSES,
 ) -> pd.DataFrame:
     """Rows of a quick classifier in ten random folds, dealt anew for every seed; kept nowhere."""
     found = [
         experiments.try_folds(
-            system, views, protocol.random_folds(views.clips, seed=seed), seed=seed, jobs=jobs
+            system,
+            views,
+            protocol.random_folds(views.clips, seed=seed),
+            seed=seed,
+            jobs=jobs,
+            classes=classes,
         )
         for seed in seeds
     ]
@@ -138,7 +148,7 @@ def verdict(line: dict) -> str:
     between = f"{line['bought']:+.3f} UF1 ({line['low']:+.3f} to {line['high']:+.3f})"
     if line["low"] > 0:
         return f"buys {between}"
-    return f"costs {between}" if line["high"] < 0 else f"buys nothing measurable: {between}"
+    return f"does harm: {between}" if line["high"] < 0 else f"buys nothing measurable: {between}"
 
 
 def told(trained: pd.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
@@ -190,6 +191,7 @@ def fold_means(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.D
 # --- the MEGC2019 log: a line per subject, a line per clip ---------------------------------------
 
 _SUBJECT = re.compile(r"(?P<corpus>\S+)\s+(?P<subject>\S+)")
+_BLANK = re.compile(r"[\s%]")  # would end a name; `own` corpora may have them
 _CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>\d+)\s+(?P<predicted>\d+)")
 
 
@@ -206,14 +208,20 @@ def write_log(rows: pd.DataFrame, path: Path | str, classes: Sequence[str] | Non
     code = {name: number for number, name in enumerate(classes)}
     lines = []
     for (corpus, subject), part in rows.groupby(["corpus", "subject"], sort=True):
-        lines.append(f"{corpus} {subject}")
+        lines.append(f"{_joined(corpus)} {_joined(subject)}")
         lines += [
-            f"{row.clip} {code[row.label]} {code[row.predicted]}" for row in part.itertuples()
+            f"{_joined(row.clip)} {code[row.label]} {code[row.predicted]}"
+            for row in part.itertuples()
         ]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _joined(name: str) -> str:
+    """A name without blanks: each is written as in a web address, `%20`."""
+    return _BLANK.sub(lambda blank: quote(blank[0]), name)
 
 
 def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
@@ -243,9 +251,9 @@ def _parse(lines: Iterable[str], path: Path, classes: Sequence[str]) -> pd.DataF
                     f"{path}, line {number}: class {max(label, predicted)} where "
                     f"0 to {len(classes) - 1} are known"
                 )
-            rows.append((*subject, clip["clip"], classes[label], classes[predicted]))
+            rows.append((*subject, unquote(clip["clip"]), classes[label], classes[predicted]))
         elif found := _SUBJECT.fullmatch(text):
-            subject = (found["corpus"], found["subject"])
+            subject = (unquote(found["corpus"]), unquote(found["subject"]))
         else:
             raise StudyError(
                 f"{path}, line {number}: {text!r} is neither `corpus subject` nor "

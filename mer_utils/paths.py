@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+KEPT = ROOT / "reports" / "runs"  # finished runs as files that travel with the repository
 
 DATA = Path(os.environ.get("MER_DATA", ROOT / "data")).resolve()
 RAW = DATA / "raw"  # releases as received, never written
@@ -21,7 +22,6 @@ EXECUTED = REPORTS / "executed"  # notebooks as papermill left them
 TABLES = REPORTS / "tables"
 FIGURES = REPORTS / "figures"
 PREDICTIONS = REPORTS / "predictions"  # rows of finished runs, one file a corpus
-KEPT = REPORTS / "runs"  # finished runs as files that travel
 
 
 def write_whole(path: Path, content: bytes) -> None:

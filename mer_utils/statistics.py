@@ -297,8 +297,8 @@ def compare(
 
     All pairs without `pairs`, the better one of each first.  Columns: system, against (`entry`
     names), difference, low, high, sd (of the gap, over subjects), p, p Holm, apart (p Holm below
-    0.05), detectable (`detectable` of one such gap alone).  Raises StudyError where a pair is not
-    on the same clips.
+    0.05), detectable (`detectable` of such a gap among all the pairs given).  Raises StudyError
+    where a pair is not on the same clips.
     """
     counted = tally(rows, classes)
     parts = {name: part for name, part in rows.groupby(["system", "selection"], sort=False)}
@@ -325,7 +325,7 @@ def compare(
     table = pd.DataFrame(found, columns=columns)
     table["p Holm"] = holm(table["p"])
     table["apart"] = table["p Holm"] < 1 - LEVEL
-    table["detectable"] = detectable(table["sd"])
+    table["detectable"] = detectable(table["sd"], tests=max(len(table), 1))
     return table
 
 

@@ -245,6 +245,7 @@ def prepare(options: argparse.Namespace) -> Study:
     options.corpus = loaded.name  # casme2-3 is casme2
     told = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
     _say(f"{options.corpus}: {told}; views {', '.join(loaded.views)}")
+    chosen = _fed(chosen, loaded, options.notebooks)
     computed = views.compute(loaded, loaded.views, jobs=options.jobs)
     changes: dict[Experiment, dict] = {}
     if any(path.stem == TEMPLATE for path in chosen):
@@ -280,6 +281,25 @@ def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -
             raise _unknown("notebook", word, known)
         chosen.add(name)
     return tuple(path for name, path in known.items() if name in chosen)
+
+
+def _fed(chosen: Sequence[Path], corpus: Corpus, by_name: Sequence[str] | None) -> tuple[Path, ...]:
+    """Notebooks whose views (`needs` in their metadata) the corpus has; what is left out is said.
+
+    Raises StudyError for one that was asked for by name.
+    """
+    fed = []
+    for path in chosen:
+        needs = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("needs", [])
+        lacks = [view for view in needs if view not in corpus.views]
+        if not lacks:
+            fed.append(path)
+            continue
+        told = f"{path.stem}: {corpus.name} has no {', '.join(lacks)}"
+        if by_name:
+            raise StudyError(f"{told}; data/README.md says what a corpus may hold")
+        _say(f"Without {told}")
+    return tuple(fed)
 
 
 def plan_systems(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
@@ -661,7 +681,10 @@ def write_index(html: Path | None = None, executed: Path | None = None) -> Path:
 
 
 def write_results(study: Study) -> pd.DataFrame:
-    """Print the table of results of this study's finished runs; keep it, and the rows behind it."""
+    """Print the table of this study's finished runs.
+
+    Kept are the table and the rows of all that may stand beside them, trained now or before.
+    """
     import pandas as pd
 
     from . import experiments, metrics, statistics
@@ -674,13 +697,19 @@ def write_results(study: Study) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     rows = pd.concat(rows, ignore_index=True)
-    metrics.write_rows(rows, paths.PREDICTIONS / f"{study.options.corpus}.csv.gz")
-    table = statistics.summary(rows)
+    runs = experiments.comparable(study.options.corpus, rows.drop_duplicates(metrics.KEY))
+    asked = {experiment.system for experiment in study.experiments}
+    beside = runs[~runs["system"].str.contains("/") | runs["system"].isin(asked)]
+    every = experiments.gather(beside)
+    metrics.write_rows(every, paths.PREDICTIONS / f"{study.options.corpus}.csv.gz")
     path = paths.TABLES / f"{study.options.corpus}_results.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
+    presets = beside.drop_duplicates(["system", "selection"])[["system", "selection", "preset"]]
+    table = statistics.summary(every).merge(presets, on=["system", "selection"])
     table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
-    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    print(f"Table: {path}")
+    shown = statistics.summary(rows)
+    print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(f"Table of all {len(table)} systems on {study.options.corpus}: {path}")
     return table
 
 

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from . import paths
-from .corpora import COLUMNS, KEY, Corpus, megc2019_flow
+from .corpora import CLASSES, COLUMNS, KEY, Corpus, megc2019_flow
 from .corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest
 from .errors import StudyError
 
@@ -421,15 +421,37 @@ def _write(file: Path, **arrays: np.ndarray) -> None:
 # --- one file to take to another machine ----------------------------------------------------------
 
 
-def save(views: Views, file: Path | str) -> Path:
-    """One .npz that `load` reads without pickle, OpenCV or dlib; written by rename."""
+def save(
+    views: Views, file: Path | str, name: str = "", classes: tuple[str, ...] = CLASSES
+) -> Path:
+    """One .npz that `load` reads without pickle, OpenCV or dlib; written by rename.
+
+    name, classes: of the corpus, for `about`.  Where its frames lie stays behind.
+    """
     file = Path(file)
     tables = {
-        name: np.frombuffer(table.to_json(orient="split").encode(), np.uint8)
-        for name, table in (("clips", views.clips), ("exclusions", views.exclusions))
+        kind: np.frombuffer(table.to_json(orient="split").encode(), np.uint8)
+        for kind, table in (
+            ("clips", views.clips.assign(frames="")),
+            ("exclusions", views.exclusions),
+        )
     }
+    told = {"name": name, "classes": classes}
+    tables["about"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
     _write(file, **tables, **{f"view_{name}": array for name, array in views.arrays.items()})
     return file
+
+
+def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
+    """Name (empty where `save` was given none) and classes of the corpus whose views a file holds.
+
+    Raises StudyError where the file does not say.
+    """
+    with np.load(Path(file), allow_pickle=False) as stored:
+        if "about" not in stored.files:
+            raise StudyError(f"{file} does not say of which corpus it is: save it again")
+        told = json.loads(stored["about"].tobytes())
+    return told["name"], tuple(told["classes"])
 
 
 def load(file: Path | str) -> Views:

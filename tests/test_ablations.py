@@ -123,6 +123,7 @@ def test_an_ingredient_that_is_needed_earns_its_place(corpus, monkeypatch):
     """40 subjects; the changed system was given noise in place of the flow."""
     clips = clip_table(subjects=40)
     corpus = dataclasses.replace(corpus, clips=clips)
+    monkeypatch.setattr(experiments, "fingerprint", lambda views, names: "0" * 16)  # as one data
     train("svm", given=made_views(clips))
     train("svm/unbalanced", given=made_views(clips, strength=0.0))
     answered, _ = ablations.answers(corpus)
@@ -140,6 +141,32 @@ def test_other_inputs_never_stand_beside_the_corpus_itself(corpus):
     assert answered["ablation"].tolist() == ["svm/tvl1"]
 
 
+def test_runs_on_other_data_or_of_another_precision_answer_nothing(corpus):
+    train("svm")
+    train("svm/unbalanced", given=made_views(CLIPS, 0.5))
+    short = {"epochs": 1}
+    train("ststnet", **short)
+    train("ststnet", **short, widths=(8,), precision="bf16")
+    answered, missing = ablations.answers(corpus)
+    assert not len(answered)
+    why = missing.set_index("ablation")["why"]
+    assert why["svm/unbalanced"] == why["ststnet/one_stream"] == ablations.NOT_RUN
+    train("ststnet", **short, widths=(8,))
+    answered, _ = ablations.answers(corpus)
+    assert answered["ablation"].tolist() == ["ststnet/one_stream"]
+
+
+def test_other_inputs_on_fewer_clips_are_no_answer(corpus):
+    train("svm")
+    fewer = CLIPS.iloc[:-1].reset_index(drop=True)
+    train("svm", name=ablations.corpus_name("made", "midpoint"), given=made_views(fewer))
+    with_frames = dataclasses.replace(corpus, views=("flow", "landmarks", "frames"))
+    answered, missing = ablations.answers(with_frames)
+    assert not len(answered)
+    why = missing.set_index("ablation")["why"]["svm/midpoint"]
+    assert why == f"its runs hold {len(CLIPS) - 1} of the {len(CLIPS)} clips of svm"
+
+
 def test_inputs_need_frames_and_a_known_name(corpus):
     with pytest.raises(StudyError, match="made comes without frames: inputs=tvl1"):
         ablations.views_of(corpus, "tvl1")
@@ -150,13 +177,18 @@ def test_inputs_need_frames_and_a_known_name(corpus):
 def test_midpoint_and_spotted_take_the_sheets_apex_away(corpus, monkeypatch):
     seen = []
     monkeypatch.setattr(ablations.views, "compute", lambda *given, **kept: seen.append(given[0]))
+    for number in range(8, 25):
+        (corpus.path / f"img{number}.jpg").touch()
     clips = CLIPS.assign(onset=10, apex=12, offset=21, apex_source="sheet").astype(
         {name: "Int64" for name in ("onset", "apex", "offset")}
     )
+    clips = clips.assign(frames=str(corpus.path))
+    clips.loc[0, "offset"] = pd.NA
     corpus = dataclasses.replace(corpus, clips=clips, views=("flow", "landmarks", "frames"))
     for name in ("midpoint", "spotted", "tvl1"):
         ablations.views_of(corpus, name)
-    assert set(seen[0].clips["apex"]) == {15} and set(seen[0].clips["apex_source"]) == {"midpoint"}
+    assert set(seen[0].clips["apex"]) == {16} and set(seen[0].clips["apex_source"]) == {"midpoint"}
+    assert len(seen[0].clips) == len(CLIPS) - 1  # one has no offset, and so no midpoint
     assert seen[1].clips["apex"].isna().all() and (seen[1].clips["apex_source"] == "").all()
     assert set(seen[2].clips["apex"]) == {12}
 

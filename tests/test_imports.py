@@ -1,6 +1,8 @@
 """Imports point one way, and a machine that only trains needs little."""
 
 import ast
+import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import paths, views
+from mer_utils import environment, paths, views
 
 PACKAGE = Path(views.__file__).parent
 FILES = {
@@ -151,3 +153,32 @@ def test_training_alone_needs_neither_cameras_nor_notebooks(tmp_path):
     )
     assert told.returncode == 0, told.stderr
     assert len(list((tmp_path / "runs").glob("*/folds/*.csv"))) == 12
+
+
+def roots_of(source: str) -> set[str]:
+    """First names of all that a source imports from elsewhere."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_package_that_is_imported_is_pinned():
+    here = (paths.ROOT / folder for folder in ("mer_utils", "tests", "benchmarks"))
+    files = [file for folder in here for file in folder.rglob("*.py")]
+    sources = [file.read_text(encoding="utf-8") for file in files]
+    for notebook in paths.NOTEBOOKS.glob("*.ipynb"):
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    own = {"mer_utils", *(file.stem for file in files)}
+    used = set().union(*map(roots_of, sources)) - own - sys.stdlib_module_names
+    files = [file for package in environment.packages() for file in installed(package.name)]
+    given = {file.parts[0].partition(".")[0] for file in files}
+    assert not used - given
+
+
+def installed(name: str) -> list:
+    return importlib.metadata.files(name) or []

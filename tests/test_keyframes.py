@@ -92,11 +92,11 @@ def test_landmarks_are_followed_to_a_fraction_of_what_they_move():
 
 
 def test_the_head_alone_moves_no_landmark():
-    """Three pixels of sway, no expression: less than a tenth of what an expression gives."""
+    """Three pixels of sway, no expression: less than a quarter of what an expression gives."""
     still, _ = tracked(moving_face.clip(32, 0.01, 3.0, frames=12, apex=6))
     moving, _ = tracked(moving_face.clip(32, 3.0, 3.0, frames=12, apex=6))
     motion = [keyframes.landmark_motion(course).sum() for course in (still, moving)]
-    assert motion[0] < 0.5 * motion[1]
+    assert motion[0] < 0.25 * motion[1]
     turn = np.array([[1.01, -0.02, 3.0], [0.02, 1.01, -2.0]])
     swaying = np.stack([still[0], faces.move(still[0], turn)])
     assert keyframes.landmark_motion(swaying).max() < 1e-2

@@ -141,7 +141,8 @@ def test_a_verdict_says_no_more_than_its_interval():
     line = {"bought": 0.02, "low": -0.01, "high": 0.05}
     assert leaks.verdict(line).startswith("buys nothing measurable: +0.020 UF1 (-0.010")
     assert leaks.verdict(line | {"low": 0.01}).startswith("buys +0.020")
-    assert leaks.verdict({"bought": -0.1, "low": -0.2, "high": -0.05}).startswith("costs -0.100")
+    harm = {"bought": -0.1, "low": -0.2, "high": -0.05}
+    assert leaks.verdict(harm).startswith("does harm: -0.100")
 
 
 def test_a_leak_of_several_systems_is_told_in_one_sentence():

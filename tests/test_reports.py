@@ -4,6 +4,7 @@ The pages of the real results are in the repository; those of other corpora wher
 """
 
 import re
+from html.parser import HTMLParser
 
 import browser
 import nbformat.v4 as nb
@@ -43,6 +44,27 @@ def test_a_page_names_the_folder_of_the_data_and_not_the_way_to_it(folder):
     assert cell.source != shown  # the executed copy keeps what it ran with
     cell.source = 'data = ""'
     assert pages._readable(notebook).cells[1].source == 'data = ""'
+
+
+class Images(HTMLParser):
+    """The alternative texts of a page's pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.told = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.told.append((dict(attrs).get("alt") or "").strip())
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_a_committed_page_is_light_and_tells_its_pictures_without_a_browser_too(name):
+    page = paths.ROOT / "reports" / "html" / "megc2019_flow" / f"{name}.html"
+    assert page.stat().st_size < LARGEST
+    told = Images(page.read_text(encoding="utf-8")).told
+    assert told and all(told)
 
 
 @browser.needed

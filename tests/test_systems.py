@@ -1,6 +1,7 @@
 """What every system of the study promises, whoever wrote it."""
 
 import dataclasses
+import re
 import typing
 
 import numpy as np
@@ -179,3 +180,31 @@ def test_the_table_names_what_a_corpus_lacks():
     both = systems.table(["flow", "flow_legacy"]).set_index("system")
     assert both.loc["svm", "reads"] == "flow"
     assert isinstance(table, pd.DataFrame) and list(table.index) == ALL
+
+
+@pytest.mark.parametrize(
+    "name, field, value, words",
+    [
+        ("ststnet", "dropout", 1.5, "drops everything: give a share below 1"),
+        ("ststnet", "epochs", "inf", "is not of type int"),
+        ("ststnet", "epochs", 0, "give numbers above 0"),
+        (
+            "ststnet",
+            "channels",
+            "('u', 'w')",
+            "channel 'w' is not known; choose among u, v, strain",
+        ),
+        ("svm", "cost", -1, "is not possible: give numbers above 0"),
+        ("lbp_top", "radius", 5, "leaves no frame of 10 with neighbours"),
+        ("lbp_top", "planes", "('zz',)", "plane 'zz' is not known"),
+        ("hoof", "orientations", 0, "give numbers above 0"),
+    ],
+)
+def test_numbers_and_words_that_a_field_cannot_be_are_refused(name, field, value, words):
+    with pytest.raises(StudyError, match=re.escape(words)):
+        systems.resolve(name, {field: value})
+
+
+def test_a_zero_that_means_something_is_let_through():
+    for name, field in (("ststnet", "dropout"), ("rcn", "rate_halving"), ("am_gcn", "outputs")):
+        assert getattr(systems.resolve(name, {field: 0})[1], field) == 0

@@ -68,13 +68,13 @@ def _people(file: Path) -> dict[str, set[str]]:
             columns = _columns(cells)
             if len(columns) < 2:
                 continue
-            people = defaultdict(set)
+            people, spelled = defaultdict(set), {}
             for row in grid[number + 1 :]:
                 subject, clip = (
                     sheets.text_of(row[at]) if at < len(row) else "" for at in columns.values()
                 )
-                if subject and clip:
-                    people[clip.lower()].add(subject)
+                if subject and clip:  # 1 and 01 in one sheet are one person
+                    people[clip.lower()].add(spelled.setdefault(_plain(subject), subject))
             return dict(people)
     raise StudyError(f"{file} has no header row with the columns Subject and Filename")
 
@@ -103,9 +103,9 @@ def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, 
 
 def _same(subject: str, other: str) -> bool:
     """01, sub01 and 1 are one person; so are s1 and s01."""
-    digits = [
-        ids.plain(text).lower().removeprefix("sub").removeprefix("s") for text in (subject, other)
-    ]
-    if all(text.isdecimal() for text in digits):
-        return int(digits[0]) == int(digits[1])
-    return subject.lower() == other.lower()
+    return _plain(subject) == _plain(other)
+
+
+def _plain(subject: str) -> str:
+    digits = ids.plain(subject).lower().removeprefix("sub").removeprefix("s")
+    return str(int(digits)) if digits.isdecimal() else subject.lower()

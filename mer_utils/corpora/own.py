@@ -102,7 +102,7 @@ def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
 
 def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme) -> None:
     """Raises StudyError for what makes the whole table doubtful, each mistake with its line."""
-    mistakes, seen = [], {}
+    mistakes, seen, spelled = [], {}, {}
     for line, cells in lines:
         for name in ("subject", "clip", "label", "path"):
             if not cells[name]:
@@ -112,6 +112,13 @@ def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme)
             mistakes.append(
                 f"line {line}: label '{cells['label']}' is none of {', '.join(scheme.classes)}: "
                 f"correct it (nearest '{near}') or name your classes"
+            )
+        person = cells["subject"]
+        plain = person.lstrip("0") if person.isdecimal() else person.casefold()
+        other = spelled.setdefault(plain, person)
+        if other != person:
+            mistakes.append(
+                f"line {line}: subject '{person}' is '{other}' above: spell one person one way"
             )
         key = cells["subject"], cells["clip"]
         if all(key) and key in seen:

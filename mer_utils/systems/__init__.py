@@ -5,7 +5,8 @@ A file holds
 * `TITLE`, `VIEWS`, and where the views depend on the configuration `views_needed(config)`;
 * `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
   it fit two CPU cores; `VARIANTS`, name -> (the question it asks, the fields that change);
-* `features(views, clips, config)`, what is computed of each clip alone, and
+* `check(clips, config)` where it refuses some corpora, before anything is trained;
+  `features(views, clips, config)`, what is computed of each clip alone, and
   `fit_context(clips, features, config)`, what may be learned from a fold's training clips;
 * a network, `network(config, n_classes, context)`, with `loss(config, class_counts)`,
   `targets(clips, config)`, `optimizer(config, parameters)` and `rate(config, epoch)` where plain
@@ -21,6 +22,7 @@ Systems never import each other.
 
 import ast
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -62,13 +64,15 @@ SYSTEMS = {
 }
 
 PRESETS = ("small", "paper")
+ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # of the fields that are no whole numbers
 
 
 def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
     """`mhssa_gcn/as_coded` -> its module and its Config.
 
     The preset comes first, then the variant's change, then `overrides`, typed like the defaults.
-    Raises StudyError for an unknown system, variant, preset or field, naming the nearest.
+    Raises StudyError for an unknown system, variant, preset or field, naming the nearest, and for
+    a number that the field cannot be.
     """
     system, _, variant = name.partition("/")
     module = SYSTEMS.get(system)
@@ -89,7 +93,23 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
                 raise StudyError(f"{system} has no field '{field}': it has none at all")
             raise _unknown(f"field of {system}", field, known)
         fields[field] = _typed(f"{system}.{field}", value, hints[field])
+        _check_number(module, f"{system}.{field}", field, fields[field])
     return module, module.Config(**fields)
+
+
+def _check_number(module: types.ModuleType, told: str, field: str, value) -> None:
+    """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that nothing here is."""
+    settings = [vars(module.Config()), module.SMALL, *(v for _, v in module.VARIANTS.values())]
+    zero = any(each.get(field) == 0 for each in settings)
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        from_zero = zero or (isinstance(number, float) and field not in ABOVE_ZERO)
+        if not math.isfinite(number) or number < 0 or (number == 0 and not from_zero):
+            least = "from 0 up" if from_zero else "above 0"
+            raise StudyError(f"{told}={value!r} is not possible: give numbers {least}")
+        if "drop" in field and number >= 1:
+            raise StudyError(f"{told}={value!r} drops everything: give a share below 1")
 
 
 def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
@@ -141,7 +161,7 @@ def _typed(name: str, value, kind):
                 return None
             of = next(each for each in typing.get_args(kind) if each is not type(None))
             return _typed(name, value, of)
-    except (TypeError, ValueError, KeyError, SyntaxError):
+    except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
         pass
     raise StudyError(f"{name}={value!r} is not of type {wanted}: give a {wanted}")
 

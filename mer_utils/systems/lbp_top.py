@@ -27,6 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from mer_utils import head
+from mer_utils.errors import StudyError
+from mer_utils.views import VIDEO_FRAMES
 
 TITLE = "LBP-TOP + SVM"
 VIEWS = ("video",)
@@ -44,6 +46,18 @@ class Config:
     roots: bool = True  # square roots of the shares of patterns
     planes: tuple[str, ...] = ("xy", "xt", "yt")
     cost: float = 1.0  # C, the price of a clip on the wrong side
+
+    def __post_init__(self):
+        for plane in self.planes:
+            if plane not in AXES:
+                raise StudyError(
+                    f"lbp_top: plane {plane!r} is not known; choose among {', '.join(AXES)}"
+                )
+        if 2 * self.radius >= VIDEO_FRAMES:
+            raise StudyError(
+                f"lbp_top: radius={self.radius} leaves no frame of {VIDEO_FRAMES} with neighbours "
+                f"before and after; choose 1 to {(VIDEO_FRAMES - 1) // 2}"
+            )
 
 
 SMALL: dict = {}

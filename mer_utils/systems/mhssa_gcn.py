@@ -191,20 +191,31 @@ def _pad(tokens: np.ndarray, points) -> np.ndarray:
     return padded
 
 
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """The co-occurrence graph (6, 6) of the fold's training clips."""
-    if config.units == "published":
-        clips = clips[clips["corpus"].str.endswith("casme2")]
-        graph = regions.co_occurrence(clips, regions.PUBLISHED_UNITS, sides=False)
-    else:
-        graph = regions.action_unit_graph(clips)
+def _graph_clips(clips: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The published code counts CASME II alone."""
+    return clips[clips["corpus"].str.endswith("casme2")] if config.units == "published" else clips
+
+
+def check(clips: pd.DataFrame, config: Config) -> None:
+    """Raises StudyError where the graph is to come from action units and nobody coded any."""
+    clips = _graph_clips(clips, config)
     if config.graph == "action_units" and not clips["action_units"].fillna("").str.strip().any():
         raise StudyError(
             "mhssa_gcn: graph='action_units' needs coded action units, and no training clip has "
             "any; choose graph='both' or a corpus with action units (casme2, samm)"
         )
+
+
+def fit_context(
+    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
+) -> dict[str, np.ndarray]:
+    """The co-occurrence graph (6, 6) of the fold's training clips."""
+    check(clips, config)
+    clips = _graph_clips(clips, config)
+    if config.units == "published":
+        graph = regions.co_occurrence(clips, regions.PUBLISHED_UNITS, sides=False)
+    else:
+        graph = regions.action_unit_graph(clips)
     return {"action_unit_graph": graph.astype(np.float32)}
 
 

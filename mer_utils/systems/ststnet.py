@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..errors import StudyError
+
 TITLE = "STSTNet"
 VIEWS = ("flow",)
 
@@ -39,6 +41,13 @@ class Config:
     batch_size: int = 256
     learning_rate: float = 5e-5
     weight_decay: float = 0.0
+
+    def __post_init__(self):
+        for channel in self.channels:
+            if channel not in CHANNELS:
+                raise StudyError(
+                    f"ststnet: channel {channel!r} is not known; choose among {', '.join(CHANNELS)}"
+                )
 
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}

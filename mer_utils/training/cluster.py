@@ -160,7 +160,6 @@ def code() -> dict[str, str]:
     }
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for folder in ("training", "systems"):
-        for file in sorted((package / folder).glob("*.py")):
-            digest.update(file.read_bytes())
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.read_bytes())
     return versions | {"mer_utils": digest.hexdigest()[:12]}
