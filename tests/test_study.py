@@ -1,13 +1,16 @@
 """The driver: mistakes told in one line, failing notebooks that stop nobody, reports left alone."""
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
 from html.parser import HTMLParser
 
 import nbformat
+import pandas as pd
 import pytest
+from made_clips import clip_table, made_views
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mer_utils import environment, paths, study
@@ -209,3 +212,34 @@ def test_the_lock_names_versions_and_no_place():
     lines = environment.lock().splitlines()[1:]
     assert all(line.count("==") == 1 and "/" not in line for line in lines)
     assert json.dumps(lines).count("torch==") == 1
+
+
+def test_what_a_report_shows_has_another_hash_when_any_of_it_changes(tmp_path, monkeypatch):
+    """Sources, clips, views and runs: a page made from others is made again."""
+    clips = clip_table(4, 2)
+    views = made_views(clips)
+    other = clips.copy()
+    other.loc[0, "label"] = "surprise" if clips["label"][0] != "surprise" else "negative"
+    pixel = {name: values.copy() for name, values in views.arrays.items()}
+    pixel["flow"][0, 0, 0, 0] += 1e-3
+    left_out = pd.DataFrame({"corpus": ["made"], "subject": ["9"], "clip": ["a"], "reason": ["?"]})
+    changed = [{"clips": other}, {"arrays": pixel}, {"exclusions": left_out}]
+    hashes = [study.data_hash(dataclasses.replace(views, **each)) for each in [{}, *changed]]
+    assert len(set(hashes)) == 4 and study.data_hash(made_views(clip_table(4, 2))) == hashes[0]
+
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    folds = tmp_path / "runs" / "one" / "folds"
+    folds.mkdir(parents=True)
+    seen = [study.runs_hash()]
+    for file in (folds.parent / "experiment.json", folds / "a.csv", folds / "b.csv"):
+        file.touch()
+        seen.append(study.runs_hash())
+    assert len(set(seen)) == 4
+
+    package = tmp_path / "mer_utils"
+    (package / "plots").mkdir(parents=True)
+    (package / "plots" / "one.py").write_text("x = 1")
+    monkeypatch.setattr(study, "__file__", str(package / "study.py"))
+    before = study.source_hash()
+    (package / "plots" / "one.py").write_text("x = 2")
+    assert study.source_hash() != before

@@ -398,8 +398,11 @@ def test_a_vit_that_does_not_fit_is_refused_by_name(tmp_path):
     config = unified.Config(**QUICK | {"vit_weights": str(file)})
     with pytest.raises(StudyError, match=re.escape(f"{file} does not exist")):
         unified.network(config, 3, {})
+    file.write_bytes(b"no tensors")
+    with pytest.raises(StudyError, match="is no safetensors file"):
+        unified.network(config, 3, {})
     save_file(published(config, 4), file)
-    with pytest.raises(StudyError, match=r"encoder\.layer\.1.*vit_depth"):
+    with pytest.raises(StudyError, match="1 layers, the Config's has 2; set vit_depth=1"):
         unified.network(dataclasses.replace(config, vit_depth=2), 3, {})
     with pytest.raises(StudyError, match="vit_dim"):
         unified.network(dataclasses.replace(config, vit_dim=64), 3, {})

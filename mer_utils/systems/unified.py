@@ -595,13 +595,23 @@ def load_vit(vit: VisionTransformer, file: str) -> None:
     Places are interpolated where the file's pictures have another size.  Raises StudyError where
     the file is not there or its sizes are not the Config's.
     """
-    from safetensors.torch import load_file  # only who has weights needs it
+    from safetensors import SafetensorError  # only who has weights needs it
+    from safetensors.torch import load_file
 
     if not Path(file).is_file():
         raise StudyError(
             f"unified: vit_weights={file} does not exist; give a .safetensors file of a ViT"
         )
-    stored = {name.removeprefix("vit."): value for name, value in load_file(file).items()}
+    try:
+        stored = {name.removeprefix("vit."): value for name, value in load_file(file).items()}
+    except SafetensorError as error:
+        raise StudyError(f"unified: {file} is no safetensors file ({error})") from error
+    layers = {name.split(".")[2] for name in stored if name.startswith("encoder.layer.")}
+    if len(layers) != len(vit.layers):
+        raise StudyError(
+            f"unified: {file} holds a ViT of {len(layers)} layers, the Config's has "
+            f"{len(vit.layers)}; set vit_depth={len(layers)}"
+        )
     names = {
         "class_token": "embeddings.cls_token",
         "places": "embeddings.position_embeddings",

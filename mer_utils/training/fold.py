@@ -214,7 +214,7 @@ def loop(task: Task, fold: Fold) -> FoldResult:
                 loss.backward()
                 optimizer.step()
                 total = total + loss.detach() * len(batch)
-            losses.append(float(total) / len(order))
+            losses.append(float(total) / sum(sizes))
             if not np.isfinite(losses[-1]):
                 raise diverged(task, fold, epoch, losses[-1])
             epochs.append(predict(net, data, fold.test, layout))
@@ -323,7 +323,7 @@ def _gather(data: dict[str, torch.Tensor], index: torch.Tensor, layout) -> dict:
     return batch
 
 
-def make_optimizer(module, config, net: nn.Module, device: str = "cpu") -> torch.optim.Optimizer:
+def make_optimizer(module, config, net: nn.Module) -> torch.optim.Optimizer:
     """The system's own, or Adam; the same on every device."""
     return optimizer_of(module, config, net.parameters())
 

@@ -138,7 +138,6 @@ class Stack:
             task.module, task.config, list(self.parameters.values())
         )
         self.train_index = self._padded([start.train for start in self.starts])
-        self.clips = torch.tensor([len(start.train) for start in self.starts], device=task.device)
         self.labels = self._padded([start.known["labels"] for start in self.starts])
         self.targets = [
             {
@@ -149,6 +148,7 @@ class Stack:
             for start in self.starts
         ]
         self.steps = self._steps()
+        self.clips = sum(step.counts for step in self.steps)  # (F,) that an epoch learns from
 
     def _fill(self, stacked, named, number: int, count: int) -> None:
         for name, values in named:

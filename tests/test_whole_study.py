@@ -1,0 +1,93 @@
+"""The study as a stranger runs it: every notebook, top to bottom, by the driver, on an empty disk.
+
+Training is cut short: what is shown is that everything runs and answers, not how well.
+"""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from test_corpora_flow import write_flat
+
+from mer_utils import pages, paths
+
+pytestmark = pytest.mark.slow
+ALL = {path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    """Data and reports of these tests; the synthetic corpora are made once."""
+    return tmp_path_factory.mktemp("a disk")
+
+
+def study(disk, *options):
+    surroundings = {"MER_DATA": str(disk / "data"), "MER_REPORTS": str(disk / "reports")}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "mer_utils.study", *options],
+        env=os.environ | surroundings, cwd=paths.ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def reports(disk, folder):
+    found = (disk / "reports" / "executed" / folder).glob("*.json")
+    return {report.name.partition("-")[0]: report for report in map(pages.load, sorted(found))}
+
+
+def assert_answered(done, made, expected):
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(made) >= expected
+    for name, report in made.items():
+        assert report.answer and not report.error, f"{name}: {report.error}"
+
+
+def test_every_notebook_runs_and_answers(disk):
+    short = ("--systems", "majority,svm,ststnet", "--set", "ststnet.epochs=2", "--smoke")
+    done = study(disk, *short)
+    assert_answered(done, reports(disk, "synthetic-smoke"), ALL)
+    assert not (disk / "reports" / "tables").exists()  # a quick look makes no results
+
+
+def test_results_keep_the_systems_that_are_not_asked_for_again(disk):
+    for systems in ("majority,svm", "majority"):
+        done = study(disk, "--systems", systems, "--notebooks", "41")
+        assert done.returncode == 0, done.stderr
+    table = pd.read_csv(disk / "reports" / "tables" / "synthetic_results.csv")
+    assert set(table["system"]) == {"majority", "svm"} and set(table["preset"]) == {"small"}
+    rows = pd.read_csv(disk / "reports" / "predictions" / "synthetic.csv.gz")
+    assert set(rows["system"]) == {"majority", "svm"}
+    assert done.stdout.count("svm") == 0  # printed is what was asked for
+
+
+def test_a_corpus_without_action_units_has_its_answers_too(disk):
+    folder = disk / "data" / "synthetic" / "smic"
+    some = "20,31,33,40,41,50,52,53,90"
+    done = study(disk, "--corpus", "smic", "--data", str(folder), "--smoke", "--systems", "svm",
+                 "--notebooks", some)  # fmt: skip
+    made = reports(disk, "smic-smoke")
+    assert_answered(done, made, {name for name in ALL if name[:2] in some.split(",")})
+    assert made["20_region_graph"].answer.startswith("Nobody coded action units on smic")
+
+
+def test_flow_images_without_landmarks_leave_three_notebooks_out_and_say_so(disk):
+    people = [("casme2", f"sub{n:02}") for n in range(1, 7)]
+    clips = [
+        (corpus, subject, f"EP{n:02}_0{label}", label, f"{subject}_EP{n:02}_0{label}")
+        for n, (corpus, subject) in enumerate(people, start=1)
+        for label in (0, 1, 2)
+    ]
+    folder = write_flat(disk / "flow", clips)
+    asked = ("--corpus", "megc2019_flow", "--data", str(folder), "--smoke", "--systems",
+             "majority,svm,ststnet", "--set", "ststnet.epochs=1", "--jobs", "2")  # fmt: skip
+    done = study(disk, *asked)
+    without = {"20_region_graph", "31_mhssa_gcn", "32_htnet"}
+    made = reports(disk, "megc2019_flow-smoke")
+    assert_answered(done, made, ALL - without)
+    assert not without & set(made)
+    for name in without:
+        assert f"Without {name}: megc2019_flow has no landmarks" in done.stdout
+    refused = study(disk, *asked, "--notebooks", "20")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: 20_region_graph: megc2019_flow has no landmarks;")
