@@ -709,7 +709,7 @@ def write_results(study: Study) -> pd.DataFrame:
     table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
     shown = statistics.summary(rows)
     print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    print(f"Table of all {len(table)} systems on {study.options.corpus}: {path}")
+    print(f"Table of all that was run on {study.options.corpus}: {path}")
     return table
 
 
