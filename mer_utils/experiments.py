@@ -188,15 +188,14 @@ def _check_trains(
 
 def _check_built(system: str, module, config, views: "Views", n_classes: int) -> None:
     """Raises StudyError where fields changed by hand do not go together in a network."""
-    import torch
+    from . import training
 
     coded = views.clips["action_units"].fillna("") != ""
     few = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
     clips, arrays = views.clips.iloc[few], {name: all_[few] for name, all_ in views.arrays.items()}
     try:
         context = module.fit_context(clips, module.features(arrays, clips, config), config)
-        with torch.random.fork_rng(devices=[]):
-            module.network(config, n_classes, context)
+        training.try_network(module, config, n_classes, context)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StudyError(
             f"{system} cannot be built with these settings ({error}): change one of them"

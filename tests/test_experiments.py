@@ -375,6 +375,21 @@ def test_two_at_once_do_each_other_no_harm(runs, tmp_path):
     pd.testing.assert_frame_equal(train(experiment), there)
 
 
+def test_what_every_fold_would_refuse_is_refused_before_the_first():
+    with pytest.raises(StudyError, match="off_apexnet cannot be built with these settings"):
+        declare("off_apexnet", maps=(6,))
+    with pytest.raises(StudyError, match="seed -1 is below 0"):
+        declare(seed=-1)
+    with pytest.raises(StudyError, match="leak clip_names: no two clips have one name"):
+        unlike = CLIPS.assign(clip=[f"clip{number}" for number in range(len(CLIPS))])
+        declare("svm", given=replace(VIEWS, clips=unlike), leak="clip_names")
+    kept = {name: values[:10] for name, values in VIEWS.arrays.items()}
+    few = replace(VIEWS, clips=CLIPS[:10], arrays=kept)  # of two persons
+    with pytest.raises(StudyError, match="selection inner: with .* fewer than two classes are"):
+        declare(given=few, selection="inner")
+    assert declare("svm", selection="inner").selection == "last"  # no epochs, none to pick
+
+
 def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
     assert experiments.main(["list"]) == 0
     assert "no runs yet" in capsys.readouterr().out
@@ -384,5 +399,7 @@ def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
     assert "UF1" in capsys.readouterr().out
     experiments.main(["list"])
     assert "majority" in capsys.readouterr().out
+    with pytest.raises(StudyError, match="field of ststnet 'seed' is not known"):
+        experiments.main(["run", "ststnet", *options, "--set", "seed=3"])
     with pytest.raises(StudyError, match="--set epochs: write it as FIELD=VALUE"):
         experiments.main(["run", "ststnet", *options, "--set", "epochs"])

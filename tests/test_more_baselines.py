@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.feature import local_binary_pattern
 
-from mer_utils import head, training
+from mer_utils import head, training, views
 from mer_utils.errors import StudyError
 from mer_utils.protocol import Fold
 from mer_utils.systems import hoof, lbp_top, off_apexnet, rcn
@@ -201,6 +201,10 @@ def test_planes_are_those_of_each_slice_alone():
         expected = slices.transpose(np.argsort(axes))[1:-1, 1:-1, 1:-1]
         found = lbp_top.plane_patterns(video, axes, 4, 1)
         np.testing.assert_array_equal(found, expected)
+
+
+def test_lbp_top_knows_how_many_frames_a_video_has():
+    assert lbp_top.FRAMES == views.VIDEO_FRAMES
 
 
 def test_lbp_top_tells_movement_from_its_reverse():

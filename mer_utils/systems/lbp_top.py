@@ -28,7 +28,6 @@ from sklearn.svm import SVC
 
 from mer_utils import head
 from mer_utils.errors import StudyError
-from mer_utils.views import VIDEO_FRAMES
 
 TITLE = "LBP-TOP + SVM"
 VIEWS = ("video",)
@@ -53,10 +52,10 @@ class Config:
                 raise StudyError(
                     f"lbp_top: plane {plane!r} is not known; choose among {', '.join(AXES)}"
                 )
-        if 2 * self.radius >= VIDEO_FRAMES:
+        if 2 * self.radius >= FRAMES:
             raise StudyError(
-                f"lbp_top: radius={self.radius} leaves no frame of {VIDEO_FRAMES} with neighbours "
-                f"before and after; choose 1 to {(VIDEO_FRAMES - 1) // 2}"
+                f"lbp_top: radius={self.radius} leaves no frame of {FRAMES} with neighbours "
+                f"before and after; choose 1 to {(FRAMES - 1) // 2}"
             )
 
 
@@ -73,6 +72,7 @@ VARIANTS = {
     "whole_face": ("Does it matter where the face changes?", {"blocks": 1}),
 }
 
+FRAMES = 10  # of the view `video`
 FINER = 16  # steps of one grey value after smoothing
 AXES = {"xy": (0, 1, 2), "xt": (1, 0, 2), "yt": (2, 0, 1)}  # slices first, of (T, H, W)
 

@@ -44,6 +44,7 @@ from .fold import (
     save_weights,
     time_steps,
     train_fold,
+    try_network,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "save_weights",
     "train_fold",
     "train_folds",
+    "try_network",
     "train_task",
 ]
 

@@ -231,6 +231,12 @@ def loop(task: Task, fold: Fold) -> FoldResult:
     return result(fold, np.stack(epochs), chosen, scores, losses, time.perf_counter() - began)
 
 
+def try_network(module, config, n_classes: int, context: dict) -> None:
+    """Build a network and throw it away; random numbers of the caller stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        module.network(config, n_classes, context)
+
+
 def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, int]:
     """(seconds, clips) of a full step of the loop; the median of `count` after one to warm up.
 
