@@ -294,14 +294,14 @@ def _runs(
     same = ["preset", "precision", "version"]
     runs = runs[(runs["system"] == name) & (runs[same] == own.iloc[0][same]).all(axis=1)]
     runs = runs[runs["config"].map(lambda config: json.loads(config) == wanted).astype(bool)]
+    if not len(runs):
+        return [], NOT_RUN
+    _, described_config = resolve(line.system, described, preset)
+    alike = views_needed(module, config) == views_needed(module, described_config)
+    data = own if alike and not line.inputs else runs  # what reads the same was given the same
+    runs = runs[runs["data"] == data.iloc[-1]["data"]].drop_duplicates("seed", keep="last")
     if line.inputs:
-        newest = runs[runs["data"] == runs["data"].iloc[-1]] if len(runs) else runs
-        keys = [own.iloc[-1]["key"], *newest["key"]]
-        told = [len(experiments.load(key)) for key in keys]
-        if len(newest) and min(told[1:]) < told[0]:
-            return [], f"its runs hold {min(told[1:])} of the {told[0]} clips of {line.system}"
-    else:
-        _, described_config = resolve(line.system, described, preset)
-        alike = views_needed(module, config) == views_needed(module, described_config)
-        newest = runs[runs["data"] == own.iloc[-1]["data"]] if alike else runs
-    return list(newest.drop_duplicates("seed", keep="last")["key"]), NOT_RUN
+        had, full = (len(experiments.load(each.iloc[-1]["key"])) for each in (runs, own))
+        if had < full:
+            return [], f"its runs hold {had} of the {full} clips of {line.system}"
+    return list(runs["key"]), NOT_RUN

@@ -65,8 +65,8 @@ __all__ = [
     "save_weights",
     "train_fold",
     "train_folds",
-    "try_network",
     "train_task",
+    "try_network",
 ]
 
 SCHEDULES = ("auto", "stacked", "loop")
