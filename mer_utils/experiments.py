@@ -42,7 +42,7 @@ LABELS = ("true", "permuted")
 ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 RUN_COLUMNS = (
     *("key", "system", "corpus", "preset", "seed", "selection", "labels", "config", "data"),
-    *("precision", "version", "folds", "of", "seconds", "device", "began", "leak"),
+    *("precision", "version", "folds", "of", "device", "began", "leak"),
 )
 # Done wrong on purpose, to price it in notebook 40: never a result, and in no table of results.
 LEAKS = {
@@ -479,7 +479,7 @@ def curves(experiment: Experiment | str) -> pd.DataFrame:
 
 
 def find(**filters) -> pd.DataFrame:
-    """Runs on disk, one row each: key, what was declared, folds done and in all, seconds.
+    """Runs on disk, one row each: key, what was declared, folds done and in all.
 
     filters: columns and the value they must have, as `corpus="synthetic", labels="true"`.
     """
@@ -487,7 +487,6 @@ def find(**filters) -> pd.DataFrame:
     for file in sorted(paths.RUNS.glob("*/experiment.json")):
         folder = file.parent
         declared = _read(folder)
-        seconds = _kept(_SECONDS, folder.name, _seconds)
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         found.append(
             {
@@ -498,7 +497,6 @@ def find(**filters) -> pd.DataFrame:
                 "version": declared["version"],
                 "folds": len(_files(folder.name)),
                 "of": provenance["folds"],
-                "seconds": seconds,
                 "device": provenance["device"],
                 "began": provenance["began"],
                 "leak": declared.get("leak", ""),
@@ -622,7 +620,6 @@ def _files(experiment: Experiment | str) -> list[str]:
 
 # Of runs that were read in this process, as long as no file of theirs has changed since.
 _READ: dict[str, tuple[tuple, pd.DataFrame]] = {}
-_SECONDS: dict[str, tuple[tuple, float]] = {}
 
 
 def _state(key: str) -> tuple:
@@ -631,16 +628,12 @@ def _state(key: str) -> tuple:
     return tuple((file, found.st_size, found.st_mtime_ns) for file, found in facts)
 
 
-def _kept(store: dict, key: str, read):
-    """What `read` makes of a run's folds, read once."""
-    state = _state(key)
-    if key not in store or store[key][0] != state:
-        store[key] = (state, read(key))
-    return store[key][1]
+def seconds(experiment: Experiment | str) -> float:
+    """What training the folds that are there has taken, all together.
 
-
-def _seconds(key: str) -> float:
-    return sum(float(_content(f"{file[:-4]}.seconds")) for file in _files(key))
+    No column of `find`: a file a fold is half of all that the comparing notebooks would read.
+    """
+    return sum(float(_content(f"{file[:-4]}.seconds")) for file in _files(experiment))
 
 
 def _content(file: str) -> bytes:

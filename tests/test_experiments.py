@@ -225,7 +225,7 @@ def test_runs_are_found_by_what_they_are():
     found = experiments.find()
     assert sorted(found["system"]) == ["ststnet", "svm"]
     assert (found["folds"] == found["of"]).all()
-    assert (found["seconds"] > 0).all()
+    assert all(experiments.seconds(key) > 0 for key in found["key"])
     assert experiments.find(system="svm", labels="true")["key"].tolist() == [declare("svm").key]
     assert experiments.find(corpus="other").empty
     with pytest.raises(StudyError, match="no column 'sistem', the nearest is 'system'"):
