@@ -100,6 +100,7 @@ def write_runs(runs, clips: pd.DataFrame, random: np.random.Generator) -> None:
             (folder / f"{name}.csv").write_text("\n".join([head, *(lines[i] for i in own)]) + "\n")
             (folder / f"{name}.seconds").write_text("1.0")
             os.link(kept / f"{name}.npz", folder / f"{name}.npz")
+        experiments.bind(run)
 
 
 def timed(what: str, call):

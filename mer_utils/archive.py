@@ -152,6 +152,7 @@ def _lay_out(file: Path) -> None:
         paths.write_whole(path.with_suffix(".npz"), buffer.getvalue())
         paths.write_whole(path.with_suffix(".seconds"), fold.seconds.encode())
         paths.write_whole(path, (head + "".join(lines[rows])).encode())
+    experiments.bind(experiment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

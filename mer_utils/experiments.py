@@ -5,8 +5,9 @@
 
 A run lies in data/runs/<key>/: `experiment.json`, what decides every number; `provenance.json`,
 what does not (commit, versions, device); `folds/`, rows and per-epoch predictions of each left-out
-subject; `weights/` where they were asked for.  Every file appears whole, by rename, so that a
-killed run goes on where it stopped and a half-finished one can be read.
+subject; `weights/` where they were asked for; once all folds are there, `rows.csv` and `calls.npy`,
+the same in one file, for tables of a thousand runs.  Every file appears whole, by rename, so that
+a killed run goes on where it stopped and a half-finished one can be read.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import platform
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -310,6 +312,7 @@ def run(
     weights = experiment.folder / "weights" if keep_weights and systems.neural(module) else None
     missing = [fold for fold in folds if not _finished(experiment, fold, weights)]
     if not missing:
+        bind(experiment)
         return load(experiment)
     code = {name: number for number, name in enumerate(experiment.classes)}
     labels = views.clips["label"].map(code).to_numpy(np.int64)
@@ -357,6 +360,7 @@ def run(
             for done, result in enumerate(results, start=len(folds) - len(missing) + 1):
                 _write(experiment, views.clips, labels, result)
                 bar.update(max(0, done - bar.n))
+    bind(experiment)
     return load(experiment)
 
 
@@ -428,7 +432,7 @@ def try_folds(
 
 def load(experiment: Experiment | str) -> pd.DataFrame:
     """All rows written so far; empty where no fold has ended. Raises StudyError without the run."""
-    return _rows(_files(experiment))
+    return _rows(_sources(experiment))
 
 
 def epochs(experiment: Experiment | str) -> pd.DataFrame:
@@ -438,11 +442,10 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
     """
     classes = np.array(_read(_folder(experiment))["classes"])
     columns = ["epoch", *metrics.KEY, "label", "predicted"]
-    files = _files(experiment)
-    if not files:
+    rows = load(experiment)[[*metrics.KEY, "label"]]
+    if not len(rows):
         return pd.DataFrame(columns=columns)
-    called = np.concatenate(list(_calls(files)), axis=1)  # (E, clips), in the order of the rows
-    rows = _rows(files)[[*metrics.KEY, "label"]]
+    called = calls(experiment)  # in the order of the rows
     count, clips = called.shape
     found = rows.take(np.tile(np.arange(clips), count)).reset_index(drop=True)
     found["epoch"] = np.repeat(np.arange(1, count + 1), clips)
@@ -454,14 +457,24 @@ def calls(experiment: Experiment | str) -> np.ndarray:
 
     What `epochs` holds, for a thousand runs at once.
     """
-    files = _files(experiment)
-    return np.concatenate(list(_calls(files)), axis=1) if files else np.empty((0, 0), int)
+    folder = _folder(experiment)
+    if _bound(folder):
+        return np.load(folder / "calls.npy", allow_pickle=False).astype(int)
+    return _calls(_files(experiment))
 
 
-def _calls(files: Sequence[str]):
+def _calls(files: Sequence[str]) -> np.ndarray:
+    found = []
     for file in files:
-        with np.load(f"{file[:-4]}.npz", allow_pickle=False) as stored:
-            yield stored["epochs"].argmax(2)  # (E, n)
+        file = f"{file[:-4]}.npz"
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                found.append(stored["epochs"].argmax(2))  # (E, n)
+        except (OSError, LookupError, ValueError, zipfile.BadZipFile) as error:
+            raise StudyError(
+                f"{file} is damaged ({error}): delete the csv of its name and run again"
+            ) from error
+    return np.concatenate(found, axis=1) if found else np.empty((0, 0), int)
 
 
 def curves(experiment: Experiment | str) -> pd.DataFrame:
@@ -618,13 +631,48 @@ def _files(experiment: Experiment | str) -> list[str]:
             if name.endswith(".csv") and name[0] != "."]  # fmt: skip
 
 
+def bind(experiment: Experiment | str) -> None:
+    """Write rows and calls of all folds that are there into one file each, if they are not yet.
+
+    Opening 68 small files a run is most of what tables of a thousand runs would wait for.
+    """
+    folder = _folder(experiment)
+    if _bound(folder) or not _files(experiment):
+        return
+    changed = os.stat(folder / "folds").st_mtime_ns  # before they are listed
+    files = _files(experiment)
+    texts = [_content(file) for file in files]
+    head = texts[0].partition(b"\n")[0] + b"\n"
+    buffer = io.BytesIO()
+    np.save(buffer, _calls(files).astype(np.uint8), allow_pickle=False)
+    paths.write_whole(folder / "calls.npy", buffer.getvalue())
+    rows = folder / "rows.csv"
+    paths.write_whole(rows, head + b"".join(text[len(head) :] for text in texts))
+    os.utime(rows, ns=(changed, changed))
+
+
+def _bound(folder: Path) -> bool:
+    """Whether `rows.csv` is there, of the time at which a fold last came, went or was replaced."""
+    try:
+        times = [os.stat(folder / name).st_mtime_ns for name in ("rows.csv", "folds")]
+    except OSError:
+        return False
+    return times[0] == times[1]
+
+
+def _sources(experiment: Experiment | str) -> list[str]:
+    """The files that hold a run's rows: one, where they are bound."""
+    folder = _folder(experiment)
+    return [os.fspath(folder / "rows.csv")] if _bound(folder) else _files(experiment)
+
+
 # Of runs that were read in this process, as long as no file of theirs has changed since.
 _READ: dict[str, tuple[tuple, pd.DataFrame]] = {}
 
 
 def _state(key: str) -> tuple:
-    """Name, size and time of every fold that is there."""
-    facts = [(file, os.stat(file)) for file in _files(key)]
+    """Name, size and time of every file that holds rows."""
+    facts = [(file, os.stat(file)) for file in _sources(key)]
     return tuple((file, found.st_size, found.st_mtime_ns) for file, found in facts)
 
 
@@ -645,7 +693,7 @@ def _many(keys: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Rows of every run by its key, those not read yet parsed together."""
     states = {key: _state(key) for key in keys}
     new = [key for key, state in states.items() if key not in _READ or _READ[key][0] != state]
-    files = {key: _files(key) for key in new}
+    files = {key: [file for file, *_ in states[key]] for key in new}
     texts = {key: [_content(file) for file in files[key]] for key in new}
     whole = _together(
         [text for key in new for text in texts[key]], [file for key in new for file in files[key]]

@@ -168,9 +168,38 @@ def test_a_damaged_fold_is_named():
     train(experiment)
     file = experiment.folder / "folds" / "left__002.csv"
     for damage in ("", "run,system\n1,2\n"):
+        file.unlink()
         file.write_text(damage)
         with pytest.raises(StudyError, match=r"left__002\.csv is damaged .*: delete it and run"):
             experiments.load(experiment)
+    file.unlink()
+    file.with_suffix(".npz").write_bytes(b"PK half of it")
+    (file.parent / "left__002.csv").write_text("run,system\n1,2\n")
+    with pytest.raises(StudyError, match=r"left__002\.npz is damaged .*: delete the csv"):
+        experiments.calls(experiment)
+
+
+def test_a_finished_run_is_read_from_one_file_until_a_fold_changes():
+    experiment = declare()
+    rows, called = train(experiment), experiments.calls(experiment)
+    folds = experiment.folder / "folds"
+    apart = folds.rename(folds.with_name("elsewhere"))
+    folds.mkdir()
+    os.utime(folds, ns=(apart.stat().st_mtime_ns,) * 2)
+    pd.testing.assert_frame_equal(experiments.load(experiment), rows)
+    np.testing.assert_array_equal(experiments.calls(experiment), called)
+    folds.rmdir()
+    apart.rename(folds)
+    (experiment.folder / "rows.csv").unlink()
+    pd.testing.assert_frame_equal(experiments.load(experiment), rows)
+    np.testing.assert_array_equal(experiments.calls(experiment), called)
+    experiments.bind(experiment)
+    (folds / "right__001.csv").unlink()
+    assert len(experiments.load(experiment)) == experiments.calls(experiment).shape[1] == 25
+    (experiment.folder / "rows.csv").write_text("run,system\n1,2\n")
+    assert len(experiments.load(experiment)) == 25
+    pd.testing.assert_frame_equal(train(experiment), rows)
+    assert (experiment.folder / "rows.csv").read_text().count("\n") == len(rows) + 1
 
 
 def test_every_epoch_is_kept_and_its_last_is_the_result():
