@@ -70,7 +70,7 @@ class Experiment:
     selection: str  # "last": the epochs given | "inner": training subjects pick the epoch
     labels: str  # "true" | "permuted", to see chance
     config: str  # resolved fields of the system's Config, as JSON
-    data: str  # hash of clip keys, labels, action units and inputs
+    data: str  # hash of clip keys, labels, action units, inputs and files of weights
     classes: tuple[str, ...] = CLASSES
     precision: str = "fp32"  # of matrix products: "fp32" | "tf32" | "bf16" | "fp64" | "any"
     version: int = VERSION
@@ -157,7 +157,7 @@ def declare(
         selection=selection if systems.neural(module) else "last",
         labels=labels,
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
-        data=fingerprint(views, _needs(module, config)),
+        data=_data(module, config, views),
         classes=tuple(classes),
         precision=precision if systems.neural(module) else ANY_PRECISION,
         leak=leak,
@@ -265,6 +265,24 @@ def _needs(module, config) -> tuple[str, ...]:
     return systems.views_needed(module, config)
 
 
+def _data(module, config, views: "Views") -> str:
+    """`fingerprint` of what a run reads, and of files that its configuration names."""
+    found = fingerprint(views, _needs(module, config))
+    files = module.files(config) if hasattr(module, "files") else ()
+    if not files:
+        return found
+    digest = hashlib.sha256(found.encode())
+    for file in files:
+        try:
+            digest.update(Path(file).read_bytes())
+        except OSError as error:
+            raise StudyError(
+                f"{module.__name__.rpartition('.')[2]}: {file} cannot be read ({error.strerror}): "
+                "name a file that is there"
+            ) from error
+    return digest.hexdigest()[:16]
+
+
 def fingerprint(views: "Views", names: Sequence[str]) -> str:
     """16 hex digits that change with any clip, label, action unit or input value."""
     digest = hashlib.sha256()
@@ -304,7 +322,7 @@ def run(
         for name, value in json.loads(experiment.config).items()
     }
     config = module.Config(**fields)
-    if fingerprint(views, _needs(module, config)) != experiment.data:
+    if _data(module, config, views) != experiment.data:
         raise StudyError(
             f"run {experiment.key} was declared on other data than it is given: declare it again"
         )

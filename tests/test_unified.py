@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from made_clips import clip_table, made_views
 from safetensors.torch import save_file
 
-from mer_utils import planted, protocol, systems, training
+from mer_utils import experiments, planted, protocol, systems, training
 from mer_utils.errors import StudyError
 from mer_utils.systems import unified
 
@@ -391,6 +392,25 @@ def test_a_local_vit_is_read_and_its_places_fit(tmp_path, places):
     assert torch.equal(vit.places[:, 0], stored["embeddings.position_embeddings"][:, 0])
     if places == 4:
         assert torch.equal(vit.places, stored["embeddings.position_embeddings"])
+
+
+def test_pretrained_weights_are_part_of_a_runs_name_and_of_what_it_refuses(tmp_path):
+    """By what is in the file: the same path with other weights is another run."""
+    clips, file = clip_table(), tmp_path / "vit.safetensors"
+    frames = np.random.default_rng(0).integers(0, 256, (len(clips), 11, 128, 128), np.uint8)
+    views = dataclasses.replace(made_views(clips), arrays={"keyframes": frames})
+    fields = QUICK | {"streams": "visual", "vit_weights": str(file)}
+    stored, found = published(unified.Config(**fields), 4), []
+    for change in (0, 1, 0):
+        save_file({name: value + change for name, value in stored.items()}, file)
+        found.append(experiments.declare("unified", "made", views, **fields))
+    assert found[0] == found[2] != found[1]
+    save_file({name: value + 1 for name, value in stored.items()}, file)
+    with pytest.raises(StudyError, match="declared on other data"):
+        experiments.run(found[0], views, progress=False)
+    file.unlink()
+    with pytest.raises(StudyError, match=re.escape(f"unified: {file} cannot be read")):
+        experiments.run(found[0], views, progress=False)
 
 
 def test_a_vit_that_does_not_fit_is_refused_by_name(tmp_path):

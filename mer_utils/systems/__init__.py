@@ -3,6 +3,7 @@
 A file holds
 
 * `TITLE`, `VIEWS`, and where the views depend on the configuration `views_needed(config)`;
+  `files(config)` where it reads files of its own, whose content is then part of a run's name;
 * `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
   it fit two CPU cores; `VARIANTS`, name -> (the question it asks, the fields that change);
 * `check(clips, config)` where it refuses some corpora, before anything is trained;

@@ -26,7 +26,8 @@ Decided here:
   makes the three sets of weights and puts all of them on one and the same graph;
 * logits into the loss, rare classes weighted; no bias before a BatchNorm;
 * a small ViT from scratch instead of ViT-L/16; `vit_weights` names a local safetensors file of any
-  ViT in Hugging Face's naming, whose sizes must be those of `vit_dim`, `vit_depth`, `vit_patch`.
+  ViT in Hugging Face's naming, whose sizes must be those of `vit_dim`, `vit_depth`, `vit_patch`;
+  what is in the file is part of a run's name.
 
 `as_coded` (2025): even frames from onset to apex; STLDN of the three *code numbers*, of which seven
 values occur; channel, time and landmark scrambled by a view; the attention map instead of what it
@@ -195,6 +196,11 @@ def views_needed(config: Config) -> tuple[str, ...]:
         return (config.frames,)
     points = "keyframe_points" if config.frames == "keyframes" else "rise_points"
     return (config.frames, points)
+
+
+def files(config: Config) -> tuple[str, ...]:
+    """The pretrained weights, where there are any."""
+    return (config.vit_weights,) if config.vit_weights else ()
 
 
 # --- the face as a graph --------------------------------------------------------------------------
