@@ -67,11 +67,20 @@ INGREDIENTS = {
     "head": "pooling",
     "cost": "margin",
     "rate_halving": "schedule",
+    "epochs": "schedule",
+    "learning_rate": "schedule",
+    "batch_size": "schedule",
 }
 SEVERAL = "all at once"  # as coded, a README's settings: more than one field
 # Of single systems; their modules hold the rest.
 MORE = (
     ("ststnet", "one_stream", "Are three streams better than the widest alone?", {"widths": (8,)}),
+    (
+        "ststnet",
+        "published_schedule",
+        "Is a short, fast training as good as the published one of 800 slow epochs?",
+        {"epochs": 800, "learning_rate": 5e-5, "batch_size": 256},
+    ),
     ("mhssa_gcn", "one_layer", "Is a deep encoder better than one layer?", {"layers": 1}),
     ("mhssa_gcn", "one_gcn_layer", "Must the graph be passed more than once?", {"gcn_layers": 1}),
     ("htnet", "shallow", "Must the last level be deep?", {"last_layers": 1}),
