@@ -172,7 +172,7 @@ def _check_trains(
 
     if not systems.neural(module):
         return
-    counts = clips["label"].value_counts().reindex(classes, fill_value=0).to_numpy()
+    counts = clips["label"].value_counts().reindex(classes, fill_value=0).to_numpy(copy=True)
     if hasattr(module, "loss"):
         module.loss(config, counts)
     if hasattr(module, "check"):

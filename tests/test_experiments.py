@@ -111,6 +111,12 @@ def test_a_view_that_is_not_there_is_told_with_its_remedy():
         declare("mhssa_gcn", given=flow)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_refused_early_is_tried_without_a_warning():
+    video = {"video": np.zeros((len(CLIPS), 2, 18, 64, 64), np.float32)}
+    declare("dual_branch_3dcnn", given=replace(VIEWS, arrays=VIEWS.arrays | video))
+
+
 # --- running and reading --------------------------------------------------------------------------
 
 
