@@ -259,6 +259,12 @@ def _resolve(system: str, corpus: str, views: "Views", overrides: dict, preset: 
     return module, config
 
 
+def _config(module, told: str):
+    """The Config that was declared as JSON."""
+    fields = json.loads(told).items()
+    return module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields})
+
+
 def _needs(module, config) -> tuple[str, ...]:
     from . import systems
 
@@ -268,8 +274,7 @@ def _needs(module, config) -> tuple[str, ...]:
 def _data(module, config, views: "Views") -> str:
     """`fingerprint` of what a run reads, and of files that its configuration names."""
     found = fingerprint(views, _needs(module, config))
-    files = module.files(config) if hasattr(module, "files") else ()
-    if not files:
+    if not (files := _files_of(module, config)):
         return found
     digest = hashlib.sha256(found.encode())
     for file in files:
@@ -281,6 +286,10 @@ def _data(module, config, views: "Views") -> str:
                 "name a file that is there"
             ) from error
     return digest.hexdigest()[:16]
+
+
+def _files_of(module, config) -> tuple[str, ...]:
+    return module.files(config) if hasattr(module, "files") else ()
 
 
 def fingerprint(views: "Views", names: Sequence[str]) -> str:
@@ -317,11 +326,7 @@ def run(
     from . import systems, training
 
     module, _ = systems.resolve(experiment.system)
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(experiment.config).items()
-    }
-    config = module.Config(**fields)
+    config = _config(module, experiment.config)
     if _data(module, config, views) != experiment.data:
         raise StudyError(
             f"run {experiment.key} was declared on other data than it is given: declare it again"
@@ -568,9 +573,12 @@ def comparable(corpus: str, clips: pd.DataFrame, precision: str | None = None) -
     are there, fp32 before others.  Of each system and selection the newest counts, and with it
     those that differ from it in the seed alone: another size or other fields are another system.
     Runs with fields changed by hand count only where there is none with fewer changes to its
-    preset.
+    preset.  Systems that read the same views were given the same: where flow was computed anew,
+    a run on the older flow gives way.
     """
     runs = finished(corpus, clips)
+    reads = pd.Series([_reads(run) for run in runs.itertuples()], runs.index, dtype=object)
+    runs = runs[runs["data"] == runs.groupby(reads)["data"].transform("last")]
     precision = precision or _most_used_precision(runs)
     runs = runs[runs["precision"].isin([precision, ANY_PRECISION])]
     # one changed field asks a question of notebook 52; it does not replace the system it asks about
@@ -594,6 +602,18 @@ def _most_used_precision(runs: pd.DataFrame) -> str:
 def _told(rows: pd.DataFrame) -> zip:
     """(corpus, subject, clip, label) of every row."""
     return zip(*(rows[name].tolist() for name in (*metrics.KEY, "label")), strict=True)
+
+
+def _reads(run) -> tuple[str, ...]:
+    """The views and files that a run was given; of what cannot be known, a name of its own."""
+    from . import systems
+
+    try:
+        module, _ = systems.resolve(run.system)
+        config = _config(module, run.config)
+    except (StudyError, TypeError):  # a system or field of an older version
+        return (run.key,)
+    return (*_needs(module, config), *_files_of(module, config))
 
 
 def _changed_fields(run, flow: str) -> int:

@@ -295,6 +295,23 @@ def test_what_stands_in_one_table_is_the_same_system_on_the_same_clips():
     assert experiments.comparable("made", CLIPS.assign(label="negative")).empty
 
 
+def test_runs_on_two_versions_of_a_view_never_share_a_table():
+    """What does not read it stands with either."""
+    for name in ("svm", "ststnet", "majority"):
+        train(declare(name))
+    again = replace(VIEWS, arrays=VIEWS.arrays | {"flow": VIEWS.arrays["flow"] + 0.1})
+    assert set(experiments.comparable("made", CLIPS)["system"]) == {"majority", "ststnet", "svm"}
+    train(declare("svm", given=again), again)
+    for key in experiments.find()["key"]:
+        file = paths.RUNS / key / "provenance.json"
+        year = "20" if key == declare("svm", given=again).key else "19"
+        file.write_text(file.read_text().replace('"began": "20', f'"began": "{year}'))
+    assert experiments.comparable("made", CLIPS)["key"].tolist() == [
+        declare("majority").key,
+        declare("svm", given=again).key,
+    ]
+
+
 def test_runs_of_two_precisions_never_share_a_table(runs):
     """Estimators have no precision and stand in every table."""
     for name in ("ststnet", "ststnet/no_strain"):
