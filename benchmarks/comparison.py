@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from mer_utils import ablations, corpora, experiments, paths, statistics, systems
+from mer_utils import ablations, corpora, experiments, pages, paths, statistics, systems
 from mer_utils.corpora import CLASSES
 
 CORPUS = "megc2019_flow"
@@ -149,11 +149,10 @@ def main() -> None:
             before = _processor()
             subprocess.run(command, env=surroundings, check=True, stdout=subprocess.DEVNULL)
             used = _processor() - before  # of the driver and the notebook
-            file = next(Path(folder).glob(f"reports/executed/*/{name}_*.json"))
-            told = json.loads(file.read_text())
-            size = (Path(folder) / "reports/html" / CORPUS / f"{file.stem}.html").stat().st_size
+            page = next(Path(folder).glob(f"reports/html/*/{name}_*.html"))
+            taken, size = pages.load(page).seconds, page.stat().st_size
             print(
-                f"  {file.stem:<48}{told['seconds']:8.1f} s ({used:.1f} s of processor time, the "
+                f"  {page.stem:<48}{taken:8.1f} s ({used:.1f} s of processor time, the "
                 f"driver's included), page of {size / 1e6:.2f} MB",
                 flush=True,
             )

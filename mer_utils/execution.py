@@ -126,7 +126,7 @@ def _run(job: Job, scratch: Path) -> int:
 
 
 def write(job: Job, notebook: NotebookNode, began: float) -> None:
-    """The three files of a report: executed copy, page, and its line of the index; by rename."""
+    """The two files of a report: executed copy, and page; by rename."""
     import nbformat
 
     from . import exports, pages
@@ -142,7 +142,6 @@ def write(job: Job, notebook: NotebookNode, began: float) -> None:
     )
     pages.write(executed_copy(job), nbformat.writes(notebook) + "\n")
     pages.write(Path(job.html) / f"{job.name}.html", pages.page(notebook, report))
-    pages.save(report, executed_copy(job).with_suffix(".json"))
     if not (report.error or job.parameters.get("smoke")):
         exports.write(notebook, job.corpus)
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,14 @@ NUMBER = re.compile(r"[-−+]?[\d,.]+(e[-+]?\d+)?%?|–|nan|<NA>|", re.IGNORECAS
 NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
 # of the data on the machine that made the page: only its name says something elsewhere
 FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
+RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
+HEAD = 20_000  # letters of a page in which that stands
 SENTENCE = 30  # letters of a cell that wants room for words
 
 
 @dataclass(frozen=True)
 class Report:
-    """One executed notebook as the index lists it; kept as JSON beside the executed copy."""
+    """One executed notebook as the index lists it; kept in the head of its page."""
 
     name: str  # file name without suffix, unique within the corpus
     notebook: str  # "41_loso"
@@ -111,6 +114,7 @@ def page(notebook: NotebookNode, report: Report) -> str:
     facts += [report.label] if report.label else []
     facts += [f"made {_day(report.made)} in {_duration(report.seconds)}"]
     return _render(
+        report=json.dumps(asdict(report), ensure_ascii=False),
         title=report.title,
         banner=SYNTHETIC_BANNER if report.synthetic else "",
         crumb=f"{report.corpus} / {report.notebook}",
@@ -128,7 +132,8 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
     `results`: corpus -> the table of results of its finished runs, shown above its reports.
     """
     parts = []
-    corpora = sorted({report.corpus for report in reports}, key=lambda name: (len(name), name))
+    made_up = {report.corpus: report.synthetic for report in reports}
+    corpora = sorted(made_up, key=lambda name: (made_up[name], len(name), name))  # people first
     for corpus in corpora:
         mine = sorted(
             (report for report in reports if report.corpus == corpus),
@@ -140,6 +145,7 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
     failed = sum(bool(report.error) for report in reports)
     facts = f"{len(reports)} reports" + (f", {failed} of them not complete" if failed else "")
     return _render(
+        report="",
         title="Micro-expression recognition under one honest protocol",
         banner=SYNTHETIC_BANNER if all(report.synthetic for report in reports) else "",
         crumb="",
@@ -158,14 +164,12 @@ def write(path: Path, text: str) -> None:
     paths.write_whole(path, text.encode())
 
 
-def save(report: Report, path: Path) -> None:
-    """Keep a report's line of the index as JSON."""
-    write(path, json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
-
-
-def load(path: Path) -> Report:
-    """Read what `save` kept."""
-    return Report(**json.loads(path.read_text(encoding="utf-8")))
+def load(path: Path) -> Report | None:
+    """The report that a page shows; None of a page that `page` has not made."""
+    with path.open(encoding="utf-8") as file:
+        head = file.read(HEAD)
+    found = RECORD.search(head)
+    return Report(**json.loads(unescape(found[1]))) if found else None
 
 
 SYNTHETIC_BANNER = SYNTHETIC.removeprefix("Synthetic faces, ")

@@ -603,10 +603,13 @@ class Clock:
     def _expected(self, job: Job) -> float:
         if job.name in self.training:
             return TRAINING_SECONDS
-        record = Path(job.executed) / f"{job.name}.json"
-        if TEMPLATE in job.name or not record.is_file():
+        page = Path(job.html) / f"{job.name}.html"
+        if TEMPLATE in job.name or not page.is_file():
             return TYPICAL_SECONDS
-        return float(json.loads(record.read_text(encoding="utf-8"))["seconds"])
+        from . import pages  # takes a second, which only who made reports before has to wait
+
+        before = pages.load(page)
+        return before.seconds if before else TYPICAL_SECONDS
 
     def left(self) -> float:
         """Seconds left; reports made side by side are counted at two at a time."""
@@ -661,22 +664,19 @@ class Clock:
         return f"about {_clock(self.left())} left"
 
 
-def write_index(html: Path | None = None, executed: Path | None = None) -> Path:
-    """The page that lists every report made so far, of every corpus."""
+def write_index(html: Path | None = None) -> Path:
+    """The page that lists every report made so far, of every corpus; those of a clone too."""
     import pandas as pd
 
     from . import pages
 
-    html, executed = html or paths.HTML, executed or paths.EXECUTED
-    reports = [pages.load(path) for path in sorted(executed.glob("*/*.json"))]
-    reports = [
-        report for report in reports if (html / report.corpus / f"{report.name}.html").exists()
-    ]
+    html = html or paths.HTML
+    reports = [pages.load(path) for path in sorted(html.glob("*/*.html"))]
     results = {
         path.stem.removesuffix("_results"): pd.read_csv(path)
         for path in sorted(paths.TABLES.glob("*_results.csv"))
     }
-    pages.write(html / "index.html", pages.index(reports, results))
+    pages.write(html / "index.html", pages.index([known for known in reports if known], results))
     return html / "index.html"
 
 

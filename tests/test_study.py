@@ -13,7 +13,7 @@ import pytest
 from made_clips import clip_table, made_views
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mer_utils import environment, paths, study
+from mer_utils import environment, pages, paths, study
 from mer_utils.errors import StudyError
 from mer_utils.execution import Job
 
@@ -69,7 +69,7 @@ def reports(tmp_path_factory):
     before = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
     again = study.execute(jobs, 2, study.Clock(jobs, {}, 1), checked, "same")
     after = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
-    index = study.write_index(folder / "html", folder / "executed")
+    index = study.write_index(folder / "html")
     return {"failed": failed, "again": again, "kept": before == after, "folder": folder,
             "index": index.read_text(encoding="utf-8")}  # fmt: skip
 
@@ -97,6 +97,24 @@ def test_a_report_that_would_show_the_same_is_left_alone_and_a_failed_one_is_tri
 def test_parameters_reach_the_notebook_and_its_answer_the_index(reports):
     assert "It ran with 7." in page(reports, "10_good")
     assert "It ran with 7." in reports["index"]
+
+
+def test_the_index_lists_pages_that_came_with_a_clone_and_people_before_made_faces(tmp_path):
+    known = {
+        corpus: pages.Report(
+            "50_all", "50_all", 'Which is "best"?', corpus, "2026", 1.5, synthetic=s
+        )
+        for corpus, s in (("synthetic", True), ("a_long_name", False))
+    }
+    for corpus, report in known.items():
+        cells = [new_markdown_cell("# A question?")]
+        made = pages.page(new_notebook(cells=cells), report)
+        pages.write(tmp_path / corpus / "50_all.html", made)
+        assert pages.load(tmp_path / corpus / "50_all.html") == report
+    pages.write(tmp_path / "other" / "page.html", "<title>not ours</title>")
+    index = study.write_index(tmp_path).read_text(encoding="utf-8")
+    assert "2 reports" in index and "not ours" not in index
+    assert index.index("a_long_name/50_all.html") < index.index("synthetic/50_all.html")
 
 
 class Page(HTMLParser):

@@ -32,7 +32,7 @@ def study(disk, *options):
 
 
 def reports(disk, folder):
-    found = (disk / "reports" / "executed" / folder).glob("*.json")
+    found = (disk / "reports" / "html" / folder).glob("*.html")
     return {report.name.partition("-")[0]: report for report in map(pages.load, sorted(found))}
 
 
