@@ -431,7 +431,8 @@ class MHSSAGCN(nn.Module):
         sizes = [SLOTS if config.padding else len(region) for region in points]
         region = torch.arange(len(points)).repeat_interleave(torch.tensor(sizes))  # (T,)
         same = region[:, None] == region[None]  # (T, T)
-        # one flat sequence, no padding: as fast on a CPU as region by region, and fewer launches
+        # One flat sequence, no padding: as fast on a CPU as region by region, and fewer launches.
+        # Regions padded to one size stand side by side in the batch instead: a sixth of the logits.
         self.register_buffer("region", region)
         self.register_buffer("mask", torch.where(same, 0.0, -torch.inf))
         pool = (region[None] == torch.arange(len(points))[:, None]).float()
@@ -445,7 +446,8 @@ class MHSSAGCN(nn.Module):
         self.combine = nn.Linear(config.dim + config.region_dim, config.dim)
         encoders = len(points) if config.encoders == "six" else 1
         self.encoders = nn.ModuleList(Encoder(config) for _ in range(encoders))
-        self.spans = sizes if config.encoders == "six" else [len(region)]
+        self.beside = len(points) if config.padding and encoders == 1 else 1
+        self.spans = sizes if encoders > 1 else [len(region) // self.beside]
         self.aggregate = nn.Sequential(nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim))
         if config.dead_encoder:
             self.inter_encoder = Encoder(config)
@@ -463,13 +465,18 @@ class MHSSAGCN(nn.Module):
 
     def encode(self, tokens, positions):
         """IRTE: tokens (B, T, dim) -> region features (B, 6, dim)."""
+        shape = tokens.shape
+        tokens, positions = (
+            given.reshape(shape[0] * self.beside, -1, given.shape[-1])
+            for given in (tokens, positions)
+        )
         spatial = spatial_term(positions, self.spatial)  # (B, T, T)
         encoded, start = [], 0
         for encoder, size in zip(self.encoders, self.spans, strict=True):
             span = slice(start, start + size)
             encoded.append(encoder(tokens[:, span], spatial[:, span, span], self.mask[span, span]))
             start += size
-        return self.aggregate(self.pool @ torch.cat(encoded, dim=1))  # (B, 6, dim)
+        return self.aggregate(self.pool @ torch.cat(encoded, dim=1).reshape(shape))  # (B, 6, dim)
 
     def relate(self, features):
         """CRGN: region features (B, 6, dim) -> (B, 6, dim), each having heard the others."""
@@ -513,7 +520,8 @@ def attention(net: MHSSAGCN, patches: torch.Tensor, positions: torch.Tensor) -> 
         for hook in hooks:
             hook.remove()
     joined = []
-    for blocks in seen:  # one block (shared encoder) or six along the diagonal
+    for outputs in seen:  # one block (shared encoder) or six along the diagonal
+        blocks = [b for out in outputs for b in out.unflatten(0, (-1, net.beside)).unbind(1)]
         whole = blocks[0].new_zeros(*blocks[0].shape[:2], len(net.region), len(net.region))
         start = 0
         for block in blocks:
