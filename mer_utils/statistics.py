@@ -16,6 +16,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
 
 from . import metrics
 from .errors import StudyError
@@ -274,15 +275,6 @@ def exchange_test(
     return float((1 + np.sum(np.abs(one - two) >= abs(seen) - TIE)) / (1 + len(flips)))
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
-    """p adjusted by Holm (1979) for their number: below 0.05 holds for all of them together."""
-    p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
-    return adjusted
-
-
 def compare(
     rows: pd.DataFrame,
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]] | None = None,
@@ -293,7 +285,7 @@ def compare(
     count: int = EXCHANGES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Pairs of (system, selection): gap, interval, p, p after Holm over all the pairs given.
+    """Pairs of (system, selection): gap, interval, p, p after Holm (1979) over all the pairs given.
 
     All pairs without `pairs`, the better one of each first.  Columns: system, against (`entry`
     names), difference, low, high, sd (of the gap, over subjects), p, p Holm, apart (p Holm below
@@ -323,7 +315,7 @@ def compare(
         found.append(line | {"p": exchange_test(counts[one], counts[two], metric, sizes)})
     columns = ["system", "against", "difference", "low", "high", "sd", "p"]
     table = pd.DataFrame(found, columns=columns)
-    table["p Holm"] = holm(table["p"])
+    table["p Holm"] = multipletests(table["p"], method="holm")[1] if found else table["p"]
     table["apart"] = table["p Holm"] < 1 - LEVEL
     table["detectable"] = detectable(table["sd"], tests=max(len(table), 1))
     return table
