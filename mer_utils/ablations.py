@@ -94,6 +94,8 @@ INPUTS = {  # name -> (ingredient, question, algorithm of the flow, where the ap
     "spotted": ("apex policy", "Is an apex found by itself as good?", None, "spotted"),
 }
 INPUT_SYSTEMS = ("svm", "ststnet", "mhssa_gcn")  # of which INPUTS are asked
+EARNED, HARM, NOT_SHOWN = "it earns its place", "better without", "no difference shown"
+AS_A_WHOLE = {EARNED: "better as described", HARM: "better as changed"}  # where SEVERAL change
 NOT_RUN = "not run: ./run_all.sh ablations trains what is missing"
 
 
@@ -239,6 +241,8 @@ def answers(
         rows = experiments.gather(pd.DataFrame({"key": list(labels)}))
         rows = rows.assign(system=rows["run"].map(labels))
         table = table.join(_effects(rows, pairs, metric, seed))
+        many = table["ingredient"] == SEVERAL  # a price of all changes, to the credit of none
+        table.loc[many, "answer"] = table.loc[many, "answer"].replace(AS_A_WHOLE)
     missing = pd.DataFrame(missing, columns=["ingredient", "ablation", "question", "why"])
     return table, missing
 
@@ -266,9 +270,7 @@ def _effects(rows: pd.DataFrame, pairs: list, metric: str, seed: int) -> pd.Data
             "detectable": found["detectable"],
             "seeds": [min(seeds[described], seeds[changed]) for described, changed in pairs],
             "answer": [
-                ("it earns its place" if line.difference > 0 else "better without")
-                if line.apart
-                else "no difference shown"
+                (EARNED if line.difference > 0 else HARM) if line.apart else NOT_SHOWN
                 for line in found.itertuples()
             ],
         }

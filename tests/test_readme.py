@@ -110,9 +110,14 @@ def test_the_readme_says_what_the_ablations_say():
     (earned,) = answered[answered["answer"] == "it earns its place"].itertuples()
     assert set(answered["seeds"]) == {3} and earned.ablation == "hoof/whole_face"
     words = " ".join(README.split())
-    assert (
-        f"Of {len(answered)} single ingredients asked about so far, three seeds each, one" in words
-    )
+    coded = answered["ablation"].str.endswith("/as_coded")
+    single = (~coded).sum()
+    assert f"Of {single} single ingredients asked about so far, three seeds each, one" in words
+    for line in answered[coded].itertuples():
+        assert f"{line.described - line.worth:.3f}" in words and f"{line.described:.3f}" in words
+    (worse,) = answered[answered["answer"] == "better as described"].itertuples()
+    assert worse.ablation == "mhssa_gcn/as_coded"
+    assert f"{worse.worth:.2f} less ({worse.low:.2f} to {worse.high:.2f}, three seeds)" in words
     assert f"(+{earned.worth:.2f} UF1 in HOOF)" in words
     assert set(not_shown["answer"]) == {"no difference shown"}
     assert {name.partition("/")[0] for name in not_shown["ablation"]} == {
@@ -126,7 +131,7 @@ def test_the_readme_says_what_the_ablations_say():
     assert set(dealt["seeds"]) == {1}
     picked = kept("honest_rules")
     low, high = picked["difference"].min(), picked["difference"].max()
-    assert f"moves UF1 by {low:.3f} to {high:.3f} in three networks (one seed" in words
-    assert len(picked) == 3 and set(picked["seeds"]) == {1} and not picked["apart"].any()
+    assert f"moves UF1 by {low:.3f} to {high:.3f} in six networks (one seed" in words
+    assert len(picked) == 6 and set(picked["seeds"]) == {1} and not picked["apart"].any()
     (graph,) = leaks[leaks["leak"] == "graph"].itertuples()
     assert graph.low < 0 < graph.high  # "nothing measurable"
