@@ -131,6 +131,11 @@ def test_an_ingredient_that_is_needed_earns_its_place(corpus, monkeypatch):
     line = answered.iloc[0]
     assert line["low"] > 0.2 and line["answer"] == "it earns its place"
     assert np.isfinite(line["detectable"]) and line["worth"] > line["detectable"]
+    (asked,) = (each for each in ablations.known() if each.entry == "svm/unbalanced")
+    whole = dataclasses.replace(asked, ingredient=ablations.SEVERAL)
+    monkeypatch.setattr(ablations, "known", lambda: (whole,))
+    answered, _ = ablations.answers(corpus)
+    assert answered["answer"].tolist() == ["better as described"]  # no single thing earned it
 
 
 def test_other_inputs_never_stand_beside_the_corpus_itself(corpus):

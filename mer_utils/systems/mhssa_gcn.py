@@ -466,7 +466,7 @@ class MHSSAGCN(nn.Module):
     def encode(self, tokens, positions):
         """IRTE: tokens (B, T, dim) -> region features (B, 6, dim)."""
         shape = tokens.shape
-        tokens, positions = (
+        tokens, positions = (  # B and T below: those of regions side by side, where they are
             given.reshape(shape[0] * self.beside, -1, given.shape[-1])
             for given in (tokens, positions)
         )
