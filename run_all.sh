@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole study in one command: make (or find) the environment, then hand over to mer_utils.study.
+# The whole study in one command: make (or find) the environment, then hand over to mer_utils.reporting.driver.
 #
 #   ./run_all.sh                 the study on the synthetic corpora; ends with where the reports lie
 #   ./run_all.sh OPTIONS         ./run_all.sh --help says which
@@ -68,7 +68,7 @@ done
 
 case "${1:-}" in -h | --help) # needs no package: do not make anyone wait for an environment
     [ -x "${python:-$VENV/bin/python}" ] || python="$(base_python)"
-    exec "${python:-$VENV/bin/python}" -P -m mer_utils.study --help
+    exec "${python:-$VENV/bin/python}" -P -m mer_utils.reporting.driver --help
     ;;
 esac
 
@@ -82,4 +82,4 @@ if [ "${1:-}" = test ]; then
     cd "$ROOT"
     exec "$python" -m pytest "$@"
 fi
-exec "$python" -P -m mer_utils.study "$@"
+exec "$python" -P -m mer_utils.reporting.driver "$@"

@@ -24,8 +24,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from mer_utils import ablations, corpora, experiments, pages, paths, statistics, systems
+from mer_utils import corpora, experiments, paths, systems
+from mer_utils.analysis import ablations
 from mer_utils.corpora import CLASSES
+from mer_utils.evaluation import statistics
+from mer_utils.reporting import pages
 
 CORPUS = "megc2019_flow"
 LABELS = np.repeat([0, 1, 2], (250, 109, 83))
@@ -144,7 +147,7 @@ def main() -> None:
         again = [sys.executable, __file__, "--within", "--rows", str(options.rows)]
         subprocess.run(again, env=surroundings, check=True)
         for name in options.notebooks.split(","):
-            command = [sys.executable, "-m", "mer_utils.study", "--corpus", CORPUS]
+            command = [sys.executable, "-m", "mer_utils.reporting.driver", "--corpus", CORPUS]
             command += ["--notebooks", name, "--jobs", "1"]
             before = _processor()
             subprocess.run(command, env=surroundings, check=True, stdout=subprocess.DEVNULL)

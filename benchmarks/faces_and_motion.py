@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 from skimage import data
 
-from mer_utils import faces, motion, views
+from mer_utils.preprocessing import faces, motion, views
 
 SIZE = (640, 480)  # of a recorded frame
 

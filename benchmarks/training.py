@@ -39,13 +39,15 @@ from sklearn.manifold import MDS
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from mer_utils import environment, experiments, paths, protocol, regions, systems, training
+from mer_utils import environment, experiments, paths, systems, training
 from mer_utils.corpora import CLASSES
+from mer_utils.evaluation import protocol
+from mer_utils.preprocessing import regions
+from mer_utils.preprocessing.views import Views
 from mer_utils.systems import mhssa_gcn
 from mer_utils.training import stacked
 from mer_utils.training.fold import inputs, numerics, time_steps
 from mer_utils.training.noise import Noise
-from mer_utils.views import Views
 
 CLIPS, SUBJECTS = 442, 68
 PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "stacks")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mer_utils"
 NOTEBOOKS = ROOT / "notebooks"
 KEPT = ROOT / "reports" / "runs"  # finished runs as files that travel with the repository
 

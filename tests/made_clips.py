@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mer_utils.corpora import CLASSES, table
-from mer_utils.views import Views
+from mer_utils.preprocessing.views import Views
 
 
 def clip_table(subjects: int = 6, each: int = 5, seed: int = 0) -> pd.DataFrame:

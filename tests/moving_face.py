@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from skimage import data
 
-from mer_utils import faces
 from mer_utils.corpora import CLASSES, FRAME_VIEWS, Corpus
 from mer_utils.corpora.table import clip_table, exclusion_table
+from mer_utils.preprocessing import faces
 
 HEIGHT, WIDTH = 300, 360
 CENTRES = (19, 24, 48, 54, 57, 31, 35)  # landmarks on which bumps sit

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import ablations, experiments, paths, study, systems
+from mer_utils import experiments, paths, systems
+from mer_utils.analysis import ablations
 from mer_utils.corpora import CLASSES, Corpus
 from mer_utils.errors import StudyError
+from mer_utils.reporting import driver
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -203,8 +205,8 @@ def test_midpoint_and_spotted_take_the_sheets_apex_away(corpus, monkeypatch):
 
 
 def test_the_command_line_plans_every_question_and_leaves_out_what_cannot_be_fed(corpus, capsys):
-    options = study.parser().parse(["ablations", "--systems", "svm,am_gcn", "--seeds", "0,1"])
-    changes = study.declare(options, study.plan_ablations(options), corpus, VIEWS)
+    options = driver.parser().parse(["ablations", "--systems", "svm,am_gcn", "--seeds", "0,1"])
+    changes = driver.declare(options, driver.plan_ablations(options), corpus, VIEWS)
     told = capsys.readouterr().out
     assert "Without am_gcn/no_graph: am_gcn/no_graph needs the view 'frames'" in told
     assert "Without svm ~tvl1: made comes without frames" in told
@@ -215,24 +217,24 @@ def test_the_command_line_plans_every_question_and_leaves_out_what_cannot_be_fed
 
 
 def test_only_what_is_missing_is_trained_and_then_answered(corpus):
-    options = study.parser().parse(["ablations", "--systems", "svm", "--set", "svm.cost=3"])
-    changes = study.declare(options, study.plan_ablations(options), corpus, VIEWS)
+    options = driver.parser().parse(["ablations", "--systems", "svm", "--set", "svm.cost=3"])
+    changes = driver.declare(options, driver.plan_ablations(options), corpus, VIEWS)
     assert all(json.loads(experiment.config)["cost"] for experiment in changes)
     by_key = {experiment.key: own for experiment, own in changes.items()}
-    chosen = study.choose_notebooks((study.TEMPLATE, study.ANSWERS))
-    planned = study.Study(options, 6, "data", tuple(changes), by_key, chosen)
+    chosen = driver.choose_notebooks((driver.TEMPLATE, driver.ANSWERS))
+    planned = driver.Study(options, 6, "data", tuple(changes), by_key, chosen)
     train("svm/unbalanced", name="synthetic", cost=3.0)
-    before, training, after = study.jobs(planned)
-    assert not before and [job.stem for job in after] == [study.ANSWERS]
+    before, training, after = driver.jobs(planned)
+    assert not before and [job.stem for job in after] == [driver.ANSWERS]
     assert {job.parameters["system"] for job, _ in training} == {"svm", "svm/cost_1"}
     assert all(job.parameters["overrides"]["cost"] == "3" for job, _ in training)
 
 
 def test_ablations_takes_no_choice_of_notebooks():
     with pytest.raises(StudyError, match="leave --notebooks out"):
-        study.main(["ablations", "--notebooks", "52"])
+        driver.main(["ablations", "--notebooks", "52"])
     with pytest.raises(StudyError, match="ablatoins is not known, the nearest is ablations"):
-        study.main(["ablatoins"])
+        driver.main(["ablatoins"])
 
 
 def test_a_changed_field_never_takes_the_place_of_the_system_itself(corpus):
@@ -252,6 +254,6 @@ def test_a_changed_field_never_takes_the_place_of_the_system_itself(corpus):
 def test_a_change_that_changes_nothing_here_is_the_systems_own_run(corpus):
     legacy = (VIEWS.arrays["flow"] * 20 + 128).clip(0, 255)
     only = dataclasses.replace(VIEWS, arrays={"flow_legacy": legacy})
-    options = study.parser().parse(["ablations", "--systems", "svm"])
-    changes = study.declare(options, study.plan_ablations(options), corpus, only)
+    options = driver.parser().parse(["ablations", "--systems", "svm"])
+    changes = driver.declare(options, driver.plan_ablations(options), corpus, only)
     assert len(changes) == 3 and all(own["overrides"] == {} for own in changes.values())

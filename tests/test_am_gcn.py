@@ -8,9 +8,11 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from mer_utils import planted, regions, training
+from mer_utils import training
+from mer_utils.checks import planted
 from mer_utils.errors import StudyError
-from mer_utils.protocol import Fold
+from mer_utils.evaluation.protocol import Fold
+from mer_utils.preprocessing import regions
 from mer_utils.systems import am_gcn
 
 torch.set_num_threads(1)

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import archive, experiments, leaks, paths, study
+from mer_utils import experiments, paths
+from mer_utils.analysis import leaks
 from mer_utils.errors import StudyError
+from mer_utils.experiments import archive
+from mer_utils.reporting import driver
 
 VIEWS = made_views(clip_table())
 QUICK = {"epochs": 3, "batch_size": 8}
@@ -108,14 +111,14 @@ def test_an_unfinished_run_and_shuffled_labels_are_not_kept():
 
 def test_who_is_about_to_train_what_is_kept_is_told(capsys):
     key = train("svm")
-    study._tell_of_kept("made", {key})
+    driver._tell_of_kept("made", {key})
     assert not capsys.readouterr().out
     archive.keep("made")
     assert archive.kept("made") == {key}
-    study._tell_of_kept("made", {key, "another"})
+    driver._tell_of_kept("made", {key, "another"})
     told = capsys.readouterr().out
-    assert "1 of 2 runs" in told and "mer_utils.archive restore made" in told
-    study._tell_of_kept("made", {"another"})
+    assert "1 of 2 runs" in told and "mer_utils.experiments.archive restore made" in told
+    driver._tell_of_kept("made", {"another"})
     assert not capsys.readouterr().out
 
 

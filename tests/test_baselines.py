@@ -7,8 +7,10 @@ import torch
 from made_clips import made_views, official_clips
 from torch import nn
 
-from mer_utils import corpora, experiments, metrics, paths, protocol, statistics, views
+from mer_utils import corpora, experiments, paths
 from mer_utils.corpora import CLASSES, table
+from mer_utils.evaluation import protocol, scores, statistics
+from mer_utils.preprocessing import views
 from mer_utils.systems import ststnet
 
 torch.set_num_threads(1)
@@ -35,15 +37,15 @@ def test_majority_on_the_official_counts(monkeypatch, tmp_path):
     clips = table.clip_table(official_clips().to_dict("records"))
     rows = run("majority", made_views(clips), monkeypatch, tmp_path)
     assert set(rows["predicted"]) == {"negative"}
-    assert metrics.uf1(rows) == pytest.approx(0.2408, abs=5e-5)
-    assert metrics.uar(rows) == pytest.approx(0.3333, abs=5e-5)
-    assert metrics.accuracy(rows) == pytest.approx(0.5656, abs=5e-5)
+    assert scores.uf1(rows) == pytest.approx(0.2408, abs=5e-5)
+    assert scores.uar(rows) == pytest.approx(0.3333, abs=5e-5)
+    assert scores.accuracy(rows) == pytest.approx(0.5656, abs=5e-5)
 
 
 def test_majority_on_the_real_parts(real, monkeypatch, tmp_path):
-    scores = metrics.table(run("majority", real, monkeypatch, tmp_path)).set_index("corpus")["UF1"]
+    table = scores.table(run("majority", real, monkeypatch, tmp_path)).set_index("corpus")["UF1"]
     known = {"Full": 0.2408, "smic": 0.199, "casme2": 0.252, "samm": 0.273}
-    assert scores.to_dict() == pytest.approx(known, abs=6e-4)
+    assert table.to_dict() == pytest.approx(known, abs=6e-4)
 
 
 # --- SVM ------------------------------------------------------------------------------------------
@@ -57,17 +59,17 @@ def svm_rows(real, tmp_path_factory):
 
 def test_svm_on_the_real_images_scores_what_was_measured(svm_rows):
     """field.md B6: .7159/.7177; .677/.678, .841/.839, .576/.587 on the parts."""
-    scores = metrics.table(svm_rows).set_index("corpus")
-    assert scores.loc["Full", "UF1"] == pytest.approx(0.7159, abs=0.01)
-    assert scores.loc["Full", "UAR"] == pytest.approx(0.7177, abs=0.01)
-    parts = scores["UF1"].drop("Full").to_dict()
+    table = scores.table(svm_rows).set_index("corpus")
+    assert table.loc["Full", "UF1"] == pytest.approx(0.7159, abs=0.01)
+    assert table.loc["Full", "UAR"] == pytest.approx(0.7177, abs=0.01)
+    parts = table["UF1"].drop("Full").to_dict()
     assert parts == pytest.approx({"smic": 0.677, "casme2": 0.841, "samm": 0.576}, abs=0.02)
 
 
 def test_random_folds_flatter_the_svm_on_the_real_images(real, svm_rows):
     """field.md E3: +0.056 UF1 from other clips of the same person, and nothing else."""
     flattered = experiments.try_folds("svm", real, protocol.random_folds(real.clips))
-    assert metrics.uf1(flattered) > metrics.uf1(svm_rows) + 0.02
+    assert scores.uf1(flattered) > scores.uf1(svm_rows) + 0.02
 
 
 # --- STSTNet --------------------------------------------------------------------------------------
@@ -154,14 +156,14 @@ def test_permuted_labels_land_at_chance_where_true_ones_do_not(system, monkeypat
     true = run(system, given, monkeypatch, tmp_path, **fields)
     dealt = run(system, given, monkeypatch, tmp_path, labels="permuted", **fields)
     low, high = statistics.chance(dealt)
-    assert low <= metrics.uf1(dealt) <= high
-    assert metrics.uf1(true) > statistics.chance(true)[1] + 0.2
+    assert low <= scores.uf1(dealt) <= high
+    assert scores.uf1(true) > statistics.chance(true)[1] + 0.2
 
 
 def test_permuted_labels_land_at_chance_on_the_real_images(real, monkeypatch, tmp_path):
     rows = run("svm", real, monkeypatch, tmp_path, labels="permuted")
     low, high = statistics.chance(rows)
-    assert low <= metrics.uf1(rows) <= high
+    assert low <= scores.uf1(rows) <= high
     assert high < 0.45
 
 
@@ -175,5 +177,5 @@ def test_a_shortcut_through_the_person_pays_in_random_folds_alone():
     given = views.Views(clips, pd.DataFrame(), {"flow": shown.astype(np.float32)})
     leaked = experiments.try_folds("svm", given, protocol.random_folds(clips))
     honest = experiments.try_folds("svm", given, protocol.folds(clips))
-    assert metrics.uf1(leaked) > 0.8
-    assert metrics.uf1(honest) < 0.4
+    assert scores.uf1(leaked) > 0.8
+    assert scores.uf1(honest) < 0.4

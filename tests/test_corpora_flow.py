@@ -343,8 +343,8 @@ def test_landmarks_detected_in_face_images(tmp_path, monkeypatch):
         return np.full((68, 2), (x, y), np.float32)
 
     stand_in = types.SimpleNamespace(landmarks=detect, NoFace=NoFace)
-    monkeypatch.setitem(sys.modules, "mer_utils.faces", stand_in)
-    monkeypatch.setattr("mer_utils.faces", stand_in, raising=False)
+    monkeypatch.setitem(sys.modules, "mer_utils.preprocessing.faces", stand_in)
+    monkeypatch.setattr("mer_utils.preprocessing.faces", stand_in, raising=False)
     root = write_flat(tmp_path)
     folder = root / "combined_datasets_whole"
     folder.mkdir()

@@ -28,10 +28,12 @@ from test_corpora_releases import (
     write_smic,
 )
 
-from mer_utils import corpora, experiments, paths, protocol, regions, views
+from mer_utils import corpora, experiments, paths
 from mer_utils.corpora import afew, errata, frames, lists, official, overview, schemes, sheets
 from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
+from mer_utils.preprocessing import regions, views
 
 
 def write_book(file: Path, tabs: dict[str, list[list]]) -> Path:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mer_utils import corpora, images, paths, views
+from mer_utils import corpora, paths
 from mer_utils.corpora import own
 from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import images, views
 
 JPG = cv2.imencode(".jpg", np.full((8, 8), 90, np.uint8))[1].tobytes()
 HEAD = ",".join(own.REQUIRED)

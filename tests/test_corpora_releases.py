@@ -455,7 +455,7 @@ def test_missing_and_empty_folders(tmp_path, name):
 
 def test_missing_synthetic_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SYNTHETIC", tmp_path / "synthetic")
-    with pytest.raises(StudyError, match="python -m mer_utils.corpora.synthetic"):
+    with pytest.raises(StudyError, match="python -m mer_utils.synthetic"):
         corpora.load("synthetic")
     write_casme2(tmp_path / "synthetic" / "casme2")
     with pytest.raises(StudyError, match="samm does not exist: make it with"):
@@ -669,7 +669,7 @@ def test_frame_files_returns_what_was_written(tmp_path_factory, numbers):
 def test_figures_show_the_table(tmp_path):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
-    from mer_utils.plots import corpora as plots
+    from mer_utils.reporting.plots import corpora as plots
 
     corpus = corpora.load("megc2019", write_all(tmp_path))
     people = summary.by_subject(corpus)

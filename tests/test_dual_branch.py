@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mer_utils import planted, training
+from mer_utils import training
+from mer_utils.checks import planted
 from mer_utils.errors import StudyError
-from mer_utils.protocol import Fold
+from mer_utils.evaluation.protocol import Fold
 from mer_utils.systems import dual_branch_3dcnn as dual
 
 torch.set_num_threads(1)

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mer_utils import execution, exports, pages, report, study
 from mer_utils.errors import StudyError
+from mer_utils.reporting import driver, execution, exports, pages, report
 
 FRAME = pd.DataFrame(
     {"system": ["mhssa_gcn", "svm", "a & b", "c"], "UF1": [0.61114, 0.71589, None, 0.05]}
@@ -73,7 +73,7 @@ def test_only_what_is_named_is_kept(monkeypatch):
 
 SOURCE = """
 import pandas as pd
-from mer_utils import report
+from mer_utils.reporting import report
 report.table(pd.DataFrame({"x": [3.25, 10, 2, None]}), "Numbers", name="numbers")
 report.answer("It ran.")
 """
@@ -99,8 +99,8 @@ def test_the_driver_lays_files_down_and_a_quick_look_none(tmp_path, monkeypatch,
         parameters={"smoke": smoke},
     )
     options = argparse.Namespace(again=False, jobs=1, corpus="made", smoke=smoke)
-    checked = study.Study(options, 1, "data", (), {}, ())
-    assert study.execute([job], 1, study.Clock([job], {}, 1), checked, "same") == []
+    checked = driver.Study(options, 1, "data", (), {}, ())
+    assert driver.execute([job], 1, driver.Clock([job], {}, 1), checked, "same") == []
     table = tmp_path / "reports" / "tables" / "made_numbers.csv"
     assert table.is_file() != smoke
     if not smoke:

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_utils import views, widgets
 from mer_utils.corpora.table import clip_table, exclusion_table
 from mer_utils.errors import StudyError
-from mer_utils.plots import faces as face_plots
-from mer_utils.plots import motion as motion_plots
-from mer_utils.plots import style
+from mer_utils.preprocessing import views
+from mer_utils.reporting import widgets
+from mer_utils.reporting.plots import faces as face_plots
+from mer_utils.reporting.plots import motion as motion_plots
+from mer_utils.reporting.plots import style
 from mer_utils.systems import SYSTEMS
 
 

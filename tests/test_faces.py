@@ -5,8 +5,8 @@ import moving_face
 import numpy as np
 import pytest
 
-from mer_utils import faces
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import faces
 
 TARGET = (np.array(list(faces.STABLE.values())) - faces.MIDDLE) * faces.FACE_WIDTH
 TARGET = TARGET + faces.FACE_MIDDLE

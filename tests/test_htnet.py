@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from mer_utils import corpora, planted
+from mer_utils import corpora
+from mer_utils.checks import planted
 from mer_utils.corpora import megc2019_flow
 from mer_utils.errors import StudyError
 from mer_utils.systems import hierarchy, htnet, hyperhtnet

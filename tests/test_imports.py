@@ -6,19 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import environment, paths, views
+from mer_utils import environment, paths
+from mer_utils.preprocessing import views
 
-PACKAGE = Path(views.__file__).parent
+PACKAGE = paths.PACKAGE
 FILES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
     if path != PACKAGE / "__init__.py"
 }
+ABOVE = {"systems", "training", "experiments", "preprocessing.views", "preprocessing.faces"}
+COMPUTING = {"evaluation.scores", "evaluation.statistics", "experiments", "training"}
 TORCH = ("training", "systems", "explain", "predict")
 
 
@@ -60,12 +62,12 @@ def users(library: str) -> set[str]:
 
 def test_the_reader_of_imports_reads_them():
     assert {"errors", "corpora.table", "systems.svm"} <= imported("systems")
-    assert {"torch", "protocol", "systems", "environment"} <= imported("training")
+    assert {"torch", "evaluation.protocol", "systems", "environment"} <= imported("training")
     assert "mer_utils" not in imported("training")
 
 
 def test_dlib_only_in_faces():
-    assert users("dlib") == {"faces"}
+    assert users("dlib") == {"preprocessing.faces"}
 
 
 def test_torch_only_where_networks_are():
@@ -74,7 +76,7 @@ def test_torch_only_where_networks_are():
 
 
 def test_papermill_only_where_notebooks_are_run():
-    assert users("papermill") <= {"execution", "study"}
+    assert users("papermill") <= {"reporting.execution", "reporting.driver"}
 
 
 def test_systems_never_import_each_other():
@@ -82,14 +84,14 @@ def test_systems_never_import_each_other():
     assert len(papers) >= 4
     for name in papers:
         assert imported(name) & papers == set(), name
-        assert not imported(name) & {"systems", "training", "experiments", "views", "faces"}, name
+        assert not imported(name) & ABOVE, name
 
 
 def test_figures_compute_no_score():
-    figures = [name for name in FILES if name.startswith("plots.")]
+    figures = [name for name in FILES if name.startswith("reporting.plots.")]
     assert figures
     for name in figures:
-        assert not imported(name) & {"metrics", "statistics", "experiments", "training"}, name
+        assert not imported(name) & COMPUTING, name
 
 
 def test_nothing_imports_a_notebook():
@@ -128,7 +130,8 @@ class Absent:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
 sys.meta_path.insert(0, Absent())
-from mer_utils import experiments, views
+from mer_utils import experiments
+from mer_utils.preprocessing import views
 given = views.load(sys.argv[1])
 for system in ("svm", "ststnet"):
     fields = {"epochs": 1} if system == "ststnet" else {}

@@ -4,7 +4,7 @@ import moving_face
 import numpy as np
 import pytest
 
-from mer_utils import faces, keyframes
+from mer_utils.preprocessing import faces, keyframes
 
 CLIPS = [  # frames, apex, amplitude, sway
     (26, 8, 1.5, 1.0),

@@ -9,8 +9,10 @@ import pytest
 from made_clips import clip_table, made_views
 from sklearn.preprocessing import StandardScaler
 
-from mer_utils import experiments, leaks, paths, protocol
+from mer_utils import experiments, paths
+from mer_utils.analysis import leaks
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 
 CLIPS = clip_table()
 UNITS = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(CLIPS))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from made_clips import official_clips, prediction_rows
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from mer_utils import metrics
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import scores
 
 pairs = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), min_size=1)
 
@@ -42,7 +42,7 @@ def by_hand(rows: pd.DataFrame) -> dict[str, float]:
 def test_scores_are_what_the_counts_say(found):
     rows = rows_of(found)
     for name, value in by_hand(rows).items():
-        assert metrics.SCORES[name](rows) == pytest.approx(value)
+        assert scores.SCORES[name](rows) == pytest.approx(value)
 
 
 @given(pairs)
@@ -50,9 +50,9 @@ def test_scores_are_scikit_learns_with_the_classes_fixed(found):
     rows = rows_of(found)
     options = {"labels": list(CLASSES), "average": "macro", "zero_division": 0}
     for ours, theirs in (
-        (metrics.uf1, f1_score),
-        (metrics.uar, recall_score),
-        (metrics.macro_precision, precision_score),
+        (scores.uf1, f1_score),
+        (scores.uar, recall_score),
+        (scores.macro_precision, precision_score),
     ):
         assert ours(rows) == pytest.approx(theirs(rows["label"], rows["predicted"], **options))
 
@@ -61,15 +61,15 @@ def test_scores_are_scikit_learns_with_the_classes_fixed(found):
 def test_scores_do_not_depend_on_the_order_of_rows(found, random):
     rows = rows_of(found)
     random.shuffle(found)
-    for score in metrics.SCORES.values():
+    for score in scores.SCORES.values():
         assert score(rows) == pytest.approx(score(rows_of(found)))
 
 
 def test_majority_on_the_official_counts():
     rows = official_clips().assign(predicted="negative")
-    assert metrics.uf1(rows) == pytest.approx(0.2408, abs=5e-5)
-    assert metrics.uar(rows) == pytest.approx(1 / 3)
-    assert metrics.accuracy(rows) == pytest.approx(0.5656, abs=5e-5)
+    assert scores.uf1(rows) == pytest.approx(0.2408, abs=5e-5)
+    assert scores.uar(rows) == pytest.approx(1 / 3)
+    assert scores.accuracy(rows) == pytest.approx(0.5656, abs=5e-5)
 
 
 def test_a_published_log_gives_its_published_numbers():
@@ -81,29 +81,29 @@ def test_a_published_log_gives_its_published_numbers():
         for predicted, count in enumerate(line)
         for _ in range(count)
     )
-    assert metrics.uf1(rows) == pytest.approx(0.8382, abs=5e-5)
-    assert metrics.uar(rows) == pytest.approx(0.8190, abs=5e-5)
-    assert metrics.macro_precision(rows) == pytest.approx(0.8686, abs=5e-5)
+    assert scores.uf1(rows) == pytest.approx(0.8382, abs=5e-5)
+    assert scores.uar(rows) == pytest.approx(0.8190, abs=5e-5)
+    assert scores.macro_precision(rows) == pytest.approx(0.8686, abs=5e-5)
 
 
 def test_a_table_slices_the_same_predictions():
     clips = official_clips()
     clips["corpus"] = np.where(clips["subject"] < "030", "one", "two")
     rows = prediction_rows(clips)
-    table = metrics.table(rows).set_index("corpus")
+    table = scores.table(rows).set_index("corpus")
     assert list(table.index) == ["Full", "one", "two"]
     assert table.loc["Full", "clips"] == table["clips"][1:].sum() == 442
     assert table["subjects"].tolist() == [68, 30, 38]
     part = rows[rows["corpus"] == "two"]
-    assert table.loc["two", "UF1"] == pytest.approx(metrics.uf1(part))
+    assert table.loc["two", "UF1"] == pytest.approx(scores.uf1(part))
 
 
 def test_no_rows_and_strange_classes_are_refused():
     rows = rows_of([("negative", "positive")])
     with pytest.raises(StudyError, match="no prediction rows"):
-        metrics.uf1(rows[:0])
+        scores.uf1(rows[:0])
     with pytest.raises(StudyError, match="'joy', which is none of"):
-        metrics.uar(rows.assign(predicted="joy"))
+        scores.uar(rows.assign(predicted="joy"))
 
 
 # --- averages of folds ----------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_averages_of_folds_by_hand():
             "predicted": ["negative", "positive", "positive"],
         }
     )
-    table = metrics.fold_means(rows).set_index("rule")["UF1"]
+    table = scores.fold_means(rows).set_index("rule")["UF1"]
     assert table["pooled (MEGC2019)"] == pytest.approx(4 / 9)  # (2/3 + 2/3 + 0) / 3
     assert table["mean of folds, classes present"] == pytest.approx(2 / 3)
     assert table["mean of folds, all right is 1"] == pytest.approx(2 / 3)
@@ -133,14 +133,14 @@ def test_averages_of_folds_by_hand():
 
 def test_only_the_rule_of_all_right_forgives_a_missing_class():
     rows = rows_of([("surprise", "surprise")]).assign(subject="a")
-    table = metrics.fold_means(rows).set_index("rule")
+    table = scores.fold_means(rows).set_index("rule")
     assert table.loc["mean of folds, all right is 1", "UF1"] == 1
     assert table.loc["mean of folds, absent class is 0", "UF1"] == pytest.approx(1 / 3)
 
 
 def test_a_subject_report_lists_the_classes_that_occur():
     rows = rows_of([("negative", "negative"), ("positive", "positive"), ("negative", "surprise")])
-    reports = metrics.subject_reports(rows)
+    reports = scores.subject_reports(rows)
     assert list(reports) == [("x", "s0"), ("x", "s1"), ("x", "s2")]
     assert "negative" in reports["x", "s0"]
     assert "positive" not in reports["x", "s0"]
@@ -164,8 +164,8 @@ def test_a_log_comes_back_as_it_was_written(found, tmp_path_factory):
         [(*key, *pair) for key, pair in found.items()],
         columns=["corpus", "subject", "clip", "label", "predicted"],
     )
-    path = metrics.write_log(rows, tmp_path_factory.mktemp("log") / "log.txt")
-    back = metrics.read_log(path)
+    path = scores.write_log(rows, tmp_path_factory.mktemp("log") / "log.txt")
+    back = scores.read_log(path)
     order = list(rows.columns)
     pd.testing.assert_frame_equal(
         back.sort_values(order, ignore_index=True), rows.sort_values(order, ignore_index=True)
@@ -175,7 +175,7 @@ def test_a_log_comes_back_as_it_was_written(found, tmp_path_factory):
 def test_a_log_looks_as_the_challenge_asks(tmp_path):
     rows = rows_of([("positive", "positive"), ("negative", "surprise")])
     rows = rows.assign(corpus="casme2", subject="sub01", clip=["EP02_01f", "EP03_02"])
-    text = metrics.write_log(rows, tmp_path / "log.txt").read_text()
+    text = scores.write_log(rows, tmp_path / "log.txt").read_text()
     assert text == "casme2 sub01\nEP02_01f 1 1\nEP03_02 0 2\n"
 
 
@@ -195,30 +195,30 @@ def test_broken_logs_are_refused_by_file_and_line(text, words, tmp_path):
     path = tmp_path / "broken.txt"
     path.write_text(text)
     with pytest.raises(StudyError, match=words) as told:
-        metrics.read_log(path)
+        scores.read_log(path)
     assert "broken.txt" in str(told.value)
 
 
 def test_logs_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(StudyError, match="does not exist"):
-        metrics.read_log(tmp_path / "none.txt")
+        scores.read_log(tmp_path / "none.txt")
     with pytest.raises(StudyError, match="is no text file"):
-        metrics.read_log(tmp_path)
+        scores.read_log(tmp_path)
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(StudyError, match="is no text file"):
-        metrics.read_log(tmp_path / "bytes.txt")
+        scores.read_log(tmp_path / "bytes.txt")
 
 
 def test_a_log_of_two_runs_is_refused(tmp_path):
     rows = rows_of([("positive", "positive")])
     with pytest.raises(StudyError, match="predicted twice"):
-        metrics.write_log(pd.concat([rows, rows]), tmp_path / "log.txt")
+        scores.write_log(pd.concat([rows, rows]), tmp_path / "log.txt")
 
 
 def test_command_line_prints_full_and_parts(tmp_path, capsys):
     rows = official_clips().assign(predicted="negative")
-    path = metrics.write_log(rows, tmp_path / "log.txt")
-    assert metrics.main([str(path)]) == 0
+    path = scores.write_log(rows, tmp_path / "log.txt")
+    assert scores.main([str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
         "corpus", "clips", "subjects", "UF1", "UAR", "accuracy", "macro-precision"

@@ -11,8 +11,11 @@ from scipy.sparse.csgraph import floyd_warshall
 from sklearn.manifold import MDS
 from torch.nn import functional
 
-from mer_utils import planted, protocol, regions, training
+from mer_utils import training
+from mer_utils.checks import planted
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
+from mer_utils.preprocessing import regions
 from mer_utils.systems import mhssa_gcn
 from mer_utils.systems.mhssa_gcn import Config, attention, network, shortest_paths, smacof
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from skimage.feature import local_binary_pattern
 
-from mer_utils import head, training, views
+from mer_utils import training
 from mer_utils.errors import StudyError
-from mer_utils.protocol import Fold
+from mer_utils.evaluation.protocol import Fold
+from mer_utils.preprocessing import head, views
 from mer_utils.systems import hoof, lbp_top, off_apexnet, rcn
 
 torch.set_num_threads(1)

@@ -4,8 +4,8 @@ import moving_face
 import numpy as np
 import pytest
 
-from mer_utils import faces, motion
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import faces, motion
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import re
 import nbformat
 import pytest
 
-from mer_utils import execution, paths
+from mer_utils import paths
+from mer_utils.reporting import execution
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 EXPECTED = ["00", "01", "10", "11", "20", "30", "31", "40", "41", "50", "51", "52", "53", "90"]

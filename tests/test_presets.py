@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
-from mer_utils.protocol import Fold
+from mer_utils.evaluation.protocol import Fold
 
 torch.set_num_threads(1)
 ALL = [name for name in systems.SYSTEMS if name != "majority"]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_clips import clip_table
 
-from mer_utils import protocol
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 
 
 def people(clips: pd.DataFrame, positions: np.ndarray) -> set[tuple[str, str]]:

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views, official_clips, prediction_rows
 
-from mer_utils import experiments, failures, leaks, metrics, paths, protocol, published, statistics
+from mer_utils import experiments, paths
+from mer_utils.analysis import failures, leaks, published
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol, scores, statistics
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -32,11 +34,11 @@ def test_a_leak_has_the_price_that_the_slow_way_finds(runs):
     keys = runs.loc[runs["system"] == "ststnet", "key"]
     picked = [protocol.test_picked(experiments.epochs(key)) for key in keys]
     line = table.loc["ststnet"]
-    assert line["test-picked"] == pytest.approx(np.mean([metrics.uf1(rows) for rows in picked]))
+    assert line["test-picked"] == pytest.approx(np.mean([scores.uf1(rows) for rows in picked]))
     rule = "mean of folds, classes present"
-    folds = [metrics.fold_means(rows).set_index("rule").loc[rule, "UF1"] for rows in picked]
+    folds = [scores.fold_means(rows).set_index("rule").loc[rule, "UF1"] for rows in picked]
     assert line["both"] == pytest.approx(np.mean(folds))
-    honest = [metrics.uf1(experiments.load(key)) for key in keys]
+    honest = [scores.uf1(experiments.load(key)) for key in keys]
     assert line["honest"] == pytest.approx(np.mean(honest)) and line["honest"] < line["test-picked"]
     assert table.loc["svm", ["test-picked", "both"]].isna().all()
 
@@ -44,9 +46,9 @@ def test_a_leak_has_the_price_that_the_slow_way_finds(runs):
 def test_the_picked_rows_are_the_run_at_other_epochs(runs):
     key = runs.loc[runs["system"] == "ststnet", "key"].iloc[0]
     picked, own = leaks.test_picked(key), experiments.load(key)
-    slow = protocol.test_picked(experiments.epochs(key)).set_index(metrics.KEY)
-    pd.testing.assert_frame_equal(picked[metrics.KEY], own[metrics.KEY])
-    again = slow.loc[list(picked[metrics.KEY].itertuples(index=False, name=None))]
+    slow = protocol.test_picked(experiments.epochs(key)).set_index(scores.KEY)
+    pd.testing.assert_frame_equal(picked[scores.KEY], own[scores.KEY])
+    again = slow.loc[list(picked[scores.KEY].itertuples(index=False, name=None))]
     assert picked["predicted"].tolist() == again["predicted"].tolist()
     assert picked["epoch"].tolist() == again["epoch"].tolist()
     assert not len(leaks.test_picked(runs.loc[runs["system"] == "svm", "key"].iloc[0]))
@@ -85,7 +87,7 @@ def test_ours_stand_beside_and_never_among_the_published(runs):
     part = published.ours(runs, "left")
     rows = experiments.gather(runs[runs["system"] == "svm"])
     left = rows[rows["corpus"] == "left"]
-    assert part.set_index("system").loc["svm", "honest"] == pytest.approx(metrics.uf1(left))
+    assert part.set_index("system").loc["svm", "honest"] == pytest.approx(scores.uf1(left))
 
 
 # --- failures -------------------------------------------------------------------------------------

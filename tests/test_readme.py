@@ -6,7 +6,8 @@ import zipfile
 import pandas as pd
 import pytest
 
-from mer_utils import experiments, metrics, paths, statistics
+from mer_utils import experiments, paths
+from mer_utils.evaluation import scores, statistics
 
 REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
 CORPUS = "megc2019_flow"
@@ -25,12 +26,12 @@ def printed() -> list[dict]:
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return metrics.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+    return scores.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
 
 
 @pytest.fixture(scope="module")
 def scored(rows) -> pd.DataFrame:
-    assert not rows.duplicated(["run", *metrics.KEY]).any()
+    assert not rows.duplicated(["run", *scores.KEY]).any()
     return statistics.summary(rows).set_index(["system", "selection"])
 
 
@@ -38,7 +39,7 @@ def test_the_committed_rows_are_those_of_the_committed_runs(rows):
     for key, printed in rows.groupby("run"):
         with zipfile.ZipFile(REPORTS / "runs" / CORPUS / f"{key}.zip") as kept:
             own = pd.read_csv(kept.open("rows.csv"), dtype=experiments.TEXT, keep_default_na=False)
-        both = printed.merge(own, on=metrics.KEY, validate="one_to_one")
+        both = printed.merge(own, on=scores.KEY, validate="one_to_one")
         assert len(both) == len(own) == len(printed)
         assert (both["label_x"] == both["label_y"]).all()
         assert (both["predicted_x"] == both["predicted_y"]).all()

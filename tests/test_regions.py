@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import floyd_warshall
 
-from mer_utils import regions
-from mer_utils.regions import (
+from mer_utils.preprocessing import regions
+from mer_utils.preprocessing.regions import (
     LEFT_BROW,
     LEFT_EYE,
     MOUTH,

@@ -10,7 +10,8 @@ import browser
 import nbformat.v4 as nb
 import pytest
 
-from mer_utils import pages, paths
+from mer_utils import paths
+from mer_utils.reporting import pages
 
 FOLDERS = {paths.ROOT / "reports" / "html", paths.HTML}
 PAGES = sorted(page for folder in FOLDERS for page in folder.rglob("*.html"))

@@ -10,14 +10,16 @@ import torch
 from made_clips import clip_table, made_views
 from test_corpora_releases import write_casme2
 
-from mer_utils import corpora, experiments, failures, leaks, metrics, paths, published, statistics
+from mer_utils import corpora, experiments, paths
 from mer_utils import systems as all_systems
+from mer_utils.analysis import failures, leaks, published
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
-from mer_utils.plots import failures as failure_plots
-from mer_utils.plots import results as result_plots
+from mer_utils.evaluation import scores, statistics
+from mer_utils.preprocessing.views import Views
+from mer_utils.reporting.plots import failures as failure_plots
+from mer_utils.reporting.plots import results as result_plots
 from mer_utils.systems import cost
-from mer_utils.views import Views
 
 matplotlib.use("Agg")
 FIVE = ("others", "disgust", "happiness", "repression", "surprise")
@@ -96,7 +98,7 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     runs = experiments.comparable(five.name, five.clips)
     assert sorted(runs["system"]) == ["majority", "ststnet", "svm"]
     rows = experiments.gather(runs)
-    assert metrics.classes_of(rows) == FIVE
+    assert scores.classes_of(rows) == FIVE
     svm = rows[rows["system"] == "svm"]
     by_hand = [
         2 * tp / (2 * tp + wrong)
@@ -104,7 +106,7 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
         for tp in [((svm["label"] == name) & (svm["predicted"] == name)).sum()]
         for wrong in [((svm["label"] == name) ^ (svm["predicted"] == name)).sum()]
     ]
-    assert metrics.uf1(svm) == pytest.approx(np.mean(by_hand))
+    assert scores.uf1(svm) == pytest.approx(np.mean(by_hand))
     table = statistics.summary(rows).set_index("system")
     assert table.loc["svm", "UF1"] == pytest.approx(np.mean(by_hand))
     assert table.loc["majority", "UAR"] == pytest.approx(1 / 5)
@@ -116,26 +118,26 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     failure_plots.clips(failures.by_clip(rows))
     result_plots.subjects(svm, FIVE)
     assert five.name not in published.COMPOSITE
-    again = metrics.read_rows(metrics.write_rows(rows, tmp_path / "rows.csv.gz"))
+    again = scores.read_rows(scores.write_rows(rows, tmp_path / "rows.csv.gz"))
     pd.testing.assert_frame_equal(statistics.summary(again), statistics.summary(rows))
 
 
 def test_a_log_of_five_classes_is_read_and_scored(five, tmp_path, capsys):
-    rows = five.clips[metrics.KEY].assign(label=five.clips["label"], predicted="disgust")
-    log = metrics.write_log(rows, tmp_path / "log.txt", FIVE)
-    again = metrics.read_log(log, FIVE)
+    rows = five.clips[scores.KEY].assign(label=five.clips["label"], predicted="disgust")
+    log = scores.write_log(rows, tmp_path / "log.txt", FIVE)
+    again = scores.read_log(log, FIVE)
     assert sorted(again["label"]) == sorted(rows["label"])
-    assert metrics.main([str(log), "--classes", ",".join(FIVE)]) == 0
-    assert f"{metrics.uf1(rows, FIVE):.4f}" in capsys.readouterr().out
+    assert scores.main([str(log), "--classes", ",".join(FIVE)]) == 0
+    assert f"{scores.uf1(rows, FIVE):.4f}" in capsys.readouterr().out
     with pytest.raises(StudyError, match="class [34] where 0 to 2 are known"):
-        metrics.read_log(log)
+        scores.read_log(log)
 
 
 def test_rows_of_five_classes_are_not_scored_as_three():
     rows = pd.DataFrame({"label": ["disgust"], "predicted": ["disgust"]})
     with pytest.raises(StudyError, match="'disgust', which is none of negative"):
-        metrics.uf1(rows)
-    assert metrics.classes_of(rows) == CLASSES and metrics.classes_of(rows, FIVE) == FIVE
+        scores.uf1(rows)
+    assert scores.classes_of(rows) == CLASSES and scores.classes_of(rows, FIVE) == FIVE
 
 
 def test_keys_of_three_classes_are_what_they_were():

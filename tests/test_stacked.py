@@ -12,9 +12,10 @@ from drawn_face import landmarks
 from made_clips import clip_table
 from torch import nn
 
-from mer_utils import protocol, systems, training
+from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 from mer_utils.systems import cost
 from mer_utils.training import stacked
 from mer_utils.training.noise import Noise, keep, masked_batch_norm

@@ -6,24 +6,24 @@ import pytest
 from made_clips import official_clips, prediction_rows
 from scipy import stats
 
-from mer_utils import metrics, statistics
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import scores, statistics
 
 ROWS = prediction_rows(official_clips())
 
 
 def test_scores_of_counts_are_scores_of_rows():
-    pooled = statistics.scores(statistics.confusions(ROWS).sum(0))
+    pooled = statistics.scores_of(statistics.confusions(ROWS).sum(0))
     for name in ("UF1", "UAR", "accuracy"):
-        assert pooled[name] == pytest.approx(metrics.SCORES[name](ROWS))
+        assert pooled[name] == pytest.approx(scores.SCORES[name](ROWS))
 
 
 def test_a_class_in_neither_column_counts_nothing_in_both():
     rows = ROWS[(ROWS["label"] != "surprise") & (ROWS["predicted"] != "surprise")]
-    pooled = statistics.scores(statistics.confusions(rows).sum(0))
-    assert pooled["UF1"] == pytest.approx(metrics.uf1(rows))
-    assert pooled["UAR"] == pytest.approx(metrics.uar(rows))
+    pooled = statistics.scores_of(statistics.confusions(rows).sum(0))
+    assert pooled["UF1"] == pytest.approx(scores.uf1(rows))
+    assert pooled["UAR"] == pytest.approx(scores.uar(rows))
 
 
 def test_a_bootstrap_sample_is_the_score_of_its_subjects_rows():
@@ -31,17 +31,17 @@ def test_a_bootstrap_sample_is_the_score_of_its_subjects_rows():
     assert (drawn.sum(1) == 68).all()
     counts = np.einsum("bs,sij->bij", drawn, statistics.confusions(ROWS))
     subjects = sorted(ROWS["subject"].unique())
-    for times, score in zip(drawn, statistics.scores(counts)["UF1"], strict=True):
+    for times, score in zip(drawn, statistics.scores_of(counts)["UF1"], strict=True):
         sample = pd.concat(
             [ROWS[ROWS["subject"] == name] for name, n in zip(subjects, times, strict=True)
              for _ in range(n)]
         )  # fmt: skip
-        assert score == pytest.approx(metrics.uf1(sample))
+        assert score == pytest.approx(scores.uf1(sample))
 
 
 def test_an_interval_holds_its_score_and_is_the_same_again():
     low, high = statistics.interval(ROWS, "UF1")
-    assert low < metrics.uf1(ROWS) < high
+    assert low < scores.uf1(ROWS) < high
     assert 0.05 < high - low < 0.2  # 68 subjects: about +-0.06
     assert statistics.interval(ROWS, "UF1") == (low, high)
     assert statistics.interval(ROWS, "UF1", seed=1) != (low, high)
@@ -84,7 +84,7 @@ def test_the_interval_of_uf1_covers_the_truth_of_a_population_of_subjects():
     """300 studies of 68 people drawn from those of ROWS; a little narrow, as percentiles are."""
     random = np.random.default_rng(0)
     people = statistics.confusions(ROWS)
-    truth = statistics.scores(people.sum(0))["UF1"]
+    truth = statistics.scores_of(people.sum(0))["UF1"]
     covered = []
     for study in range(300):
         sample = people[random.integers(0, 68, 68)]
@@ -97,7 +97,7 @@ def test_the_interval_of_uf1_covers_the_truth_of_a_population_of_subjects():
 def test_seeds_share_subjects_and_average_scores():
     second = prediction_rows(official_clips(), seed=1).assign(seed=1)
     both = pd.concat([ROWS, second])
-    mean = (metrics.uf1(ROWS) + metrics.uf1(second)) / 2
+    mean = (scores.uf1(ROWS) + scores.uf1(second)) / 2
     assert statistics.mean_score(both, "UF1") == pytest.approx(mean)
     low, high = statistics.interval(both)
     assert low < mean < high
@@ -110,7 +110,7 @@ def test_a_pair_is_compared_on_the_same_people():
     wrong = np.flatnonzero(better["label"] != better["predicted"])[::4]
     better.iloc[wrong, better.columns.get_loc("predicted")] = better["label"].iloc[wrong]
     gap, low, high = statistics.difference(better, ROWS)
-    assert gap == pytest.approx(metrics.uf1(better) - metrics.uf1(ROWS))
+    assert gap == pytest.approx(scores.uf1(better) - scores.uf1(ROWS))
     assert 0 < low < gap < high
     alone = statistics.interval(ROWS)
     assert high - low < (alone[1] - alone[0]) / 1.5
@@ -125,9 +125,9 @@ def test_a_pair_on_other_clips_is_refused():
 def test_chance_is_where_dealt_predictions_land():
     low, high = statistics.chance(ROWS, "UAR")
     assert low < 1 / 3 < high
-    assert high < metrics.uar(ROWS)
+    assert high < scores.uar(ROWS)
     dealt = ROWS.assign(predicted=ROWS["predicted"].sample(frac=1, random_state=4).to_numpy())
-    assert low - 0.03 < metrics.uar(dealt) < high + 0.03
+    assert low - 0.03 < scores.uar(dealt) < high + 0.03
 
 
 def test_summary_has_a_line_per_system_and_selection():
@@ -143,7 +143,7 @@ def test_summary_has_a_line_per_system_and_selection():
     ]
     assert (table["clips"] == 442).all() and (table["subjects"] == 68).all()
     first = table.iloc[0]
-    assert first["UF1"] == pytest.approx(metrics.uf1(ROWS))
+    assert first["UF1"] == pytest.approx(scores.uf1(ROWS))
     assert (first["UF1 low"], first["UF1 high"]) == statistics.interval(ROWS)
     assert first["UAR low"] < first["UAR"] < first["UAR high"]
     assert set(rows["label"]) == set(CLASSES)
@@ -170,7 +170,7 @@ def test_the_exchange_test_is_scipys_where_all_exchanges_can_be_listed():
 
     def gap(one, two, axis):
         sides = (both[np.moveaxis(side, axis, -1).astype(int)].sum(-3) for side in (one, two))
-        return np.subtract(*(statistics.scores(side)["UF1"] for side in sides))
+        return np.subtract(*(statistics.scores_of(side)["UF1"] for side in sides))
 
     numbers = (np.arange(8), np.arange(8, 16))
     exact = stats.permutation_test(
@@ -304,15 +304,15 @@ def test_one_seed_says_nothing_about_seeds():
 
 
 def test_the_mean_of_folds_is_that_of_the_rows():
-    rules = metrics.fold_means(ROWS).set_index("rule").loc["mean of folds, classes present"]
+    rules = scores.fold_means(ROWS).set_index("rule").loc["mean of folds, classes present"]
     for metric in ("UF1", "UAR"):
         assert statistics.fold_mean(ROWS, metric) == pytest.approx(rules[metric])
 
 
 def test_every_score_is_found_in_counts():
-    found = statistics.scores(statistics.tally(ROWS).counts.sum(1))
+    found = statistics.scores_of(statistics.tally(ROWS).counts.sum(1))
     assert {name: values[0] for name, values in found.items()} == pytest.approx(
-        {name: score(ROWS) for name, score in metrics.SCORES.items()}
+        {name: score(ROWS) for name, score in scores.SCORES.items()}
     )
     with pytest.raises(StudyError, match="'anger'"):
         statistics.tally(ROWS.assign(predicted="anger"))

@@ -13,13 +13,14 @@ import pytest
 from made_clips import clip_table, made_views
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mer_utils import environment, pages, paths, study
+from mer_utils import environment, paths
 from mer_utils.errors import StudyError
-from mer_utils.execution import Job
+from mer_utils.reporting import driver, pages
+from mer_utils.reporting.execution import Job
 
 GOOD = """
 import matplotlib.pyplot as plt
-from mer_utils import report
+from mer_utils.reporting import report
 fig, axis = plt.subplots(figsize=(2, 2))
 axis.plot([0, number])
 report.show(fig, alt="A line that rises to the number given.")
@@ -33,7 +34,7 @@ def notebook(folder, name, *sources):
         new_markdown_cell("## First part"),
         *(new_code_cell(source) for source in sources),
         new_markdown_cell("## Second part"),
-        new_code_cell("from mer_utils import report\nreport.answer(f'It ran with {number}.')"),
+        new_code_cell("from mer_utils.reporting import report\nreport.answer(f'It ran with {number}.')"),
     ]
     made = new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"} | {
@@ -64,12 +65,12 @@ def reports(tmp_path_factory):
         }.items()
     ]
     options = argparse.Namespace(again=False, jobs=2, corpus="made", smoke=False)
-    checked = study.Study(options, 1, "data", (), {}, ())
-    failed = study.execute(jobs, 2, study.Clock(jobs, {}, 1), checked, "same")
+    checked = driver.Study(options, 1, "data", (), {}, ())
+    failed = driver.execute(jobs, 2, driver.Clock(jobs, {}, 1), checked, "same")
     before = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
-    again = study.execute(jobs, 2, study.Clock(jobs, {}, 1), checked, "same")
+    again = driver.execute(jobs, 2, driver.Clock(jobs, {}, 1), checked, "same")
     after = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
-    index = study.write_index(folder / "html")
+    index = driver.write_index(folder / "html")
     return {"failed": failed, "again": again, "kept": before == after, "folder": folder,
             "index": index.read_text(encoding="utf-8")}  # fmt: skip
 
@@ -112,7 +113,7 @@ def test_the_index_lists_pages_that_came_with_a_clone_and_people_before_made_fac
         pages.write(tmp_path / corpus / "50_all.html", made)
         assert pages.load(tmp_path / corpus / "50_all.html") == report
     pages.write(tmp_path / "other" / "page.html", "<title>not ours</title>")
-    index = study.write_index(tmp_path).read_text(encoding="utf-8")
+    index = driver.write_index(tmp_path).read_text(encoding="utf-8")
     assert "2 reports" in index and "not ours" not in index
     assert index.index("a_long_name/50_all.html") < index.index("synthetic/50_all.html")
 
@@ -167,7 +168,7 @@ def test_a_page_lists_its_contents(reports):
 )
 def test_a_mistake_is_told_in_one_sentence_with_what_was_meant(words, said):
     with pytest.raises(StudyError) as told:
-        study.main(words)
+        driver.main(words)
     assert said in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -242,22 +243,22 @@ def test_what_a_report_shows_has_another_hash_when_any_of_it_changes(tmp_path, m
     pixel["flow"][0, 0, 0, 0] += 1e-3
     left_out = pd.DataFrame({"corpus": ["made"], "subject": ["9"], "clip": ["a"], "reason": ["?"]})
     changed = [{"clips": other}, {"arrays": pixel}, {"exclusions": left_out}]
-    hashes = [study.data_hash(dataclasses.replace(views, **each)) for each in [{}, *changed]]
-    assert len(set(hashes)) == 4 and study.data_hash(made_views(clip_table(4, 2))) == hashes[0]
+    hashes = [driver.data_hash(dataclasses.replace(views, **each)) for each in [{}, *changed]]
+    assert len(set(hashes)) == 4 and driver.data_hash(made_views(clip_table(4, 2))) == hashes[0]
 
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     folds = tmp_path / "runs" / "one" / "folds"
     folds.mkdir(parents=True)
-    seen = [study.runs_hash()]
+    seen = [driver.runs_hash()]
     for file in (folds.parent / "experiment.json", folds / "a.csv", folds / "b.csv"):
         file.touch()
-        seen.append(study.runs_hash())
+        seen.append(driver.runs_hash())
     assert len(set(seen)) == 4
 
     package = tmp_path / "mer_utils"
     (package / "plots").mkdir(parents=True)
     (package / "plots" / "one.py").write_text("x = 1")
-    monkeypatch.setattr(study, "__file__", str(package / "study.py"))
-    before = study.source_hash()
+    monkeypatch.setattr(paths, "PACKAGE", package)
+    before = driver.source_hash()
     (package / "plots" / "one.py").write_text("x = 2")
-    assert study.source_hash() != before
+    assert driver.source_hash() != before

@@ -13,10 +13,11 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from mer_utils import corpora, faces, regions
-from mer_utils.corpora import _synthetic_motion as synthetic_motion
-from mer_utils.corpora import frame_files, synthetic
+from mer_utils import corpora, synthetic
+from mer_utils.corpora import frame_files
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import faces, regions
+from mer_utils.synthetic import motion as synthetic_motion
 
 SMALL_COUNTS = {
     "casme2": {"disgust": 5, "happiness": 2, "surprise": 2, "others": 1},

@@ -10,9 +10,10 @@ import pytest
 import torch
 from made_clips import clip_table
 
-from mer_utils import protocol, systems, training
+from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 
 torch.set_num_threads(1)
 CLIPS = clip_table(4, 3)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from made_clips import clip_table, made_views
 
-from mer_utils import protocol, systems, training
+from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 from mer_utils.systems import svm
 
 CLIPS = clip_table()

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mer_utils import corpora, motion, paths, truth, views
-from mer_utils.corpora import synthetic
+from mer_utils import corpora, paths, synthetic
+from mer_utils.checks import truth
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import motion, views
 
 SMALL = tuple(
     replace(layout, subjects=layout.subjects[:1], dominating=layout.dominating[:1], counts=counts)

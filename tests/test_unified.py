@@ -9,8 +9,10 @@ import torch
 from made_clips import clip_table, made_views
 from safetensors.torch import save_file
 
-from mer_utils import experiments, planted, protocol, systems, training
+from mer_utils import experiments, systems, training
+from mer_utils.checks import planted
 from mer_utils.errors import StudyError
+from mer_utils.evaluation import protocol
 from mer_utils.systems import unified
 
 QUICK = unified.SMALL | {"maps": 3, "side": 32}

@@ -10,9 +10,10 @@ import moving_face
 import numpy as np
 import pytest
 
-from mer_utils import experiments, faces, motion, paths, views
+from mer_utils import experiments, paths
 from mer_utils.corpora import Corpus
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import faces, motion, views
 
 NAMES = views.VIEWS
 
@@ -252,7 +253,7 @@ def test_a_file_of_views_travels(first, tmp_path):
     script = (
         "import sys\n"
         "for name in ('cv2', 'dlib', 'skimage', 'tqdm', 'torch'): sys.modules[name] = None\n"
-        "from mer_utils import views\n"
+        "from mer_utils.preprocessing import views\n"
         f"print(len(views.load({str(file)!r}).arrays['flow']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from test_corpora_flow import write_flat
 
-from mer_utils import pages, paths
+from mer_utils import paths
+from mer_utils.reporting import pages
 
 pytestmark = pytest.mark.slow
 ALL = {path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
@@ -26,7 +27,7 @@ def disk(tmp_path_factory):
 def study(disk, *options):
     surroundings = {"MER_DATA": str(disk / "data"), "MER_REPORTS": str(disk / "reports")}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "mer_utils.study", *options],
+        [sys.executable, "-P", "-m", "mer_utils.reporting.driver", *options],
         env=os.environ | surroundings, cwd=paths.ROOT, capture_output=True, text=True,
     )  # fmt: skip
 

@@ -11,8 +11,12 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views, prediction_rows
 
-from mer_utils import experiments, failures, paths, protocol, regions, widgets
+from mer_utils import experiments, paths
+from mer_utils.analysis import failures
 from mer_utils.corpora import CLASSES
+from mer_utils.evaluation import protocol
+from mer_utils.preprocessing import regions
+from mer_utils.reporting import widgets
 
 matplotlib.use("Agg")
 CLIPS = clip_table()

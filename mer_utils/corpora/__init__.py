@@ -147,7 +147,7 @@ def load(
     )
 
 
-_MAKE_SYNTHETIC = "make it with `python -m mer_utils.corpora.synthetic`"
+_MAKE_SYNTHETIC = "make it with `python -m mer_utils.synthetic`"
 
 
 def _check_folder(name: str, folder: Path) -> None:

@@ -246,7 +246,7 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
 def _detected(folder: Path, keys: list[Key]) -> dict[Key, np.ndarray | str]:
     import cv2
 
-    from .. import faces
+    from ..preprocessing import faces
 
     images: dict[Key, Path] = {}
     for path in sorted(folder.rglob("*")):

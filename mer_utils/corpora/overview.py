@@ -15,7 +15,7 @@ READ, BROKEN, MISSING, OTHER = "read", "cannot be read", "missing", "other name"
 WIDTH = 100
 
 EXAMPLES = {  # what goes into a corpus's folder
-    "synthetic": "made by `python -m mer_utils.corpora.synthetic`",
+    "synthetic": "made by `python -m mer_utils.synthetic`",
     "casme2": "CASME2-coding-20140508.xlsx and CASME2_RAW_selected/sub01/EP02_01f/img46.jpg",
     "samm": "SAMM_Micro_FACS_Codes_v2.xlsx and 006/006_1_2/006_05562.jpg",
     "smic": "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp",

@@ -51,8 +51,8 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from mer_utils import head, regions
-from mer_utils.errors import StudyError
+from ..errors import StudyError
+from ..preprocessing import head, regions
 
 TITLE = "AM-GCN"
 VIEWS = ("frames", "landmarks")

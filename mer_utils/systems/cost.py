@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mer_utils import systems
+from .. import systems
 
 CLASSES = 3
 FORMS = ("small", "described", "as coded")

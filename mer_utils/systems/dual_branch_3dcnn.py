@@ -42,8 +42,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mer_utils import head
-from mer_utils.errors import StudyError
+from ..errors import StudyError
+from ..preprocessing import head
 
 TITLE = "Dual-branch 3D-CNN"
 VIEWS = ("video", "landmarks")

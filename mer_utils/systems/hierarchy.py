@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mer_utils.errors import StudyError
+from ..errors import StudyError
 
 CANVAS = 28  # cells a side
 CROP = 14  # cells a side of one area

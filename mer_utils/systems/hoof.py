@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from mer_utils.errors import StudyError
+from ..errors import StudyError
 
 TITLE = "HOOF + SVM"
 VIEWS = ("flow",)

@@ -26,8 +26,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from mer_utils import head
-from mer_utils.errors import StudyError
+from ..errors import StudyError
+from ..preprocessing import head
 
 TITLE = "LBP-TOP + SVM"
 VIEWS = ("video",)

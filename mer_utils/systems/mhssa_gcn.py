@@ -42,8 +42,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mer_utils import regions
-from mer_utils.errors import StudyError
+from ..errors import StudyError
+from ..preprocessing import regions
 
 TITLE = "MHSSA-Transformer + GCN"
 VIEWS = ("flow", "landmarks")

@@ -27,7 +27,7 @@ from joblib import Parallel, delayed
 
 from .. import environment, systems
 from ..errors import StudyError
-from ..protocol import Fold
+from ..evaluation.protocol import Fold
 from . import stacked
 from .fold import (
     PRECISIONS,

@@ -23,7 +23,7 @@ import numpy as np
 
 from .. import environment
 from ..errors import StudyError
-from ..protocol import Fold
+from ..evaluation.protocol import Fold
 from . import Schedule, Task, choose_device, device_name, train_task
 from .fold import FoldResult
 

@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import protocol, systems
+from .. import systems
 from ..errors import StudyError
-from ..protocol import Fold
+from ..evaluation import protocol
+from ..evaluation.protocol import Fold
 from .noise import Noise
 
 SELECTIONS = ("last", "inner")

