@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 from pathlib import Path
 from made_clips import clip_table, made_views, prediction_rows
-from mer_utils import experiments, paths\nfrom mer_utils.reporting import widgets
+from mer_utils import experiments, paths
+from mer_utils.reporting import widgets
 clips = clip_table()
 views = made_views(clips)"""
 SHOWS = {

@@ -34,7 +34,9 @@ def notebook(folder, name, *sources):
         new_markdown_cell("## First part"),
         *(new_code_cell(source) for source in sources),
         new_markdown_cell("## Second part"),
-        new_code_cell("from mer_utils.reporting import report\nreport.answer(f'It ran with {number}.')"),
+        new_code_cell(
+            "from mer_utils.reporting import report\nreport.answer(f'It ran with {number}.')"
+        ),
     ]
     made = new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"} | {
