@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import StudyError
+from ..errors import EndOfNotebook, StudyError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -115,7 +115,9 @@ def _run(job: Job, scratch: Path) -> int:
         )
         status = EXECUTED
         write(job, nbformat.read(part, as_version=4), began)
-    except papermill.PapermillExecutionError:  # the copy holds the traceback already
+    except papermill.PapermillExecutionError as error:  # the copy holds the traceback already
+        if error.ename == EndOfNotebook.__name__:
+            status = EXECUTED
         write(job, nbformat.read(part, as_version=4), began)
     except (RuntimeError, OSError) as error:  # the kernel did not start, or was killed
         source = part if part.is_file() else Path(job.notebook)

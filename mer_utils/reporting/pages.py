@@ -24,6 +24,7 @@ from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
 from .. import __version__, paths
+from ..errors import EndOfNotebook
 from .report import SYNTHETIC
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Report:
         for cell in executed.cells:
             for output in cell.get("outputs", []):
                 entries.update(output.get("metadata", {}).get("study", {}))
-                if output.output_type == "error":
+                if output.output_type == "error" and output.ename != EndOfNotebook.__name__:
                     error = f"{output.ename}: {output.evalue}".splitlines()[0][:300]
         header = entries.get("header", {})
         return cls(
@@ -206,7 +207,7 @@ def _readable(notebook: NotebookNode) -> NotebookNode:
     """A copy without what a reader of a page cannot use: title, logs, widgets, scripts."""
     notebook = copy.deepcopy(notebook)
     seen_title = False
-    for cell in notebook.cells:
+    for place, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and not seen_title:
             seen_title = bool(re.search(r"^# ", cell.source, re.MULTILINE))
             cell.source = re.sub(r"^# .*\n?", "", cell.source, count=1, flags=re.MULTILINE)
@@ -215,6 +216,9 @@ def _readable(notebook: NotebookNode) -> NotebookNode:
                 cell.source = FOLDER.sub(r"\1…/", cell.source)
             outputs = []
             for output in cell.outputs:
+                if output.get("ename") == EndOfNotebook.__name__:
+                    del notebook.cells[place + 1 :]  # not run
+                    continue
                 outputs += _readable_output(output, outputs)
             cell.outputs = outputs
     # papermill puts its own notice and an empty anchor into a failed notebook; ours says more

@@ -6,17 +6,22 @@ reports is built without running anything again.
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
+import inspect
 import io
 import re
-from typing import TYPE_CHECKING
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
-from ..errors import StudyError
+from .. import paths
+from ..errors import EndOfNotebook, StudyError
 from . import exports
 
 if TYPE_CHECKING:
@@ -110,6 +115,49 @@ def answer(text: str) -> None:
         raise StudyError("report.answer needs the sentence that answers the notebook's title")
     text = " ".join(text.split())
     _display(markdown=f"**Answer.** {text}", study={"answer": text})
+
+
+def stop(message: str) -> NoReturn:
+    """Give `message` as the answer and end the notebook without an error: it has nothing to read.
+
+    Where a notebook is run as a whole, its other cells are not run, and its page ends here.
+    """
+    answer(message)
+    raise EndOfNotebook("nothing to show, the other cells are not run")
+
+
+def source(*objects: object, docstring: bool = True) -> None:
+    """Show functions, classes or methods of this study as their files hold them.
+
+    Each stands below its file and first line.  JupyterLab and the page colour it; on the page it is
+    open, unlike the code of cells.
+    docstring: False leaves the docstring out.
+    Raises StudyError for an object that is not defined by a file of this repository.
+    """
+    blocks = []
+    for each in objects:
+        target = inspect.unwrap(each.fget if isinstance(each, property) else each)
+        try:
+            path = Path(inspect.getsourcefile(target)).resolve().relative_to(paths.ROOT)
+            lines, first = inspect.getsourcelines(target)
+        except (TypeError, OSError, ValueError) as error:
+            raise StudyError(
+                f"report.source shows functions, classes and methods of this repository, not {each}"
+            ) from error
+        code = textwrap.dedent("".join(lines)).rstrip()
+        if not docstring:
+            code = _without_docstring(code)
+        blocks.append(f"`{path.as_posix()}`, line {first}\n\n````python\n{code}\n````")
+    _display(markdown="\n\n".join(blocks), study={})
+
+
+def _without_docstring(code: str) -> str:
+    definition = ast.parse(code).body[0]
+    if ast.get_docstring(definition) is None or len(definition.body) == 1:
+        return code
+    lines, text = code.splitlines(), definition.body[0]
+    del lines[text.lineno - 1 : text.end_lineno]
+    return "\n".join(lines)
 
 
 def _cell(value: object, digits: int) -> str:

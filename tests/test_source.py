@@ -1,0 +1,124 @@
+"""Code that a notebook shows, and a notebook that ends early because there is nothing to read."""
+
+import functools
+
+import browser
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from mer_utils import paths
+from mer_utils.errors import EndOfNotebook, StudyError
+from mer_utils.evaluation import protocol, scores
+from mer_utils.reporting import execution, pages, report
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """What a notebook would keep of all that is displayed."""
+    bundles = []
+
+    def keep(data, raw, metadata):
+        bundles.append(new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr(report, "display", keep)
+    return bundles
+
+
+def page_of(*outputs, **facts):
+    words = new_markdown_cell("# Why?\n\n## First part\n\n## Second part")  # contents at the left
+    notebook = new_notebook(cells=[words, new_code_cell(outputs=list(outputs))])
+    facts = {"name": "x", "notebook": "x", "made": "2026", "seconds": 1.0} | facts
+    return pages.page(notebook, pages.Report.of(notebook, "made", **facts))
+
+
+def test_code_is_shown_with_its_file_and_line(outputs):
+    report.source(scores.uf1, EndOfNotebook._render_traceback_)
+    markdown = outputs[0].data["text/markdown"]
+    for target in (scores.uf1, EndOfNotebook._render_traceback_):
+        code = target.__code__
+        file = paths.ROOT / code.co_filename
+        assert (
+            f"`{file.relative_to(paths.ROOT).as_posix()}`, line {code.co_firstlineno}" in markdown
+        )
+        first = file.read_text(encoding="utf-8").splitlines()[code.co_firstlineno - 1]
+        assert f"\n{first.strip()}\n" in markdown  # at the left edge, a method too
+
+
+def test_a_docstring_may_be_left_out(outputs):
+    report.source(scores.uf1, docstring=False)
+    report.source(functools.lru_cache(scores.uf1))
+    without, whole = (bundle.data["text/markdown"] for bundle in outputs)
+    assert scores.uf1.__doc__.splitlines()[0] in whole
+    assert scores.uf1.__doc__.splitlines()[0] not in without
+    assert whole.splitlines()[-2:] == without.splitlines()[-2:]
+
+
+@pytest.mark.parametrize("target", [len, functools, 3, "text", pytest.fixture])
+def test_only_code_of_this_repository_is_shown(target):
+    with pytest.raises(StudyError, match="of this repository"):
+        report.source(target)
+
+
+def test_a_page_shows_code_unfolded_and_coloured(outputs):
+    report.source(protocol.folds)
+    body = page_of(*outputs).partition("<main")[2]
+    shown = body.rpartition("</details>")[2]  # below the folded cell
+    assert '<div class="highlight">' in shown and '<span class="k">def</span>' in shown
+    assert "mer_utils/evaluation/protocol.py" in shown
+
+
+@browser.needed
+def test_a_hundred_columns_fit_a_laptop_and_scroll_on_a_phone(outputs, tmp_path):
+    (tmp_path / "x.html").write_text(
+        page_of(
+            new_output("display_data", data={"text/markdown": f"````python\n{'x' * 100}\n````"})
+        ),
+        encoding="utf-8",
+    )
+    block = "document.querySelector('main .text .highlight pre')"
+    with browser.opened(tmp_path) as tab:
+        tab.call("Page.enable")
+        for width, fits in ((1280, True), (390, False)):
+            tab.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                     deviceScaleFactor=1, mobile=not fits)  # fmt: skip
+            tab.call("Page.navigate", url=(tmp_path / "x.html").as_uri())
+            tab.until(f"document.readyState === 'complete' && !!{block}")
+            assert tab.value(f"{block}.scrollWidth <= {block}.clientWidth") is fits
+            assert not tab.value("document.documentElement.scrollWidth > innerWidth + 1")
+
+
+def test_a_notebook_with_nothing_to_read_ends_with_its_answer(tmp_path):
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# Which is best?"),
+            new_code_cell(
+                "from mer_utils.reporting import report\nreport.stop('No runs: train some first.')"
+            ),
+            new_markdown_cell("## A part that is about runs"),
+            new_code_cell("1 / 0"),
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}},
+    )
+    pages.write(tmp_path / "50_best.ipynb", nbformat.writes(notebook))
+    job = execution.Job(
+        notebook=str(tmp_path / "50_best.ipynb"),
+        name="50_best",
+        corpus="made",
+        executed=str(tmp_path / "executed"),
+        html=str(tmp_path / "html"),
+    )
+    assert execution.run(job) == execution.EXECUTED
+    known = pages.load(tmp_path / "html" / "50_best.html")
+    assert known.answer == "No runs: train some first." and not known.error
+    page = (tmp_path / "html" / "50_best.html").read_text(encoding="utf-8")
+    assert "EndOfNotebook" not in page and "A part that is about runs" not in page
+
+
+def test_jupyterlab_shows_no_traceback_at_the_early_end(capsys):
+    shell = InteractiveShell.instance()
+    shell.run_cell("from mer_utils.reporting import report\nreport.stop('No runs.')")
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err and "ends here" in shown.out + shown.err
+    assert issubclass(EndOfNotebook, Exception)
