@@ -4,7 +4,8 @@
 #   ./run_all.sh                 the study on the synthetic corpora; ends with where the reports lie
 #   ./run_all.sh OPTIONS         ./run_all.sh --help says which
 #   ./run_all.sh ablations       each system without each of its ingredients; takes OPTIONS too
-#   ./run_all.sh test [ARGS]     the test suite; ARGS go to pytest
+#   ./run_all.sh test [ARGS]     the test suite, about ten minutes; ARGS go to pytest
+#   ./run_all.sh test --all      everything there is, the slow tests too
 #
 # An activated environment (conda, venv) that holds the pins of environment.yml is used as it is.
 # Otherwise one is made in .venv, or in the folder that MER_VENV names.
@@ -80,6 +81,7 @@ fi
 if [ "${1:-}" = test ]; then
     shift
     cd "$ROOT"
-    exec "$python" -m pytest "$@"
+    # A file's tests stay in one process, because they share what is expensive.
+    exec "$python" -m pytest -n auto --maxprocesses 8 --dist loadfile "$@"
 fi
 exec "$python" -P -m mer_utils.reporting.driver "$@"

@@ -3,8 +3,6 @@
 import argparse
 import dataclasses
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import nbformat
@@ -175,38 +173,18 @@ def test_a_mistake_is_told_in_one_sentence_with_what_was_meant(words, said):
     assert "\n" not in str(told.value)
 
 
-def test_the_command_ends_with_2_and_one_line():
-    done = subprocess.run(
-        ["bash", str(paths.ROOT / "run_all.sh"), "--corpus", "casme3x"],
-        capture_output=True,
-        text=True,
-        env={"PATH": "/usr/bin:/bin", "MER_VENV": sys.prefix},
-        cwd="/",
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.strip().startswith("error: corpus 'casme3x'")
-    assert "Traceback" not in done.stderr
-
-
-def test_help_needs_no_environment(tmp_path):
-    done = subprocess.run(
-        ["bash", str(paths.ROOT / "run_all.sh"), "--help"],
-        capture_output=True,
-        text=True,
-        env={"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "MER_VENV": str(tmp_path / "none here")},
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "--keep-weights" in done.stdout
-    assert not (tmp_path / "none here").exists()
-
-
 # --- the environment ------------------------------------------------------------------------------
 
 
 def test_this_environment_holds_every_pin():
+    assert not [package for package in environment.packages() if not package.holds]
+
+
+def test_a_package_installed_from_elsewhere_or_not_at_all_is_named(monkeypatch, tmp_path):
+    for folder, problem in ((tmp_path, "another checkout"), (None, "not installed")):
+        monkeypatch.setattr(environment, "project_folder", lambda folder=folder: folder)
+        assert problem in environment.problems()[-1]
+    monkeypatch.setattr(environment, "project_folder", lambda: paths.ROOT)
     assert environment.problems() == []
 
 
