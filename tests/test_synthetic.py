@@ -1,4 +1,4 @@
-"""The synthetic corpora: what is written is what the truth beside it says, whoever writes it."""
+"""The synthetic corpora: what is written agrees with their truth, however it is written."""
 
 import json
 from collections import Counter
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from skimage import data
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
@@ -17,7 +18,9 @@ from mer_utils import corpora, synthetic
 from mer_utils.corpora import frame_files
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import faces, regions
+from mer_utils.synthetic import faces as synthetic_faces
 from mer_utils.synthetic import motion as synthetic_motion
+from mer_utils.synthetic.plan import UNITS, UNUSUAL
 
 SMALL_COUNTS = {
     "casme2": {"disgust": 5, "happiness": 2, "surprise": 2, "others": 1},
@@ -39,8 +42,8 @@ SMALL = tuple(
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
     """Nine subjects, 26 short clips."""
-    place = tmp_path_factory.mktemp("made") / "synthetic"
-    return synthetic.write(place, seed=3, jobs=2, progress=False, layouts=SMALL)
+    target = tmp_path_factory.mktemp("corpora") / "synthetic"
+    return synthetic.write(target, seed=3, jobs=2, progress=False, layouts=SMALL)
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +87,10 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_same_bytes_whatever_the_number_of_jobs(folder, tmp_path):
     alone = synthetic.write(tmp_path / "alone", seed=3, jobs=1, progress=False, layouts=SMALL[:1])
-    both = _contents(folder / "casme2") | _contents(folder / "truth" / "synthetic_casme2")
-    one = _contents(alone / "casme2") | _contents(alone / "truth" / "synthetic_casme2")
-    assert one.keys() == both.keys()
-    assert [name for name in one if one[name] != both[name]] == []
+    by_two = _contents(folder / "casme2") | _contents(folder / "truth" / "synthetic_casme2")
+    by_one = _contents(alone / "casme2") | _contents(alone / "truth" / "synthetic_casme2")
+    assert by_one.keys() == by_two.keys()
+    assert [name for name in by_one if by_one[name] != by_two[name]] == []
 
 
 def test_another_seed_is_another_corpus():
@@ -96,7 +99,7 @@ def test_another_seed_is_another_corpus():
     assert synthetic.plan(layout, 0) != synthetic.plan(layout, 1)
 
 
-def test_manifest_says_what_it_is(folder):
+def test_the_manifest_names_the_photograph_and_the_seed(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["notice"] == (
         "synthetic faces made from one public-domain photograph; not evidence about people"
@@ -164,8 +167,8 @@ def test_samm_sheet_and_frames_are_laid_out_as_the_release(folder):
 
 def test_smic_frames_are_laid_out_as_the_release(folder):
     root = folder / "smic" / "SMIC_all_raw" / "HS"
-    found = Counter(place.parent.name for place in root.glob("s*/micro/*/s*_*_[0-9][0-9]"))
-    assert found == {"negative": 3, "positive": 2, "surprise": 2}
+    counts = Counter(clip.parent.name for clip in root.glob("s*/micro/*/s*_*_[0-9][0-9]"))
+    assert counts == {"negative": 3, "positive": 2, "surprise": 2}
     assert all(file.suffix == ".bmp" for file in root.rglob("image[0-9]*.*"))
 
 
@@ -240,6 +243,10 @@ def test_movements_are_micro(folder, clips):
 
 def test_each_unit_moves_its_own_place(people):
     """Brow units move brows, mouth units the mouth; a one-sided unit moves its side only."""
+    planned = [text for table in UNITS.values() for text in table]
+    planned += [text for texts in UNUSUAL.values() for text in texts]
+    units = {number for text in planned for number, _ in synthetic.halves(text)}
+    assert units <= {pull[0] for pull in synthetic_motion.PULLS}
     points, size = people["casme2", "01"].face.points, synthetic.LAYOUTS[0].size
     places = {1: (20, 21), 2: (17, 18), 4: (20, 21), 5: (37, 38), 12: (48,), 15: (48,), 26: (8, 57)}
     for unit, landmarks in places.items():
@@ -254,6 +261,19 @@ def test_each_unit_moves_its_own_place(people):
 
 
 # --- the faces ------------------------------------------------------------------------------------
+
+
+def test_the_stored_face_is_the_photograph_with_its_mouth_closed():
+    """Above the mouth the two are the same picture; the landmarks outside the mouth are dlib's."""
+    rest = synthetic_faces._rest()
+    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)[:232, 100:355]
+    size = photograph.shape[1::-1]
+    image = cv2.resize(np.clip(rest.image, 0, 255), size, interpolation=cv2.INTER_AREA)
+    apart = np.abs(image - photograph).mean(axis=-1)
+    assert apart[:115].mean() < 1.5 < apart[135:155, 100:150].mean()
+    points = faces.landmarks(cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR))
+    distance = np.hypot(*(points - rest.points).T)
+    assert distance[:48].max() < 0.5 < distance[48:].max()
 
 
 @pytest.fixture
@@ -272,8 +292,8 @@ def test_dlib_finds_the_faces_of_onset_and_apex(only_hog, folder, clips):
     for row in first.to_dict("records"):
         truth = _truth(folder, row)
         for moment, t in (("onset", 0), ("apex", truth["intensity"].argmax())):
-            found = faces.landmarks(_frame(row, row[moment]))
-            distance = np.hypot(*(found - truth["landmarks"][t]).T)
+            points = faces.landmarks(_frame(row, row[moment]))
+            distance = np.hypot(*(points - truth["landmarks"][t]).T)
             assert distance.mean() < 3.5, (row["corpus"], row["subject"], moment)
 
 
@@ -281,15 +301,15 @@ def test_dlib_finds_all_identities(only_hog, people):
     assert len(people) >= 24
     for key, person in people.items():
         texture = person.face.texture
-        found = faces.landmarks(np.clip(texture, 0, 255).astype(np.uint8))
+        points = faces.landmarks(np.clip(texture, 0, 255).astype(np.uint8))
         width = np.ptp(person.face.points[:17, 0])
-        distance = np.hypot(*(found - person.face.points).T)
+        distance = np.hypot(*(points - person.face.points).T)
         assert distance.mean() < 0.025 * width, key
         assert 110 < width < 200, key
 
 
 def test_identities_differ(people):
-    """No two people share a shape: landmarks on the aligned square are pixels apart."""
+    """No two people have the same shape: landmarks on the aligned square are pixels apart."""
     shapes = [
         faces.move(person.face.points, faces.alignment(person.face.points))
         for person in people.values()
@@ -409,12 +429,12 @@ def test_what_lost_a_file_is_written_again(tmp_path):
     layouts = [
         replace(SMALL[2], subjects=("s1",), dominating=("negative",), counts={"negative": 1})
     ]
-    made = synthetic.write(tmp_path / "made", jobs=1, progress=False, layouts=layouts)
-    before = _contents(made)
-    next(made.rglob("image*.bmp")).unlink()
-    synthetic.write(made, jobs=1, progress=False, layouts=layouts)
-    assert _contents(made) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    corpora_folder = synthetic.write(tmp_path / "new", jobs=1, progress=False, layouts=layouts)
+    before = _contents(corpora_folder)
+    next(corpora_folder.rglob("image*.bmp")).unlink()
+    synthetic.write(corpora_folder, jobs=1, progress=False, layouts=layouts)
+    assert _contents(corpora_folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
@@ -425,7 +445,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(synthetic, "_draw_all", stop)
     with pytest.raises(KeyboardInterrupt):
-        synthetic.write(tmp_path / "made", layouts=SMALL)
+        synthetic.write(tmp_path / "new", layouts=SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -439,14 +459,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys, name):
 
 @pytest.mark.parametrize("arguments", [["--seed", "-1"], ["--jobs", "0"]])
 def test_impossible_numbers_are_refused(tmp_path, capsys, arguments):
-    assert synthetic.main([str(tmp_path / "made"), *arguments]) == 2
+    assert synthetic.main([str(tmp_path / "new"), *arguments]) == 2
     assert "a seed begins at 0, jobs at 1" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match="cannot be written"):
-        synthetic.write(tmp_path / "file" / "made", layouts=SMALL)
+        synthetic.write(tmp_path / "file" / "new", layouts=SMALL)
 
 
 def test_command_line_ends_in_a_sentence(folder, monkeypatch, capsys):

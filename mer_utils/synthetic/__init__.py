@@ -1,19 +1,20 @@
-"""Three synthetic corpora in the release layouts of CASME II, SAMM and SMIC, truth beside them.
+"""Three synthetic corpora in the release layouts of CASME II, SAMM and SMIC, with their truth.
 
     python -m mer_utils.synthetic [FOLDER] [--seed N] [--jobs N]
 
-For learning the study, for holding the pipeline to known truth, and for running before a licence is
-granted. Faces come from one public-domain photograph: nothing here is evidence about people.
+For learning the study, for checking the pipeline against known truth, and for running before a
+licence is granted. Faces come from one public-domain photograph: nothing here is evidence about
+people.
 
-What a system has to cope with: small movements (0.5 to 3 pixels) beside noise, JPEG and head sway;
-action units that two classes share; persons with habits. Each person has a mannerism that
-accompanies every clip and a class that most of their clips belong to: who recognises the person
-knows the likely class. Random folds reward that, leaving one subject out does not.
+The difficulties for a system: small movements (0.5 to 3 pixels), noise, JPEG and head sway; action
+units that two classes share; persons with habits. Each person has a mannerism in every clip, and
+most clips of a person have the same class. A system that recognises the person knows the likely
+class. Random folds reward that; leaving one subject out does not.
 
-Written beside the releases' own files:
-`truth/clips.csv` one row per clip; `truth/<corpus>/<subject>/<clip>.npz` with `flow` (2, H, W) from
-onset to apex in frame pixels, head included, `flow_face` the same with the head at rest,
-`landmarks` (T, 68, 2), `frames` (T,) their numbers, `intensity` (T,); `truth/co_occurrence.csv`.
+Besides the files of the releases: `truth/clips.csv`, one row per clip; `truth/co_occurrence.csv`;
+`truth/<corpus>/<subject>/<clip>.npz` with `flow` (2, H, W) from onset to apex in frame pixels, head
+included, `flow_face` the same with the head at rest, `landmarks` (T, 68, 2), `frames` (T,) their
+numbers, `intensity` (T,).
 """
 
 import argparse
@@ -25,7 +26,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
 from pathlib import Path
 
 import cv2
@@ -40,24 +40,24 @@ from ..errors import StudyError
 from . import faces, motion, sheets
 from .plan import LAYOUTS, NOTICE, Clip, Layout, halves, plan, random_of
 
-VERSION = 1  # counts up when a change here or in _synthetic_* moves a pixel
+VERSION = 1  # counts up when a change in this package moves a pixel
 
 # --- drawing --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Person:
-    """What a subject brings to every clip."""
+    """What is the same in every clip of a subject."""
 
     face: faces.Identity
-    favours: dict[str, float]  # side -> strength
+    sides: dict[str, float]  # "R" or "L" -> strength
     vigour: float
     manner: np.ndarray  # (2, H, W), peak 1 pixel
-    drift: np.ndarray  # (2,) where the head goes
+    drift: np.ndarray  # (2,) direction in which the head drifts
 
 
 AMPLITUDE = (0.95, 0.4)  # pixels at scale 1.6: median, and standard deviation of its logarithm
-MANNER = (0.6, 1.1)  # pixels, at scale 1.6: from, to
+MANNER = (0.6, 1.1)  # pixels at scale 1.6: least and most
 SWAY = 0.8  # pixels
 
 
@@ -70,7 +70,7 @@ def _person(layout: Layout, subject: str, seed: int) -> _Person:
     angle = random.uniform(0, 2 * np.pi)
     return _Person(
         face=face,
-        favours={"R": 1.0, "L": 1.0} | {weaker: random.uniform(0.55, 1.0)},
+        sides={"R": 1.0, "L": 1.0} | {weaker: random.uniform(0.55, 1.0)},
         vigour=random.lognormal(0, 0.15),
         manner=motion.mannerism(random, face.points, layout.size),
         drift=random.uniform(0.4, 1.0) * np.array((np.cos(angle), np.sin(angle))),
@@ -78,30 +78,29 @@ def _person(layout: Layout, subject: str, seed: int) -> _Person:
 
 
 def _motion(layout: Layout, person: _Person, clip: Clip, random: np.random.Generator):
-    """The clip's motion, and what the truth table says of it."""
-    drawn = {}
+    """The clip's motion, and its amplitudes for the truth table."""
+    strengths: dict[tuple[int, str], float] = {}
     for number, side in halves(clip.units):
-        strength = 1.0 if not drawn else random.uniform(0.6, 1.0)
-        alone = clip.units.count(f"{side}{number}") > 0  # coded on one side
-        drawn[number, side] = strength * (1.0 if alone else person.favours[side])
+        strength = random.uniform(0.6, 1.0) if strengths else 1.0
+        one_sided = f"{side}{number}" in clip.units
+        strengths[number, side] = strength * (1.0 if one_sided else person.sides[side])
     frames = int(random.integers(layout.frames[0], layout.frames[1] + 1))
-    large = layout.scale / 1.6
+    scale = layout.scale / 1.6
     median, spread = AMPLITUDE
-    amplitude = large * median * person.vigour * random.lognormal(0, spread)
+    amplitude = scale * median * person.vigour * random.lognormal(0, spread)
     amplitude = float(np.clip(amplitude, motion.SMALLEST, motion.LARGEST))
-    manner = large * random.uniform(*MANNER)
-    points, size = person.face.points, layout.size
-    centre = points.mean(axis=0)
-    pose = motion.pose(random, centre, 2.0 * large)
-    units = amplitude * motion.units_field(drawn, points, size)
-    face = motion.posed(units + manner * person.manner, pose)
+    manner = scale * random.uniform(*MANNER)
+    centre = person.face.points.mean(axis=0)
+    pose = motion.pose(random, centre, 2.0 * scale)
+    units = amplitude * motion.units_field(strengths, person.face.points, layout.size)
+    face = motion.posed_field(units + manner * person.manner, pose)
     shrink = min(1.0, motion.LARGEST / motion.peak(face))
     course = motion.course(random, frames)
     return motion.Motion(
         face=shrink * face,
         course=course,
-        head=motion.sway(random, frames, centre, person.drift, SWAY * large),
-        sways=motion.posed(person.face.head[None], pose, turn=False)[0],
+        head=motion.sway(random, frames, centre, person.drift, SWAY * scale),
+        sways=motion.posed(person.face.head, pose),
         pose=pose,
     ), {"amplitude": shrink * amplitude, "mannerism": shrink * manner}
 
@@ -115,17 +114,19 @@ def draw(layout: Layout, subject: str, seed: int, folder: Path) -> list[dict]:
         if clip.subject != subject:
             continue
         random = random_of(seed, layout.name, subject, clip.name)
-        moves, truth = _motion(layout, person, clip, random)
-        numbers = sheets.frame_numbers(layout, random, len(moves.course))
-        frames, points = motion.render(person.face, moves, random, layout.noise, layout.quality)
-        place = folder / layout.name / sheets.clip_folder(layout, clip)
-        place.mkdir(parents=True)
-        for number, code in zip(numbers, frames, strict=True):
-            file = place / sheets.frame_name(layout, clip, number)
+        clip_motion, amplitudes = _motion(layout, person, clip, random)
+        numbers = sheets.frame_numbers(layout, random, len(clip_motion.course))
+        jpegs, points = motion.render(
+            person.face, clip_motion, random, layout.noise, layout.quality
+        )
+        clip_folder = folder / layout.name / sheets.clip_folder(layout, clip)
+        clip_folder.mkdir(parents=True)
+        for number, content in zip(numbers, jpegs, strict=True):
+            file = clip_folder / sheets.frame_name(layout, clip, number)
             if file.suffix == ".bmp":
-                code = cv2.imencode(".bmp", cv2.imdecode(code, cv2.IMREAD_UNCHANGED))[1]
-            file.write_bytes(code.tobytes())
-        apex = int(np.argmax(moves.course))
+                content = cv2.imencode(".bmp", cv2.imdecode(content, cv2.IMREAD_UNCHANGED))[1]
+            file.write_bytes(content.tobytes())
+        apex = int(np.argmax(clip_motion.course))
         key = {
             "corpus": layout.corpus,
             "subject": ids.subject(layout.corpus, subject),
@@ -135,11 +136,11 @@ def draw(layout: Layout, subject: str, seed: int, folder: Path) -> list[dict]:
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             file,
-            flow=_short(moves.displacement(apex)),
-            flow_face=_short(moves.face),
+            flow=_rounded(clip_motion.displacement(apex)),
+            flow_face=_rounded(clip_motion.face),
             landmarks=points,
             frames=numbers,
-            intensity=moves.course.astype(np.float32),
+            intensity=clip_motion.course.astype(np.float32),
         )
         rows.append(
             key
@@ -148,14 +149,14 @@ def draw(layout: Layout, subject: str, seed: int, folder: Path) -> list[dict]:
             | {"sheet_apex": {"": numbers[apex], "onset": numbers[0]}.get(clip.apex, clip.apex)}
             | {"usable": bool(clip.label) and clip.apex != "onset"}
             | {"action_units": clip.units, "coded": clip.coded, "frames": len(numbers)}
-            | truth
-            | motion.head_numbers(moves, apex)
+            | amplitudes
+            | motion.head_numbers(clip_motion, apex)
         )
     return rows
 
 
-def _short(flow: np.ndarray) -> np.ndarray:
-    """float16 in steps of 1/256 pixel, which pack well."""
+def _rounded(flow: np.ndarray) -> np.ndarray:
+    """float16 in steps of 1/256 pixel, which compress well."""
     return (np.rint(flow * 256) / 256).astype(np.float16)
 
 
@@ -164,28 +165,22 @@ def _short(flow: np.ndarray) -> np.ndarray:
 
 def co_occurrence(action_units: Sequence[str]) -> pd.DataFrame:
     """Clips in which two units move together, unit by unit; the diagonal counts each unit."""
-    counts: Counter = Counter()
-    for text in action_units:
-        numbers = sorted({number for number, _ in halves(text)})
-        counts.update(combinations_with_replacement(numbers, 2))
-    known = sorted({number for pair in counts for number in pair})
-    table = pd.DataFrame(0, index=known, columns=known)
-    for (first, second), count in counts.items():
-        table.loc[first, second] = table.loc[second, first] = count
+    coded = [{number for number, _ in halves(text)} for text in action_units]
+    numbers = sorted(set().union(*coded))
+    active = np.array([[number in units for number in numbers] for units in coded], int)
+    active = active.reshape(len(coded), len(numbers))  # (clips, units), also of no clip
+    table = pd.DataFrame(active.T @ active, index=numbers, columns=numbers)
     return table.rename_axis(index="unit", columns="unit")
 
 
 def planted_co_occurrence(folder: Path | str | None = None) -> pd.DataFrame:
-    """The table of `co_occurrence` over the usable clips of CASME II and SAMM.
-
-    Of these a sheet names the action units; SMIC has no sheet.
-    """
+    """`co_occurrence` of the usable clips of CASME II and SAMM; SMIC has no sheet of units."""
     file = Path(folder or paths.SYNTHETIC) / "truth" / "co_occurrence.csv"
     table = pd.read_csv(file, index_col=0)
     return table.set_axis(table.columns.astype(int), axis=1).rename_axis(columns="unit")
 
 
-# --- the whole ------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def write(
@@ -195,10 +190,10 @@ def write(
     progress: bool = True,
     layouts: Sequence[Layout] | None = None,
 ) -> Path:
-    """Makes the corpora in `folder` (data/synthetic by default) unless they are there already.
+    """Writes the corpora to `folder` (data/synthetic by default) unless they are there already.
 
-    Everything is written beside and renamed at the end. jobs: processes, None for one per core;
-    layouts: other releases than LAYOUTS. Raises StudyError where the folder holds something else.
+    They are written to a temporary folder that is renamed at the end. jobs: processes, None for one
+    per core; layouts: instead of LAYOUTS. Raises StudyError where the folder holds something else.
     """
     layouts = LAYOUTS if layouts is None else layouts
     folder = Path(os.path.abspath(Path(folder or paths.SYNTHETIC).expanduser()))
@@ -206,25 +201,25 @@ def write(
         raise StudyError(f"seed {seed}, jobs {jobs}: a seed begins at 0, jobs at 1")
     wanted = {"version": VERSION, "seed": seed}
     wanted |= {"subjects": {layout.name: list(layout.subjects) for layout in layouts}}
-    found = _manifest(folder)
-    if found and all(found[k] == v for k, v in wanted.items()) and _whole(folder, found):
+    there = _manifest(folder)
+    if there and all(there[k] == v for k, v in wanted.items()) and _complete(folder, there):
         return folder
-    if folder.exists() and not found and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not there and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} holds something else than synthetic corpora: move it away")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             prefix=f".{folder.name}-unfinished-", dir=folder.parent
         ) as scratch:
-            made = Path(scratch, "made")
-            rows = _draw_all(layouts, seed, jobs, progress, made)
-            _write_tables(layouts, rows, made)
+            new = Path(scratch, "new")
+            rows = _draw_all(layouts, seed, jobs, progress, new)
+            _write_tables(layouts, rows, new)
             clips = {x.corpus: sum(row["corpus"] == x.corpus for row in rows) for x in layouts}
-            manifest = {"notice": NOTICE, **wanted, "clips": clips, "files": _files(made)}
-            (made / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+            manifest = {"notice": NOTICE, **wanted, "clips": clips, "files": _files(new)}
+            (new / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
             if folder.exists():
                 folder.rename(Path(scratch, "old"))
-            made.rename(folder)
+            new.rename(folder)
     except OSError as error:
         raise StudyError(
             f"{folder} cannot be written ({error.strerror or error}): choose another folder, "
@@ -234,44 +229,44 @@ def write(
 
 
 def _manifest(folder: Path) -> dict:
-    """What stands in the manifest of synthetic corpora; nothing if the folder holds none."""
+    """The manifest of synthetic corpora; empty if the folder holds none."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
     except (OSError, ValueError):
         return {}
-    ours = isinstance(manifest, dict) and manifest.get("notice") == NOTICE
-    return manifest if ours else {}
+    return manifest if isinstance(manifest, dict) and manifest.get("notice") == NOTICE else {}
 
 
 def _files(folder: Path) -> int:
     return sum(len(names) for _, _, names in os.walk(folder))
 
 
-def _whole(folder: Path, manifest: dict) -> bool:
-    """Nothing was removed since: the manifest itself is one file more than it counts."""
+def _complete(folder: Path, manifest: dict) -> bool:
+    """No file was removed since; the manifest does not count itself."""
     return _files(folder) > manifest["files"]
 
 
 def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
-    plans = {layout.name: plan(layout, seed) for layout in layouts}
-    tasks = [(layout, subject) for layout in layouts for subject in layout.subjects]
-
-    def clips(task) -> int:
-        return sum(clip.subject == task[1] for clip in plans[task[0].name])
-
-    tasks.sort(key=clips, reverse=True)  # the longest first, so that all end together
-    jobs = jobs or joblib.cpu_count()  # those this process may use
+    tasks = []
+    for layout in layouts:
+        clips = Counter(clip.subject for clip in plan(layout, seed))
+        tasks += [(clips[subject], layout, subject) for subject in layout.subjects]
+    tasks.sort(key=lambda task: -task[0])  # the longest first, so that all end together
     rows = []
     with (
         joblib.parallel_config(backend="loky", inner_max_num_threads=1),
         tqdm(
-            total=sum(map(clips, tasks)), desc="synthetic", unit="clip", disable=not progress
+            total=sum(count for count, *_ in tasks),
+            desc="synthetic",
+            unit="clip",
+            disable=not progress,
         ) as bar,
     ):
-        pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for made in pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks):
-            rows += made
-            bar.update(len(made))
+        # None: the cores this process may use
+        pool = joblib.Parallel(jobs or joblib.cpu_count(), return_as="generator_unordered")
+        for subject_rows in pool(joblib.delayed(draw)(*task, seed, scratch) for _, *task in tasks):
+            rows += subject_rows
+            bar.update(len(subject_rows))
     return sorted(rows, key=lambda row: (row["corpus"], row["subject"], row["clip"]))
 
 
@@ -281,8 +276,8 @@ def _write_tables(layouts, rows: list[dict], folder: Path) -> None:
     coded = table[table["usable"] & (table["corpus"] != "synthetic_smic")]
     co_occurrence(coded["action_units"]).to_csv(folder / "truth" / "co_occurrence.csv")
     for layout in layouts:
-        own = [row for row in rows if row["corpus"] == layout.corpus]
-        sheets.write(layout, own, folder / layout.name)
+        corpus_rows = [row for row in rows if row["corpus"] == layout.corpus]
+        sheets.write(layout, corpus_rows, folder / layout.name)
 
 
 def main(arguments: list[str] | None = None) -> int:

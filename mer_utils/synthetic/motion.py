@@ -1,8 +1,8 @@
-"""How a made-up face moves: action units as displacement fields, their course, head and camera.
+"""How a synthetic face moves: action units as displacement fields, their course, head, camera.
 
-A displacement is (2, H, W) float32, x then y, in frame pixels, at the pixel of the onset frame
-where the skin lies. It is exact by definition: frames are rendered by inverting it, so that the
-skin at p of the onset lies at p + displacement(p) later on.
+A displacement is (2, H, W) float32, x then y, in frame pixels, for each pixel of the onset frame.
+It is exact by definition: frames are rendered by inverting it, so that the skin at p of the onset
+is at p + displacement(p) later on.
 """
 
 from dataclasses import dataclass
@@ -12,68 +12,46 @@ import numpy as np
 
 from .faces import MIRROR, Identity, grid
 
-# Action unit -> pulls of its right half (the person's right, the left of the picture). A pull sits
-# on the mean of landmarks, shifted by (outward, down); it goes (outward, down), fades with standard
-# deviations (across, down); lengths in distances between the outer corners of the eyes.  Where
-# muscles pull: Ekman, Friesen, Hager, Facial Action Coding System, 2002.
-_Pull = tuple[tuple[int, ...], tuple[float, float], tuple[float, float], tuple[float, float]]
-PULLS: dict[int, tuple[_Pull, ...]] = {
-    1: (((21,), (0, 0), (0, -1), (0.09, 0.09)), ((20, 21), (0, -0.10), (0, -0.6), (0.11, 0.08))),
-    2: (((17, 18), (0, 0), (0, -1), (0.10, 0.08)), ((18, 19), (0, -0.1), (0, -0.5), (0.1, 0.08))),
-    4: (((21,), (0, 0), (-0.55, 0.8), (0.09, 0.09)), ((19,), (0, 0), (-0.35, 0.5), (0.1, 0.08))),
-    5: (((37, 38), (0, -0.01), (0, -1), (0.08, 0.045)),),
-    6: (
-        ((36, 39, 48), (0, -0.02), (0, -1), (0.13, 0.12)),
-        ((36,), (0.05, 0.03), (-0.5, -0.3), (0.07, 0.06)),
-    ),
-    7: (
-        ((40, 41), (0, 0.02), (-0.15, -1), (0.09, 0.05)),
-        ((37, 38), (0, -0.02), (0, 0.5), (0.09, 0.045)),
-    ),
-    9: (
-        ((31, 28), (0.03, 0), (0.05, -1), (0.07, 0.11)),
-        ((21,), (-0.04, 0.04), (-0.35, 0.6), (0.08, 0.07)),
-        ((50,), (0, -0.05), (0, -0.5), (0.08, 0.06)),
-    ),
-    10: (
-        ((49, 50), (0, -0.02), (0, -1), (0.09, 0.07)),
-        ((31, 48), (0, -0.02), (0.15, -0.6), (0.08, 0.08)),
-    ),
-    12: (
-        ((48,), (0, 0), (0.75, -0.7), (0.10, 0.09)),
-        ((48, 48, 36), (0.03, 0), (0.3, -0.6), (0.12, 0.12)),
-    ),
-    14: (
-        ((48,), (-0.01, 0), (1, 0.05), (0.07, 0.07)),
-        ((48,), (0.16, 0), (-0.35, 0), (0.06, 0.09)),
-    ),
-    15: (
-        ((48,), (0, 0.01), (0.2, 1), (0.09, 0.08)),
-        ((48, 6), (0, 0), (0.1, 0.6), (0.10, 0.10)),
-    ),
-    17: (
-        ((57, 8), (0.05, 0), (0, -1), (0.14, 0.11)),
-        ((57, 58), (0, 0), (0, -0.7), (0.11, 0.05)),
-    ),
-    20: (
-        ((48,), (0.02, 0.01), (1, 0.25), (0.11, 0.09)),
-        ((59, 5), (0, 0), (0.5, 0.25), (0.12, 0.10)),
-    ),
-    24: (
-        ((51, 50), (0, 0), (-0.1, 0.6), (0.10, 0.05)),
-        ((57, 58), (0, 0), (-0.1, -0.8), (0.10, 0.06)),
-        ((48,), (0, 0), (-0.5, 0), (0.07, 0.06)),
-    ),
-    25: (
-        ((57, 58), (0, 0), (0, 1), (0.12, 0.07)),
-        ((51, 50), (0, -0.02), (0, -0.35), (0.10, 0.05)),
-    ),
-    26: (
-        ((57, 8, 8), (0, 0), (0, 1), (0.18, 0.20)),
-        ((7, 8), (0, 0), (0, 0.6), (0.16, 0.12)),
-    ),
-    43: (((37, 38), (0, 0), (0, 1), (0.09, 0.045)),),
-}
+# Pulls of the right half of each action unit (the person's right, the left of the picture): unit;
+# landmarks at whose mean it pulls; shift of that place; displacement; standard deviations over
+# which it fades. Pairs are (outward, down); lengths are in distances between the outer corners of
+# the eyes. Where muscles pull: Ekman, Friesen, Hager, Facial Action Coding System, 2002.
+PULLS = (
+    (1, (21,), (0, 0), (0, -1), (0.09, 0.09)),
+    (1, (20, 21), (0, -0.1), (0, -0.6), (0.11, 0.08)),
+    (2, (17, 18), (0, 0), (0, -1), (0.1, 0.08)),
+    (2, (18, 19), (0, -0.1), (0, -0.5), (0.1, 0.08)),
+    (4, (21,), (0, 0), (-0.55, 0.8), (0.09, 0.09)),
+    (4, (19,), (0, 0), (-0.35, 0.5), (0.1, 0.08)),
+    (5, (37, 38), (0, -0.01), (0, -1), (0.08, 0.045)),
+    (6, (36, 39, 48), (0, -0.02), (0, -1), (0.13, 0.12)),
+    (6, (36,), (0.05, 0.03), (-0.5, -0.3), (0.07, 0.06)),
+    (7, (40, 41), (0, 0.02), (-0.15, -1), (0.09, 0.05)),
+    (7, (37, 38), (0, -0.02), (0, 0.5), (0.09, 0.045)),
+    (9, (31, 28), (0.03, 0), (0.05, -1), (0.07, 0.11)),
+    (9, (21,), (-0.04, 0.04), (-0.35, 0.6), (0.08, 0.07)),
+    (9, (50,), (0, -0.05), (0, -0.5), (0.08, 0.06)),
+    (10, (49, 50), (0, -0.02), (0, -1), (0.09, 0.07)),
+    (10, (31, 48), (0, -0.02), (0.15, -0.6), (0.08, 0.08)),
+    (12, (48,), (0, 0), (0.75, -0.7), (0.1, 0.09)),
+    (12, (48, 48, 36), (0.03, 0), (0.3, -0.6), (0.12, 0.12)),
+    (14, (48,), (-0.01, 0), (1, 0.05), (0.07, 0.07)),
+    (14, (48,), (0.16, 0), (-0.35, 0), (0.06, 0.09)),
+    (15, (48,), (0, 0.01), (0.2, 1), (0.09, 0.08)),
+    (15, (48, 6), (0, 0), (0.1, 0.6), (0.1, 0.1)),
+    (17, (57, 8), (0.05, 0), (0, -1), (0.14, 0.11)),
+    (17, (57, 58), (0, 0), (0, -0.7), (0.11, 0.05)),
+    (20, (48,), (0.02, 0.01), (1, 0.25), (0.11, 0.09)),
+    (20, (59, 5), (0, 0), (0.5, 0.25), (0.12, 0.1)),
+    (24, (51, 50), (0, 0), (-0.1, 0.6), (0.1, 0.05)),
+    (24, (57, 58), (0, 0), (-0.1, -0.8), (0.1, 0.06)),
+    (24, (48,), (0, 0), (-0.5, 0), (0.07, 0.06)),
+    (25, (57, 58), (0, 0), (0, 1), (0.12, 0.07)),
+    (25, (51, 50), (0, -0.02), (0, -0.35), (0.1, 0.05)),
+    (26, (57, 8, 8), (0, 0), (0, 1), (0.18, 0.2)),
+    (26, (7, 8), (0, 0), (0, 0.6), (0.16, 0.12)),
+    (43, (37, 38), (0, 0), (0, 1), (0.09, 0.045)),
+)
 LARGEST = 3.0  # pixels, the peak of all that the skin of a face moves
 SMALLEST = 0.5
 
@@ -107,7 +85,9 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
     eyes = np.hypot(*(points[45] - points[36]))
     field = np.zeros((2, size[1], size[0]), np.float32)
     outward = -1 if side == "R" else 1
-    for landmarks, shift, way, spread in PULLS[number]:
+    for unit, landmarks, shift, way, spread in PULLS:
+        if unit != number:
+            continue
         at = points[list(landmarks) if side == "R" else MIRROR[list(landmarks)]].mean(axis=0)
         at = at + np.array((outward * shift[0], shift[1])) * eyes
         across, down = (x - at[0]) / (spread[0] * eyes), (y - at[1]) / (spread[1] * eyes)
@@ -117,21 +97,21 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
 
 
 def units_field(
-    drawn: dict[tuple[int, str], float], points: np.ndarray, size: tuple[int, int]
+    strengths: dict[tuple[int, str], float], points: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
     """(2, H, W) of halves of action units, {(number, side): strength}, its peak 1 pixel."""
     field = sum(
         strength * unit_field(number, side, points, size)
-        for (number, side), strength in drawn.items()
+        for (number, side), strength in strengths.items()
     )
     return (field / peak(field)).astype(np.float32)
 
 
 def mannerism(random: np.random.Generator, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(2, H, W), peak 1 pixel: what a person's face does whenever it does anything.
+    """(2, H, W), peak 1 pixel: a movement that accompanies every expression of one person.
 
-    A slight turn or nod, which moves the near parts of the face more than the far ones, and a pull
-    or two of the skin. No action unit, no class: it tells only who it is.
+    A slight turn or nod, which moves near parts of the face more than far ones, and two pulls of
+    the skin. It depends on the person alone, not on action units or the class.
     """
     x, y = grid(*size)
     eyes = np.hypot(*(points[45] - points[36]))
@@ -159,8 +139,8 @@ def course(random: np.random.Generator, frames: int) -> np.ndarray:
     t = np.arange(frames)
     rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(t / apex, 0, 1))
     fall = 0.5 - 0.5 * np.cos(np.pi * np.clip((frames - 1 - t) / (frames - 1 - apex), 0, 1))
-    left = random.uniform(0, 0.15)  # not every face is at rest again
-    return np.where(t <= apex, rise ** random.uniform(0.8, 1.4), left + (1 - left) * fall)
+    rest = random.uniform(0, 0.15)  # of the movement may remain at the offset
+    return np.where(t <= apex, rise ** random.uniform(0.8, 1.4), rest + (1 - rest) * fall)
 
 
 # --- the head -------------------------------------------------------------------------------------
@@ -169,44 +149,51 @@ def course(random: np.random.Generator, frames: int) -> np.ndarray:
 def sway(
     random: np.random.Generator, frames: int, centre: np.ndarray, habit: np.ndarray, size: float
 ) -> np.ndarray:
-    """(T, 2, 3) drift of the head about `centre`; `habit` (2,): where this person's head drifts.
+    """(T, 2, 3) drift of the head about `centre`.
 
-    `size`: pixels over the clip, typically.
+    habit (2,): direction in which this person's head drifts; size: typical pixels over the clip.
     """
     t = np.linspace(0, 1, frames)
     goal = size * (habit + random.normal(0, 0.6, 2))
     bend = size * random.normal(0, 0.3, 2)
     angle, growth = size * random.normal(0, (np.deg2rad(0.25), 0.0025))
-    matrices = []
-    for s in t:
-        shift = s * goal + np.sin(np.pi * s) * bend
-        cosine, sine = (1 + s * growth) * np.cos(s * angle), (1 + s * growth) * np.sin(s * angle)
-        turn = np.array([[cosine, -sine], [sine, cosine]])
-        matrices.append(np.column_stack((turn, centre + shift - turn @ centre)))
-    return np.array(matrices)
+    shifts = [s * goal + np.sin(np.pi * s) * bend for s in t]
+    return np.array(
+        [
+            _similarity(s * angle, 1 + s * growth, centre, shift)
+            for s, shift in zip(t, shifts, strict=True)
+        ]
+    )
 
 
 def pose(random: np.random.Generator, centre: np.ndarray, size: float) -> np.ndarray:
-    """(2, 3) where the head happens to be in this clip: shift, tilt, distance."""
-    angle, distance = np.deg2rad(random.normal(0, 1.3)), 1 + random.normal(0, 0.015)
-    turn = distance * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.column_stack((turn, centre + random.normal(0, size, 2) - turn @ centre))
+    """(2, 3) position of the head in one clip: shift, tilt, distance."""
+    angle, scale = np.deg2rad(random.normal(0, 1.3)), 1 + random.normal(0, 0.015)
+    return _similarity(angle, scale, centre, random.normal(0, size, 2))
 
 
-def posed(field: np.ndarray, pose: np.ndarray, turn: bool = True) -> np.ndarray:
-    """(C, H, W) of the identity -> (C, H, W) of the onset frame; a displacement turns with it."""
-    height, width = field.shape[1:]
-    moved = np.stack(
-        [
-            cv2.warpAffine(c, pose, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-            for c in field.astype(np.float32)
-        ]
+def _similarity(angle: float, scale: float, centre: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(2, 3) turn and scaling about `centre`, then a shift."""
+    cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack((turn, centre + shift - turn @ centre))
+
+
+def posed(image: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """(H, W) of the identity -> (H, W) float32 of the onset frame."""
+    image, size = image.astype(np.float32), image.shape[::-1]
+    return cv2.warpAffine(image, pose, size, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+
+
+def posed_field(field: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """(2, H, W) displacement of the identity -> of the onset frame, turned with the head."""
+    return np.tensordot(
+        pose[:, :2].astype(np.float32), np.stack([posed(c, pose) for c in field]), 1
     )
-    return np.tensordot(pose[:, :2].astype(np.float32), moved, 1) if turn else moved
 
 
 def head_numbers(motion: Motion, t: int) -> dict[str, float]:
-    """How the head moved up to frame t: pixels in the middle of the frame, degrees, percent."""
+    """The head's motion up to frame t: pixels in the middle of the frame, degrees, percent."""
     height, width = motion.sways.shape
     middle, matrix = np.array((width / 2, height / 2)), motion.head[t]
     x, y = matrix[:, :2] @ middle + matrix[:, 2] - middle
@@ -219,7 +206,7 @@ def head_numbers(motion: Motion, t: int) -> dict[str, float]:
 
 
 def at(field: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(n, 2) values of a (2, H, W) field at (n, 2) positions, in between by interpolation."""
+    """(n, 2) values of a (2, H, W) field at (n, 2) positions, interpolated between pixels."""
     x, y = points.astype(np.float32).T[:, None]
     values = [cv2.remap(c, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE) for c in field]
     return np.column_stack([value[0] for value in values])
@@ -228,9 +215,9 @@ def at(field: np.ndarray, points: np.ndarray) -> np.ndarray:
 def render(
     person: Identity, motion: Motion, random: np.random.Generator, noise: float, quality: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """T frames as JPEG (1-d uint8), and landmarks (T, 68, 2) float32.
+    """T frames as JPEG (1-d uint8), grey if the texture is, and landmarks (T, 68, 2) float32.
 
-    noise: standard deviation in grey levels; quality: of the JPEG; a grey texture, grey frames.
+    noise: standard deviation in grey levels; quality: of the JPEG.
     """
     height, width = motion.sways.shape
     pixels = grid(width, height)
@@ -243,7 +230,7 @@ def render(
         displacement = motion.displacement(t)
         points.append(onset_points + at(displacement, onset_points))
         moved = np.ascontiguousarray(displacement.transpose(1, 2, 0))
-        for _ in range(4 if t else 1):  # begins at the last frame's answer: within 0.01 pixels
+        for _ in range(4 if t else 1):  # starts from the frame before: within 0.01 pixels
             there = cv2.remap(moved, *source, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
             source = pixels - there.transpose(2, 0, 1)
         x, y = (back[i, 0] * source[0] + back[i, 1] * source[1] + back[i, 2] for i in (0, 1))
@@ -251,8 +238,8 @@ def render(
         frame *= np.float32(1 + random.normal(0, 0.003))  # the lamps flicker
         grain = random.standard_normal((height, width), np.float32)
         if colours:  # half of the noise's power is common to the colours
-            own = random.standard_normal((height, width, *colours), np.float32)
-            grain = np.float32(0.9) * grain[..., None] + np.float32(0.45) * own
+            colour_grain = random.standard_normal((height, width, *colours), np.float32)
+            grain = np.float32(0.9) * grain[..., None] + np.float32(0.45) * colour_grain
         frame = np.clip(frame + np.float32(noise) * grain, 0, 255).astype(np.uint8)
         frames.append(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
     return frames, np.stack(points).astype(np.float32)

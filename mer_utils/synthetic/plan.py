@@ -1,4 +1,4 @@
-"""Who shows what in the synthetic corpora: subjects, emotions, action units, habits."""
+"""The clips of the synthetic corpora before they are drawn: subjects, emotions, action units."""
 
 import re
 import zlib
@@ -13,7 +13,7 @@ NOTICE = "synthetic faces made from one public-domain photograph; not evidence a
 
 @dataclass(frozen=True)
 class Layout:
-    """One release: who is in it, how many clips of each class, what its camera gives."""
+    """One release: its subjects, its clips of each emotion, its camera."""
 
     name: str
     subjects: tuple[str, ...]
@@ -89,7 +89,7 @@ UNITS: dict[str, dict[str, float]] = {
     "surprise": {"1+2": 9, "5": 2, "1+2+5": 3, "1": 1, "2": 1, "R2": 1, "1+2+25": 1, "25+26": 1},
     "others": {"4": 3, "14": 2, "17": 2, "7": 2, "12+17": 1, "4+12": 1, "2": 1},
 }  # fmt: skip
-# What coders also met under a class: the other side of the border between two classes.
+# Units that coders also saw under a class, though they are typical of another.
 UNUSUAL: dict[str, tuple[str, ...]] = {
     N: ("12+15", "12+14", "1+2", "5", "25", "6+12", "L12", "2+4"),
     P: ("14", "17", "6+7", "4+12", "20", "10", "2+12", "7"),
@@ -97,7 +97,7 @@ UNUSUAL: dict[str, tuple[str, ...]] = {
     "": ("6", "10"),
 }
 UNUSUAL_SHARE = 0.18  # of the clips
-DOMINANCE = 9.0  # a subject's dominating class is so much likelier in it than in others
+DOMINANCE = 9.0  # how many times likelier the dominating class of a subject is
 CASME2_CLIPS = (
     "EP02_01f", "EP03_02", "EP04_03", "EP04_04f", "EP05_03f", "EP06_01", "EP06_02_01", "EP08_02f",
     "EP09_01", "EP09f", "EP12_01f", "EP12_02", "EP13_01", "EP15_04", "EP17_08", "EP19_05f",
@@ -115,11 +115,11 @@ class Clip:
     label: str  # class, "" where MEGC2019 has none
     units: str  # action units that move: "4+R12"
     coded: str  # the same as the sheet has it
-    apex: str = ""  # how the sheet spoils the apex: "/" or "onset"
+    apex: str = ""  # a fault of the sheet's apex: "/" or "onset"
 
 
 def random_of(seed: int, *names: str) -> np.random.Generator:
-    """Its numbers depend on the names alone, not on what was drawn before or beside."""
+    """A generator whose numbers depend on seed and names alone, not on other draws."""
     return np.random.default_rng([seed, zlib.crc32("/".join(names).encode())])
 
 
@@ -131,28 +131,28 @@ def _label(layout: Layout, emotion: str) -> str:
 
 
 def plan(layout: Layout, seed: int) -> list[Clip]:
-    """Who shows what: every clip of a release."""
+    """Every clip of a release: who shows which emotion by which action units."""
     random = random_of(seed, layout.name, "plan")
     emotions = [e for e, count in layout.counts.items() for _ in range(count)]
     labels = [_label(layout, emotion) for emotion in emotions]
     activity = random.lognormal(0, 0.45, len(layout.subjects))
-    # how readily each subject shows each class
-    likes = {
+    # class -> weight of each subject
+    weights = {
         label: activity
         * np.array([DOMINANCE if d == label else 1.0 for d in layout.dominating])
         * random.lognormal(0, 0.3, len(activity))
         for label in (N, P, S)
     } | {"": activity}
-    shown: dict[str, list[tuple[str, str]]] = {subject: [] for subject in layout.subjects}
+    pairs: dict[str, list[tuple[str, str]]] = {subject: [] for subject in layout.subjects}
     for i in random.permutation(len(emotions)):
-        chances = likes[labels[i]] / likes[labels[i]].sum()
-        empty = [not shown[subject] for subject in layout.subjects]
-        if len(emotions) - sum(map(len, shown.values())) <= sum(empty):  # nobody goes without
+        chances = weights[labels[i]] / weights[labels[i]].sum()
+        empty = [not pairs[subject] for subject in layout.subjects]
+        if len(emotions) - sum(map(len, pairs.values())) <= sum(empty):  # every subject needs one
             chances = np.array(empty) / sum(empty)
         subject = layout.subjects[random.choice(len(layout.subjects), p=chances)]
-        shown[subject].append((emotions[i], labels[i]))
+        pairs[subject].append((emotions[i], labels[i]))
     clips = [
-        c for subject in layout.subjects for c in _clips(layout, seed, subject, shown[subject])
+        c for subject in layout.subjects for c in _clips(layout, seed, subject, pairs[subject])
     ]
     if layout.name == "casme2":  # two apexes as the release has them
         first = {c.subject: i for i, c in reversed(list(enumerate(clips))) if c.label == N}
@@ -161,15 +161,16 @@ def plan(layout: Layout, seed: int) -> list[Clip]:
     return clips
 
 
-def _clips(layout: Layout, seed: int, subject: str, shown: Sequence[tuple[str, str]]) -> list[Clip]:
+def _clips(layout: Layout, seed: int, subject: str, pairs: Sequence[tuple[str, str]]) -> list[Clip]:
+    """The clips of a subject. pairs: emotion and class of each."""
     random = random_of(seed, layout.name, subject, "clips")
-    # habits: some combinations come easily to this person
-    habits = {units: random.lognormal(0, 0.7) for by in UNITS.values() for units in by}
-    names = _names(random, layout, subject, shown)
+    # combinations of units that this person prefers
+    habits = {units: random.lognormal(0, 0.7) for table in UNITS.values() for units in table}
+    names = _names(random, layout, subject, [label for _, label in pairs])
     clips = []
-    for (emotion, label), name in zip(shown, names, strict=True):
+    for (emotion, label), name in zip(pairs, names, strict=True):
         family = emotion.lower()
-        if layout.name == "smic":  # its folders know three words only
+        if layout.name == "smic":  # its folders name classes, not emotions
             choices = {N: ("disgust", "anger", "repression", "sadness", "fear"), P: ("happiness",)}
             family = random.choice(choices.get(label, ("surprise",)))
         table = UNITS["others" if family == "other" else family]
@@ -184,14 +185,14 @@ def _clips(layout: Layout, seed: int, subject: str, shown: Sequence[tuple[str, s
     return clips
 
 
-def _names(random, layout: Layout, subject: str, shown: Sequence[tuple[str, str]]) -> list[str]:
+def _names(random, layout: Layout, subject: str, labels: Sequence[str]) -> list[str]:
     """Clip names as the release gives them; those of CASME II recur in other subjects."""
     if layout.name == "casme2":
         common = [str(name) for name in random.permutation(CASME2_CLIPS)]
-        return [*common, *(f"EP20_{n:02d}" for n in range(1, len(shown)))][: len(shown)]
+        return [*common, *(f"EP20_{n:02d}" for n in range(1, len(labels)))][: len(labels)]
     counted: Counter = Counter()
     names = []
-    for _, label in shown:
+    for label in labels:
         if layout.name == "samm":
             film = int(random.integers(1, 8))
             counted[film] += 1
@@ -205,5 +206,5 @@ def _names(random, layout: Layout, subject: str, shown: Sequence[tuple[str, str]
 
 def halves(units: str) -> list[tuple[int, str]]:
     """ "4+R12" -> [(4, "R"), (4, "L"), (12, "R")]: which halves of the face move."""
-    found = re.findall(r"([LR]?)([0-9]+)", units)
-    return [(int(number), side) for sides, number in found for side in sides or "RL"]
+    coded = re.findall(r"([LR]?)([0-9]+)", units)
+    return [(int(number), side) for sides, number in coded for side in sides or "RL"]

@@ -1,4 +1,4 @@
-"""Frames and sheets of the synthetic corpora, named and laid out as in the three releases."""
+"""Frame names and annotation sheets of the synthetic corpora, laid out as in the releases."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from .plan import NOTICE, Clip, Layout, halves
 
 
 def frame_numbers(layout: Layout, random: np.random.Generator, count: int) -> np.ndarray:
-    """Frame numbers as the release's camera counts: CASME II from the film's start, SMIC always."""
+    """(count,) consecutive frame numbers that start where those of the release do."""
     low, high = {"casme2": (20, 300), "samm": (150, 9000), "smic": (10000, 900000)}[layout.name]
     return int(random.integers(low, high)) + np.arange(count)
 
@@ -41,15 +41,15 @@ def write(layout: Layout, rows: list[dict], folder: Path) -> None:
 
 
 def _save(book: Workbook, file: Path) -> None:
-    """The same bytes whenever it is written: openpyxl and zip would note the hour."""
+    """Writes the same bytes at any time: openpyxl and zip would store the hour."""
     stream = io.BytesIO()
     book.save(stream)
-    with zipfile.ZipFile(stream) as dated, zipfile.ZipFile(file, "w") as undated:
-        for name in dated.namelist():
-            content = dated.read(name)
+    with zipfile.ZipFile(stream) as source, zipfile.ZipFile(file, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
             if name == "docProps/core.xml":
                 content = re.sub(rb"[0-9-]{10}T[0-9:]{8}Z", b"2014-05-08T00:00:00Z", content)
-            undated.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
 def _casme2(rows: list[dict]) -> Workbook:
