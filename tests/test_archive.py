@@ -46,7 +46,7 @@ def test_a_restored_run_is_the_run(system, options):
     key = train(system, **options)
     rows, calls = experiments.load(key), experiments.calls(key)
     curves, every = experiments.curves(key), experiments.epochs(key)
-    picked = leaks.test_picked(key)
+    picked = leaks.oracle([key])
     assert [path.name for path in archive.keep("made")] == [f"{key}.zip"]
     before = forget()
     assert archive.restore("made") == [key]
@@ -55,7 +55,7 @@ def test_a_restored_run_is_the_run(system, options):
         assert file.read_bytes() == (paths.RUNS / key / "folds" / file.name).read_bytes()
     np.testing.assert_array_equal(experiments.calls(key), calls)
     pd.testing.assert_frame_equal(experiments.epochs(key), every)
-    pd.testing.assert_frame_equal(leaks.test_picked(key), picked)
+    pd.testing.assert_frame_equal(leaks.oracle([key]), picked)
     pd.testing.assert_frame_equal(experiments.curves(key), curves, rtol=1e-6)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_clips import clip_table
 
-from mer_utils.corpora import CLASSES
+from mer_utils.corpora import CLASSES, KEY
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
 
@@ -39,7 +39,7 @@ def test_folds_do_not_depend_on_the_order_of_clips():
     for one, other in zip(protocol.folds(clips), protocol.folds(shuffled), strict=True):
         assert one.name == other.name
         there = [
-            set(map(tuple, table.iloc[fold.test][protocol.KEY].to_numpy()))
+            set(map(tuple, table.iloc[fold.test][KEY].to_numpy()))
             for table, fold in ((clips, one), (shuffled, other))
         ]
         assert there[0] == there[1]
@@ -67,7 +67,7 @@ def test_inner_split_takes_the_next_fifth_of_subjects_around_the_end():
     [
         (lambda c: c[(c["corpus"] == "left") & (c["subject"] == "001")], "two subjects or more"),
         (lambda c: c[c["label"] != "surprise"], "class 'surprise' has no clip"),
-        (lambda c: pd.concat([c, c.iloc[[4]]], ignore_index=True), "stands twice"),
+        (lambda c: pd.concat([c, c.iloc[[4]]], ignore_index=True), "twice"),
         (lambda c: c.replace({"label": {"surprise": "fear"}}), "label 'fear' is none of"),
         (lambda c: c.iloc[:0], "the corpus has 0"),
     ],
@@ -114,44 +114,32 @@ def test_permuted_labels_are_the_same_labels_elsewhere():
     assert (moved == protocol.permuted(labels, 5)).all()
 
 
-def test_few_subjects_can_be_left_out_in_turn():
+def test_a_subset_of_subjects_can_be_left_out_in_turn():
     clips = clip_table(12, 4)
-    few = clips.iloc[protocol.few(clips)].reset_index(drop=True)
-    assert len(protocol.folds(few)) == 6
+    subset = clips.iloc[protocol.subset(clips)].reset_index(drop=True)
+    assert len(protocol.folds(subset)) == 6
     rare = clips.assign(label=["surprise", *["negative", "positive"] * 23, "negative"])
-    few = rare.iloc[protocol.few(rare, 1)]
-    assert set(few["label"]) == set(CLASSES)
+    subset = rare.iloc[protocol.subset(rare, 1)]
+    assert set(subset["label"]) == set(CLASSES)
 
 
-def epoch_rows() -> pd.DataFrame:
-    """Subject a: 1, 2, 2 of 2 clips right after epochs 1 to 3; b: 1, 0, 1 of 1."""
-    told = {("a", 1): "np", ("a", 2): "pp", ("a", 3): "pp",
-            ("b", 1): "p", ("b", 2): "n", ("b", 3): "p"}  # fmt: skip
-    return pd.DataFrame(
-        [
-            {"corpus": "x", "subject": subject, "epoch": epoch, "clip": str(clip),
-             "label": "p", "predicted": predicted}
-            for (subject, epoch), words in told.items()
-            for clip, predicted in enumerate(words)
-        ]
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("ties", "chosen"), [("last", {"a": 3, "b": 3}), ("first", {"a": 2, "b": 1})]
+ROWS = pd.DataFrame(
+    {"corpus": "x", "subject": list("aab"), "clip": list("011"), "label": "positive"}
 )
-def test_test_picked_takes_the_best_epoch_of_each_subject(ties, chosen):
-    picked = protocol.test_picked(epoch_rows(), ties)
-    assert picked.groupby("subject")["epoch"].unique().map(list).to_dict() == {
-        name: [epoch] for name, epoch in chosen.items()
-    }
-    assert len(picked) == 3
+PREDICTED = np.array([[0, 1, 1], [1, 1, 0], [1, 1, 1]])  # after epochs 1 to 3; 1 is right
+
+
+@pytest.mark.parametrize(("ties", "epochs"), [("last", [3, 3, 3]), ("first", [2, 2, 1])])
+def test_the_oracle_takes_the_best_epoch_of_each_subject(ties, epochs):
+    picked = protocol.oracle(ROWS, PREDICTED, ties=ties)
+    assert picked["epoch"].tolist() == epochs
     assert (picked["label"] == picked["predicted"]).all()
 
 
-def test_test_picked_refuses_an_unknown_rule():
+def test_the_oracle_refuses_an_unknown_rule_and_knows_systems_without_epochs():
     with pytest.raises(StudyError, match="ties 'lst' is not known"):
-        protocol.test_picked(epoch_rows(), "lst")
+        protocol.oracle(ROWS, PREDICTED, ties="lst")
+    assert not len(protocol.oracle(ROWS, np.empty((0, 0), int)))
 
 
 def test_folds_by_name_mix_people_where_names_repeat():

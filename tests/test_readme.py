@@ -6,8 +6,9 @@ import zipfile
 import pandas as pd
 import pytest
 
-from mer_utils import experiments, paths
-from mer_utils.evaluation import scores, statistics
+from mer_utils import paths
+from mer_utils.corpora import KEY
+from mer_utils.evaluation import logs, statistics
 
 REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
 CORPUS = "megc2019_flow"
@@ -26,20 +27,20 @@ def printed() -> list[dict]:
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return scores.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+    return logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
 
 
 @pytest.fixture(scope="module")
 def scored(rows) -> pd.DataFrame:
-    assert not rows.duplicated(["run", *scores.KEY]).any()
+    assert not rows.duplicated(["run", *KEY]).any()
     return statistics.summary(rows).set_index(["system", "selection"])
 
 
 def test_the_committed_rows_are_those_of_the_committed_runs(rows):
     for key, printed in rows.groupby("run"):
         with zipfile.ZipFile(REPORTS / "runs" / CORPUS / f"{key}.zip") as kept:
-            own = pd.read_csv(kept.open("rows.csv"), dtype=experiments.TEXT, keep_default_na=False)
-        both = printed.merge(own, on=scores.KEY, validate="one_to_one")
+            own = pd.read_csv(kept.open("rows.csv"), dtype=logs.TEXT, keep_default_na=False)
+        both = printed.merge(own, on=KEY, validate="one_to_one")
         assert len(both) == len(own) == len(printed)
         assert (both["label_x"] == both["label_y"]).all()
         assert (both["predicted_x"] == both["predicted_y"]).all()
@@ -75,7 +76,7 @@ def kept(name: str) -> pd.DataFrame:
 
 def test_the_committed_comparison_is_that_of_the_committed_rows(scored):
     shown = kept("comparison").set_index("name")
-    own = scored.set_axis([statistics.entry(*pair) for pair in scored.index])
+    own = scored.set_axis([statistics.label(*pair) for pair in scored.index])
     columns = ["UF1", "UF1 low", "UF1 high", "UAR", "UAR low", "UAR high", "seeds"]
     assert set(shown.index) == set(own.index)
     assert (shown[columns] - own.loc[shown.index, columns]).abs().max().max() < 1e-4
@@ -85,12 +86,12 @@ def test_the_readme_says_what_the_pairs_and_prices_say(rows):
     pairs, prices = kept("pairs"), kept("prices").set_index("name")
     contenders = rows[(rows["system"] != "majority") & (rows["selection"] == "last")]
     again = statistics.compare(contenders)
-    for name in ("system", "against", "difference", "low", "high", "p Holm", "apart"):
+    for name in ("system", "against", "difference", "low", "high", "p Holm", "significant"):
         if pairs[name].dtype == float:
             assert (pairs[name] - again[name]).abs().max() < 1e-4
         else:
             assert pairs[name].tolist() == again[name].tolist()
-    words, apart = " ".join(README.split()), pairs[pairs["apart"]]
+    words, apart = " ".join(README.split()), pairs[pairs["significant"]]
     assert f"{len(apart)} of {len(pairs)} pairs are told apart" in words
     assert set(apart["against"]) == {"mhssa_gcn"}  # "as the lower one"
     one, all_ = (statistics.detectable(again["sd"].median(), n) for n in (1, len(pairs)))
@@ -133,6 +134,6 @@ def test_the_readme_says_what_the_ablations_say():
     picked = kept("honest_rules")
     low, high = picked["difference"].min(), picked["difference"].max()
     assert f"moves UF1 by {low:.3f} to {high:.3f} in six networks (one seed" in words
-    assert len(picked) == 6 and set(picked["seeds"]) == {1} and not picked["apart"].any()
+    assert len(picked) == 6 and set(picked["seeds"]) == {1} and not picked["significant"].any()
     (graph,) = leaks[leaks["leak"] == "graph"].itertuples()
     assert graph.low < 0 < graph.high  # "nothing measurable"

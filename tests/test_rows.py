@@ -8,7 +8,7 @@ import pytest
 
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
-from mer_utils.evaluation import scores, statistics
+from mer_utils.evaluation import logs, scores, statistics
 
 
 def made(system: str, right: float, seed: int) -> pd.DataFrame:
@@ -36,19 +36,19 @@ def made(system: str, right: float, seed: int) -> pd.DataFrame:
 
 def test_rows_come_back_and_the_bytes_are_the_same(tmp_path):
     rows = pd.concat([made("one", 0.9, 1), made("two/as_coded", 0.2, 2)], ignore_index=True)
-    path = scores.write_rows(rows, tmp_path / "new" / "samm.csv.gz")
-    again = scores.read_rows(path)
-    assert list(again.columns) == list(scores.ROW_COLUMNS)
+    path = logs.write_rows(rows, tmp_path / "new" / "samm.csv.gz")
+    again = logs.read_rows(path)
+    assert list(again.columns) == list(logs.ROW_COLUMNS)
     assert again["subject"].tolist() == rows["subject"].tolist()  # "006" stays text
     pd.testing.assert_frame_equal(statistics.summary(again), statistics.summary(rows))
     first = path.read_bytes()
-    assert scores.write_rows(rows, path).read_bytes() == first
+    assert logs.write_rows(rows, path).read_bytes() == first
     assert [each.name for each in path.parent.iterdir()] == ["samm.csv.gz"]
 
 
 def test_the_command_line_scores_a_file(tmp_path, capsys):
     rows = pd.concat([made("one", 0.9, 1), made("two", 0.2, 2)], ignore_index=True)
-    path = scores.write_rows(rows, tmp_path / "samm.csv.gz")
+    path = logs.write_rows(rows, tmp_path / "samm.csv.gz")
     assert statistics.main([str(path)]) == 0
     printed = capsys.readouterr().out
     assert f"{scores.uf1(rows[rows['system'] == 'one']):.3f}" in printed
@@ -60,4 +60,4 @@ def test_a_file_that_holds_no_rows_is_named(tmp_path, content):
     path = tmp_path / ("rows.csv.gz" if content[:1] == b"\x1f" else "rows.csv")
     path.write_bytes(content)
     with pytest.raises(StudyError, match="rows.csv"):
-        scores.read_rows(path)
+        logs.read_rows(path)

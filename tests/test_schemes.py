@@ -13,9 +13,9 @@ from test_corpora_releases import write_casme2
 from mer_utils import corpora, experiments, paths
 from mer_utils import systems as all_systems
 from mer_utils.analysis import failures, leaks, published
-from mer_utils.corpora import CLASSES
+from mer_utils.corpora import CLASSES, KEY
 from mer_utils.errors import StudyError
-from mer_utils.evaluation import scores, statistics
+from mer_utils.evaluation import logs, scores, statistics
 from mer_utils.preprocessing.views import Views
 from mer_utils.reporting.plots import failures as failure_plots
 from mer_utils.reporting.plots import results as result_plots
@@ -118,19 +118,19 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     failure_plots.clips(failures.by_clip(rows))
     result_plots.subjects(svm, FIVE)
     assert five.name not in published.COMPOSITE
-    again = scores.read_rows(scores.write_rows(rows, tmp_path / "rows.csv.gz"))
+    again = logs.read_rows(logs.write_rows(rows, tmp_path / "rows.csv.gz"))
     pd.testing.assert_frame_equal(statistics.summary(again), statistics.summary(rows))
 
 
 def test_a_log_of_five_classes_is_read_and_scored(five, tmp_path, capsys):
-    rows = five.clips[scores.KEY].assign(label=five.clips["label"], predicted="disgust")
-    log = scores.write_log(rows, tmp_path / "log.txt", FIVE)
-    again = scores.read_log(log, FIVE)
+    rows = five.clips[KEY].assign(label=five.clips["label"], predicted="disgust")
+    log = logs.write_log(rows, tmp_path / "log.txt", FIVE)
+    again = logs.read_log(log, FIVE)
     assert sorted(again["label"]) == sorted(rows["label"])
-    assert scores.main([str(log), "--classes", ",".join(FIVE)]) == 0
+    assert logs.main([str(log), "--classes", ",".join(FIVE)]) == 0
     assert f"{scores.uf1(rows, FIVE):.4f}" in capsys.readouterr().out
     with pytest.raises(StudyError, match="class [34] where 0 to 2 are known"):
-        scores.read_log(log)
+        logs.read_log(log)
 
 
 def test_rows_of_five_classes_are_not_scored_as_three():

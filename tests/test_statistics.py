@@ -11,17 +11,16 @@ from mer_utils.errors import StudyError
 from mer_utils.evaluation import scores, statistics
 
 ROWS = prediction_rows(official_clips())
+PEOPLE = scores.tally(ROWS).counts[0]  # (subjects, C, C)
 
 
 def test_scores_of_counts_are_scores_of_rows():
-    pooled = statistics.scores_of(statistics.confusions(ROWS).sum(0))
-    for name in ("UF1", "UAR", "accuracy"):
-        assert pooled[name] == pytest.approx(scores.SCORES[name](ROWS))
+    assert scores.of(PEOPLE.sum(0)) == scores.of(scores.confusion(ROWS))
 
 
 def test_a_class_in_neither_column_counts_nothing_in_both():
     rows = ROWS[(ROWS["label"] != "surprise") & (ROWS["predicted"] != "surprise")]
-    pooled = statistics.scores_of(statistics.confusions(rows).sum(0))
+    pooled = scores.of(scores.tally(rows).counts[0].sum(0))
     assert pooled["UF1"] == pytest.approx(scores.uf1(rows))
     assert pooled["UAR"] == pytest.approx(scores.uar(rows))
 
@@ -29,9 +28,9 @@ def test_a_class_in_neither_column_counts_nothing_in_both():
 def test_a_bootstrap_sample_is_the_score_of_its_subjects_rows():
     drawn = statistics.draws(68, 3, seed=1)
     assert (drawn.sum(1) == 68).all()
-    counts = np.einsum("bs,sij->bij", drawn, statistics.confusions(ROWS))
+    counts = np.einsum("bs,sij->bij", drawn, PEOPLE)
     subjects = sorted(ROWS["subject"].unique())
-    for times, score in zip(drawn, statistics.scores_of(counts)["UF1"], strict=True):
+    for times, score in zip(drawn, scores.of(counts)["UF1"], strict=True):
         sample = pd.concat(
             [ROWS[ROWS["subject"] == name] for name, n in zip(subjects, times, strict=True)
              for _ in range(n)]
@@ -83,12 +82,11 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 def test_the_interval_of_uf1_covers_the_truth_of_a_population_of_subjects():
     """300 studies of 68 people drawn from those of ROWS; a little narrow, as percentiles are."""
     random = np.random.default_rng(0)
-    people = statistics.confusions(ROWS)
-    truth = statistics.scores_of(people.sum(0))["UF1"]
+    truth = scores.of(PEOPLE.sum(0))["UF1"]
     covered = []
     for study in range(300):
-        sample = people[random.integers(0, 68, 68)]
-        samples = statistics.resampled(sample[None], 400, seed=study)["UF1"]
+        sample = PEOPLE[random.integers(0, 68, 68)]
+        samples = statistics.resampled(sample[None], "UF1", 400, seed=study)
         low, high = np.quantile(samples, [0.025, 0.975])
         covered.append(low <= truth <= high)
     assert 0.90 <= np.mean(covered) <= 0.98
@@ -170,7 +168,7 @@ def test_the_exchange_test_is_scipys_where_all_exchanges_can_be_listed():
 
     def gap(one, two, axis):
         sides = (both[np.moveaxis(side, axis, -1).astype(int)].sum(-3) for side in (one, two))
-        return np.subtract(*(statistics.scores_of(side)["UF1"] for side in sides))
+        return np.subtract(*(scores.of(side)["UF1"] for side in sides))
 
     numbers = (np.arange(8), np.arange(8, 16))
     exact = stats.permutation_test(
@@ -181,7 +179,7 @@ def test_the_exchange_test_is_scipys_where_all_exchanges_can_be_listed():
     assert found == pytest.approx((1 + 256 * exact.pvalue) / 257)
 
 
-def test_equal_systems_are_told_apart_in_one_study_of_twenty():
+def test_equal_systems_differ_significantly_in_one_study_of_twenty():
     """300 studies of 30 people; each system suits other people, neither suits more of them.
 
     The same test on single clips, as a McNemar test is one, calls far more of them different.
@@ -219,7 +217,7 @@ def test_a_gap_of_the_size_that_could_be_shown_is_shown_four_times_in_five():
 
     def estimated(gap):
         ours, theirs = (study_of(each[None], 40, 20, random) for each in (skill, skill - gap))
-        samples = [statistics.resampled(side, 300)["accuracy"].mean(0) for side in (ours, theirs)]
+        samples = [statistics.resampled(side, "accuracy", 300).mean(0) for side in (ours, theirs)]
         return np.subtract(*samples).std(), ours, theirs
 
     skill = skill.clip(0.2, 0.9)
@@ -250,25 +248,27 @@ def test_pairs_are_compared_as_one_by_one():
     line = table.iloc[0]
     gap = statistics.difference(ROWS, again)
     assert (line["difference"], line["low"], line["high"]) == pytest.approx(gap)
-    assert table["apart"].tolist() == [False, True, True] and (table["difference"] > 0).all()
+    assert table["significant"].tolist() == [False, True, True] and (table["difference"] > 0).all()
     ranked = table.sort_values("p", kind="stable")  # Holm's: the smallest p times 3, 2, 1
     raised = np.maximum.accumulate(ranked["p"] * [3, 2, 1]).clip(upper=1)
     assert ranked["p Holm"].tolist() == pytest.approx(raised.tolist())
     assert table["p"].iloc[1] == pytest.approx(1 / 2001)
-    assert statistics.together(table, ["made", "again", "other"]) == [(0, 1)]
+    assert statistics.stretches(table, ["made", "again", "other"]) == [(0, 1)]
     with pytest.raises(StudyError, match="not on the same clips"):
         statistics.compare(pd.concat([ROWS, other[other["subject"] != "001"]]))
 
 
-def test_bars_join_what_was_not_told_apart_and_nothing_else():
-    pairs = pd.DataFrame({"system": ["a", "a", "b"], "against": ["c", "d", "d"], "apart": True})
-    assert statistics.together(pairs, "abcd") == [(0, 1), (1, 2), (2, 3)]
-    assert statistics.together(pairs[:0], "abcd") == [(0, 3)]
-    all_pairs = pd.DataFrame({"system": ["b", "a"], "against": ["c", "b"], "apart": True})
-    assert statistics.together(all_pairs, "abc") == []
+def test_bars_join_what_is_not_significantly_different_and_nothing_else():
+    pairs = pd.DataFrame(
+        {"system": ["a", "a", "b"], "against": ["c", "d", "d"], "significant": True}
+    )
+    assert statistics.stretches(pairs, "abcd") == [(0, 1), (1, 2), (2, 3)]
+    assert statistics.stretches(pairs[:0], "abcd") == [(0, 3)]
+    all_pairs = pd.DataFrame({"system": ["b", "a"], "against": ["c", "b"], "significant": True})
+    assert statistics.stretches(all_pairs, "abc") == []
 
 
-def test_people_and_seeds_are_told_apart():
+def test_the_spread_of_people_is_not_that_of_seeds():
     """Many studies made with known spreads of people, of seeds, and of both together."""
     random = np.random.default_rng(2)
     seeds, people, clips = 12, 60, 40
@@ -303,18 +303,8 @@ def test_one_seed_says_nothing_about_seeds():
     assert line["sd of one run"] == pytest.approx((high - low) / 3.92, rel=0.1)
 
 
-def test_the_mean_of_folds_is_that_of_the_rows():
-    rules = scores.fold_means(ROWS).set_index("rule").loc["mean of folds, classes present"]
-    for metric in ("UF1", "UAR"):
-        assert statistics.fold_mean(ROWS, metric) == pytest.approx(rules[metric])
-
-
-def test_every_score_is_found_in_counts():
-    found = statistics.scores_of(statistics.tally(ROWS).counts.sum(1))
-    assert {name: values[0] for name, values in found.items()} == pytest.approx(
-        {name: score(ROWS) for name, score in scores.SCORES.items()}
-    )
+def test_unknown_classes_and_no_rows_are_refused():
     with pytest.raises(StudyError, match="'anger'"):
-        statistics.tally(ROWS.assign(predicted="anger"))
+        scores.tally(ROWS.assign(predicted="anger"))
     with pytest.raises(StudyError, match="no prediction rows"):
-        statistics.tally(ROWS[:0])
+        scores.tally(ROWS[:0])

@@ -18,7 +18,7 @@ from ..corpora import apexes
 from ..corpora.frames import frame_names
 from ..corpora.table import Corpus, clip_table, nearest
 from ..errors import StudyError
-from ..evaluation import statistics
+from ..evaluation import scores, statistics
 from ..preprocessing import views
 from ..systems import SYSTEMS, resolve, views_needed
 
@@ -254,12 +254,9 @@ def _told(line: Ablation) -> dict:
 
 
 def _effects(rows: pd.DataFrame, pairs: list, metric: str, seed: int) -> pd.DataFrame:
-    counted = statistics.tally(rows)
+    counted = scores.tally(rows)
     found = statistics.compare(rows, pairs, metric, seed=seed)
-    means = {
-        name: statistics.scores_of(counted.of(*name).sum(1))[metric].mean()
-        for name in counted.entries()
-    }
+    means = {name: scores.of(counted.of(*name).sum(1))[metric].mean() for name in counted.systems()}
     seeds = counted.runs.groupby(["system", "selection"])["seed"].nunique()
     return pd.DataFrame(
         {
@@ -272,7 +269,7 @@ def _effects(rows: pd.DataFrame, pairs: list, metric: str, seed: int) -> pd.Data
             "detectable": found["detectable"],
             "seeds": [min(seeds[described], seeds[changed]) for described, changed in pairs],
             "answer": [
-                (EARNED if line.difference > 0 else HARM) if line.apart else NOT_SHOWN
+                (EARNED if line.difference > 0 else HARM) if line.significant else NOT_SHOWN
                 for line in found.itertuples()
             ],
         }

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from ..corpora.table import KEY
 from ..errors import StudyError
-from ..evaluation import scores
 
 
 def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
@@ -14,7 +14,7 @@ def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
     StudyError where the systems were not given the same clips.
     """
     wrong = (rows["label"] != rows["predicted"]).astype(float)
-    keys = [rows[name] for name in (*scores.KEY, "label", "system")]
+    keys = [rows[name] for name in (*KEY, "label", "system")]
     shares = wrong.groupby(keys, sort=False).mean().unstack("system")
     shares = shares[list(dict.fromkeys(rows["system"]))]
     if shares.isna().any(axis=None):
@@ -50,15 +50,15 @@ def said(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     A line per clip that has rows, in the order and with the index of `clips`: runs of a quick look
     predict some of them only.
     """
-    chosen = rows.merge(clips[scores.KEY], on=scores.KEY)
-    keys = [chosen[name] for name in (*scores.KEY, "label", "system", "predicted")]
+    chosen = rows.merge(clips[KEY], on=KEY)
+    keys = [chosen[name] for name in (*KEY, "label", "system", "predicted")]
     votes = chosen.groupby(keys, sort=False).size().rename("votes").reset_index()
     votes = votes.sort_values("votes", ascending=False, kind="stable")
-    votes = votes.drop_duplicates([*scores.KEY, "system"])
-    table = votes.set_index([*scores.KEY, "label", "system"])["predicted"].unstack("system")
+    votes = votes.drop_duplicates([*KEY, "system"])
+    table = votes.set_index([*KEY, "label", "system"])["predicted"].unstack("system")
     table = table[list(dict.fromkeys(rows["system"]))]
     told = table.reset_index().rename_axis(columns=None)
-    told = clips[scores.KEY].reset_index(names="_place").merge(told, on=scores.KEY)
+    told = clips[KEY].reset_index(names="_place").merge(told, on=KEY)
     return told.set_index("_place").rename_axis(None)
 
 

@@ -10,7 +10,6 @@ else, so that their difference over the same subjects is the price of the leak a
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from .. import experiments
@@ -27,26 +26,15 @@ SPLITS = 5  # random divisions into folds: one alone is a matter of luck
 HOW = "python -m mer_utils.experiments run mhssa_gcn --corpus {corpus} --leak graph"
 
 
-def test_picked(key: str, classes: Sequence[str] | None = None) -> pd.DataFrame:
-    """Rows of a run at the epoch that is best on each left-out subject, the later one of equals.
-
-    As `protocol.test_picked` of `experiments.epochs`, without a row for every epoch.  Empty for a
-    system without epochs.
-    """
-    rows, called = experiments.load(key), experiments.calls(key)  # called (E, clips)
-    if not called.size:
-        return rows[:0]
-    person = rows.groupby(["corpus", "subject"]).ngroup().to_numpy()
-    classes = scores.classes_of(rows, classes)
-    right = called == pd.Categorical(rows["label"], categories=classes).codes
-    hits = np.zeros((len(called), person.max() + 1))
-    np.add.at(hits.T, person, right.T)
-    best = len(called) - 1 - hits[::-1].argmax(0)  # of each person
-    picked = called[best[person], np.arange(len(rows))]
-    return rows.assign(predicted=np.array(classes)[picked], epoch=best[person] + 1)
-
-
-test_picked.__test__ = False  # not one of pytest's
+def oracle(
+    keys: Sequence[str], classes: Sequence[str] | None = None, ties: str = "last"
+) -> pd.DataFrame:
+    """`protocol.oracle` of runs, rows of all in one table; none of systems without epochs."""
+    found = [
+        protocol.oracle(experiments.load(key), experiments.calls(key), classes, ties)
+        for key in keys
+    ]
+    return pd.concat(found, ignore_index=True)
 
 
 def prices(
@@ -64,11 +52,11 @@ def prices(
         honest = experiments.gather(own)
         line = {"system": system, "selection": selection, "seeds": own["seed"].nunique()}
         line["honest"] = statistics.mean_score(honest, metric, classes)
-        line["fold mean"] = statistics.fold_mean(honest, metric, classes)
-        picked = pd.concat([test_picked(key, classes) for key in own["key"]], ignore_index=True)
+        line["fold mean"] = _fold_mean(honest, metric, classes)
+        picked = oracle(own["key"], classes)
         if len(picked):
             line["test-picked"] = statistics.mean_score(picked, metric, classes)
-            line["both"] = statistics.fold_mean(picked, metric, classes)
+            line["both"] = _fold_mean(picked, metric, classes)
         for leak, pairs in wrong[wrong["key"].isin(own["key"])].groupby("leak"):
             if set(pairs["seed"]) == set(own["seed"]):
                 rows = experiments.gather(pairs[["leaky"]].set_axis(["key"], axis=1))
@@ -77,6 +65,10 @@ def prices(
     more = sorted({name for line in found for name in line if name not in COLUMNS})
     table = pd.DataFrame(found, columns=COLUMNS + more)
     return table.astype({name: float for name in COLUMNS[3:] + more})
+
+
+def _fold_mean(rows: pd.DataFrame, metric: str, classes: Sequence[str] | None) -> float:
+    return scores.fold_means(rows, classes).set_index("rule").loc[scores.PRESENT, metric]
 
 
 def _twins(runs: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ COLUMNS = (
     "note",
 )
 EXCLUSION_COLUMNS = ("corpus", "subject", "clip", "reason")
-KEY = ("corpus", "subject", "clip")
+KEY = ["corpus", "subject", "clip"]  # of a clip, whose name alone may occur twice
 FRAME_NUMBERS = ("onset", "apex", "offset")
 FRAME_VIEWS = (  # what frames on disk give
     "flow",
@@ -79,19 +79,19 @@ def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
             table[column] = table[column].astype(float)
         else:
             table[column] = table[column].astype("str").fillna("")
-    twice = table[table.duplicated(list(KEY))]
+    twice = table[table.duplicated(KEY)]
     if len(twice):
         raise StudyError(
-            f"clip {'/'.join(twice.iloc[0][list(KEY)])} occurs twice: a clip has one row, "
+            f"clip {'/'.join(twice.iloc[0][KEY])} occurs twice: a clip has one row, "
             f"remove the other"
         )
-    return table.sort_values(list(KEY), ignore_index=True)
+    return table.sort_values(KEY, ignore_index=True)
 
 
 def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
     """(corpus, subject, clip, reason) rows -> the table of exclusions."""
     table = pd.DataFrame(list(rows), columns=list(EXCLUSION_COLUMNS)).astype("str")
-    return table.sort_values(list(KEY), kind="stable", ignore_index=True)
+    return table.sort_values(KEY, kind="stable", ignore_index=True)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

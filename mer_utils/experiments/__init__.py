@@ -34,9 +34,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import paths
-from ..corpora.table import CLASSES, nearest
+from ..corpora.table import CLASSES, KEY, nearest
 from ..errors import StudyError
-from ..evaluation import protocol, scores
+from ..evaluation import logs, protocol, scores
 
 if TYPE_CHECKING:
     from ..preprocessing.views import Views
@@ -56,8 +56,7 @@ LEAKS = {
 }
 REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # of a view that is not there
 VERSION = 2  # counts up when a change of the harness moves a prediction
-BEFORE = scores.ROW_COLUMNS[: scores.ROW_COLUMNS.index("predicted") + 1]  # any classes follow
-TEXT = {name: str for name in ("run", "system", "selection", *scores.KEY, "label", "predicted")}
+BEFORE = logs.REQUIRED  # any classes follow
 
 
 @dataclass(frozen=True)
@@ -450,7 +449,7 @@ def try_folds(
     for result in results:
         probabilities[result.fold.test] = result.probabilities
     predicted = classes[probabilities.argmax(1)].astype(object)
-    rows = views.clips[scores.KEY].assign(label=labels, predicted=predicted, seed=seed)
+    rows = views.clips[KEY].assign(label=labels, predicted=predicted, seed=seed)
     return rows.assign(**{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)})
 
 
@@ -465,8 +464,8 @@ def epochs(experiment: Experiment | str) -> pd.DataFrame:
     For pricing the leak in notebook 40; empty for a system without epochs.
     """
     classes = np.array(_read(_folder(experiment))["classes"])
-    columns = ["epoch", *scores.KEY, "label", "predicted"]
-    rows = load(experiment)[[*scores.KEY, "label"]]
+    columns = ["epoch", *KEY, "label", "predicted"]
+    rows = load(experiment)[[*KEY, "label"]]
     if not len(rows):
         return pd.DataFrame(columns=columns)
     called = calls(experiment)  # in the order of the rows
@@ -602,7 +601,7 @@ def _most_used_precision(runs: pd.DataFrame) -> str:
 
 def _told(rows: pd.DataFrame) -> zip:
     """(corpus, subject, clip, label) of every row."""
-    return zip(*(rows[name].tolist() for name in (*scores.KEY, "label")), strict=True)
+    return zip(*(rows[name].tolist() for name in (*KEY, "label")), strict=True)
 
 
 def _reads(run) -> tuple[str, ...]:
@@ -641,7 +640,7 @@ def gather(runs: pd.DataFrame) -> pd.DataFrame:
 
 def few(views: "Views", count: int = 6) -> "Views":
     """The clips of a handful of subjects, for a quick look at how everything runs; no result."""
-    keep = protocol.few(views.clips, count)
+    keep = protocol.subset(views.clips, count)
     return dataclasses.replace(
         views,
         clips=views.clips.iloc[keep].reset_index(drop=True),
@@ -754,7 +753,7 @@ def _rows(files: Sequence[str]) -> pd.DataFrame:
 def _together(texts: Sequence[bytes], files: Sequence[str]) -> pd.DataFrame:
     """Rows of all files, parsed at once: one by one, thousands of small files take minutes."""
     if not texts:
-        return pd.DataFrame(columns=list(scores.ROW_COLUMNS))
+        return pd.DataFrame(columns=list(logs.ROW_COLUMNS))
     head = texts[0].partition(b"\n")[0] + b"\n"
     if all(text.startswith(head) and text.endswith(b"\n") for text in texts):
         whole = head + b"".join(text[len(head) :] for text in texts)
@@ -767,7 +766,7 @@ def _together(texts: Sequence[bytes], files: Sequence[str]) -> pd.DataFrame:
 
 def _parsed(text: bytes, file: str) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(io.BytesIO(text), dtype=TEXT, keep_default_na=False)
+        rows = pd.read_csv(io.BytesIO(text), dtype=logs.TEXT, keep_default_na=False)
     except ValueError as error:  # pandas' own errors are of this kind
         raise StudyError(f"{file} is damaged ({error}): delete it and run again") from error
     if tuple(rows.columns[: len(BEFORE)]) != BEFORE:
@@ -827,14 +826,14 @@ def _commit() -> str:
 def _write(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:
     fold = result.fold
     classes = np.array(experiment.classes)
-    rows = clips.iloc[fold.test][scores.KEY].reset_index(drop=True)
+    rows = clips.iloc[fold.test][KEY].reset_index(drop=True)
     rows = pd.DataFrame(
         {
             "run": experiment.key,
             "system": experiment.entry,
             "seed": experiment.seed,
             "selection": experiment.selection,
-            **{name: rows[name] for name in scores.KEY},
+            **{name: rows[name] for name in KEY},
             "label": classes[labels[fold.test]],
             "predicted": classes[result.probabilities.argmax(1)],
             **{f"p_{name}": result.probabilities[:, i] for i, name in enumerate(classes)},

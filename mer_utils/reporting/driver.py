@@ -692,7 +692,8 @@ def write_results(study: Study) -> pd.DataFrame:
     import pandas as pd
 
     from .. import experiments
-    from ..evaluation import scores, statistics
+    from ..corpora.table import KEY
+    from ..evaluation import logs, statistics
 
     rows = [
         experiments.load(experiment)
@@ -702,11 +703,11 @@ def write_results(study: Study) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     rows = pd.concat(rows, ignore_index=True)
-    runs = experiments.comparable(study.options.corpus, rows.drop_duplicates(scores.KEY))
+    runs = experiments.comparable(study.options.corpus, rows.drop_duplicates(KEY))
     asked = {experiment.system for experiment in study.experiments}
     beside = runs[~runs["system"].str.contains("/") | runs["system"].isin(asked)]
     every = experiments.gather(beside)
-    scores.write_rows(every, paths.PREDICTIONS / f"{study.options.corpus}.csv.gz")
+    logs.write_rows(every, paths.PREDICTIONS / f"{study.options.corpus}.csv.gz")
     path = paths.TABLES / f"{study.options.corpus}_results.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     presets = beside.drop_duplicates(["system", "selection"])[["system", "selection", "preset"]]

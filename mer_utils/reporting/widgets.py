@@ -229,7 +229,7 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
         honest, classes = scores.uf1(final), scores.classes_of(final)
         by_epoch = [(epoch, scores.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
         by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
-        picked = scores.uf1(leaks.test_picked(choice.value))
+        picked = scores.uf1(leaks.oracle([choice.value]))
         figure = result_plots.epochs_on_test(by_epoch, honest, picked)
         _show(place, figure, result_plots.learning(experiments.curves(choice.value)))
 

@@ -19,9 +19,10 @@ DENSE = 0.27  # the same where there are many
 def ranking(
     summary: pd.DataFrame, metric: str, chance: float, joined: Sequence[tuple[int, int]]
 ) -> Figure:
-    """Score of every entry with its interval, best first; bars join what was not told apart.
+    """Score of every entry with its interval, best first; a bar joins a stretch without a
+    significant difference.
 
-    summary: `statistics.summary`, sorted, with a column `name`; joined: `statistics.together`.
+    summary: `statistics.summary`, sorted, with a column `name`; joined: `statistics.stretches`.
     """
     fig, axis = plt.subplots(figsize=(7.8, 1.1 + ROW * len(summary)), layout="constrained")
     axis.axvline(chance, color=CHANCE, ls="--", linewidth=1)
@@ -45,29 +46,30 @@ def ranking(
     axis.set_ylim(len(summary) - 0.5, -0.7)
     axis.set_xlim(0, right + 0.03 * (len(joined) + 1))
     axis.set_xticks(np.arange(0, 1.01, 0.2))
-    words = "; bars at the right join what was not told apart" if joined else ""
+    words = "; bars at the right: no significant difference" if joined else ""
     axis.set_xlabel(f"{metric}, pooled; line: 95 % over subjects{words}")
     return fig
 
 
 def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
-    """Gap of every pair, row minus column, in points; bold on a shade where it was told apart.
+    """Gap of every pair, row minus column, in points; bold on a shade where it is significant.
 
-    table: `statistics.compare`; order: entry names, best first.
+    table: `statistics.compare`; order: labels, best first.
     """
     gaps = pd.DataFrame(np.nan, index=order, columns=order)
-    apart = pd.DataFrame(False, index=order, columns=order)
+    significant = pd.DataFrame(False, index=order, columns=order)
     for pair in table.itertuples():
         gaps.loc[pair.system, pair.against] = pair.difference
         gaps.loc[pair.against, pair.system] = -pair.difference
-        apart.loc[pair.system, pair.against] = apart.loc[pair.against, pair.system] = pair.apart
+        for one, other in ((pair.system, pair.against), (pair.against, pair.system)):
+            significant.loc[one, other] = pair.significant
     size = 0.9 + 0.62 * len(order)
     fig, axis = plt.subplots(figsize=(size + 1.6, size), layout="constrained")
-    shade = np.where(apart, np.sign(gaps), 0)
+    shade = np.where(significant, np.sign(gaps), 0)
     axis.imshow(shade, cmap="PuOr_r", vmin=-2.6, vmax=2.6)
     for (row, column), gap in np.ndenumerate(gaps.to_numpy()):
         if row != column:
-            weight = "bold" if apart.iloc[row, column] else "normal"
+            weight = "bold" if significant.iloc[row, column] else "normal"
             text = f"{100 * gap:+.1f}"
             axis.text(column, row, text, ha="center", va="center", fontsize=9, weight=weight)
     axis.set_xticks(range(len(order)), order, rotation=40, ha="right", rotation_mode="anchor")
@@ -77,7 +79,7 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
     axis.grid(which="minor", color="white", lw=1.5)
     axis.tick_params(which="both", length=0)
     axis.spines[:].set_visible(False)
-    axis.set_title(f"100 ({metric} of the row - {metric} of the column); bold: told apart (Holm)")
+    axis.set_title(f"100 ({metric} of the row - {metric} of the column); bold: significant (Holm)")
     return fig
 
 
