@@ -1,0 +1,119 @@
+"""The results in README.md, printed from the committed rows and tables of the 442 flow images."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+
+from .. import paths, systems
+from ..errors import StudyError
+from ..evaluation import logs, statistics
+
+CORPUS = "megc2019_flow"
+README = paths.ROOT / "README.md"
+REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+COLUMNS = "system", "its name", "UF1 (95 %)", "UAR (95 %)", "oracle UF1", "runs by seed"
+
+
+def write(readme: Path = README) -> Path:
+    """Replace what is between the two markers. Raises StudyError where a marker is missing."""
+    before, _, after = _parts(readme)
+    readme.write_text(f"{before}{BEGIN}\n{results()}\n{END}{after}", encoding="utf-8")
+    return readme
+
+
+def printed(readme: Path = README) -> str:
+    """What is between the two markers now."""
+    return _parts(readme)[1].strip("\n")
+
+
+def results() -> str:
+    """The table of systems and what follows from it, in Markdown."""
+    rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
+    last = rows[rows["selection"] == "last"]
+    return "\n".join([*_table(last), "", *(f"* {line}" for line in _findings(last))])
+
+
+def kept(name: str) -> pd.DataFrame:
+    """A committed table."""
+    return pd.read_csv(REPORTS / "tables" / f"{CORPUS}_{name}.csv")
+
+
+def _parts(readme: Path) -> tuple[str, str, str]:
+    text = readme.read_text(encoding="utf-8")
+    if not 0 <= text.find(BEGIN) < text.find(END):
+        raise StudyError(f"{readme} lacks the lines {BEGIN} and {END}: restore them from git")
+    before, rest = text.split(BEGIN, 1)
+    return before, *rest.split(END, 1)
+
+
+def _table(last: pd.DataFrame) -> list[str]:
+    """A line a system, the best first; each seed links to the file of its run."""
+    oracle = kept("prices").set_index("name")["test-picked"]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    for system in statistics.summary(last).sort_values("UF1", ascending=False).to_dict("records"):
+        name = system["system"]
+        runs = last[last["system"] == name].drop_duplicates("run").sort_values("seed")
+        cells = [systems.SYSTEMS[name].TITLE, f"`{name}`"]
+        for metric in ("UF1", "UAR"):
+            low, high = system[f"{metric} low"], system[f"{metric} high"]
+            cells.append(f"{system[metric]:.3f} ({low:.2f} to {high:.2f})")
+        cells.append("no epochs" if pd.isna(oracle[name]) else f"{oracle[name]:.3f}")
+        files = [f"reports/runs/{CORPUS}/{quote(run)}.zip" for run in runs["run"]]
+        cells.append(
+            " ".join(f"[{n}]({file})" for n, file in zip(runs["seed"], files, strict=True))
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _findings(last: pd.DataFrame) -> list[str]:
+    """What the systems differ by, what the leaks add and what the ingredients add, a line each."""
+    pairs = statistics.compare(last[last["system"] != "majority"])
+    significant = pairs[pairs["significant"]]
+    prices, leaks = kept("prices"), kept("leaks")
+    prices = prices[prices["name"].isin(last["system"])]
+    oracle = prices["test-picked"].sub(prices["honest"]).dropna()
+    folds = leaks.loc[leaks["leak"] == "random_folds", "bought"]
+    inner = kept("honest_rules")["difference"]
+    return [
+        f"{len(significant)} of {len(pairs)} pairs of systems are significantly different after "
+        f"Holm's correction: {_titles(significant['system'])} above "
+        f"{_titles(significant['against'])}. As one of these pairs a gap of "
+        f"{pairs['detectable'].median():.2f} UF1 is detectable, four times out of five.",
+        f"Picking the epoch on the test subject (oracle), as most public codes do, adds "
+        f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
+        f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
+        f"{folds.max():.3f} (one seed).",
+        f"Letting training subjects pick the epoch, instead of taking the last one, changes UF1 by "
+        f"{inner.min():.3f} to {inner.max():.3f} in {len(inner)} networks (one seed).",
+        *_ablations(kept("ablations")),
+    ]
+
+
+def _ablations(answered: pd.DataFrame) -> list[str]:
+    """Single ingredients in one line, each published code as a whole in another."""
+    coded = answered["ablation"].str.endswith("/as_coded")
+    significant = answered["p Holm"] < 1 - statistics.LEVEL
+    helps = answered[significant & ~coded & (answered["worth"] > 0)]
+    losses = [f"`{line.ablation}` has {line.worth:.2f} UF1 less" for line in helps.itertuples()]
+    detectable = kept("ablations_not_shown")["detectable"]
+    return [
+        f"Of {(~coded).sum()} single ingredients, {len(helps)} helps significantly: "
+        f"{', '.join(losses)}. For the others no difference is shown; effects of "
+        f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
+        *(
+            f"The published code of {_titles([line.ablation])} has "
+            f"{line.described - line.worth:.3f} UF1, its own description {line.described:.3f} "
+            f"(difference {line.low:.2f} to {line.high:.2f})."
+            for line in answered[coded].itertuples()
+        ),
+    ]
+
+
+def _titles(names: Iterable[str]) -> str:
+    """Titles of systems, or of the systems of ablations, each once."""
+    titles = [systems.SYSTEMS[name.partition("/")[0]].TITLE for name in names]
+    return ", ".join(dict.fromkeys(titles))
