@@ -59,14 +59,13 @@ def write_corpus(folder: Path, random: np.random.Generator) -> None:
 
 def planned(rows: int) -> list[experiments.Experiment]:
     """Every system and every change of it, with enough seeds."""
-    names = [(system, {}) for system in systems.SYSTEMS]
+    names = list(systems.SYSTEMS)
     names += [line.declared for line in ablations.known() if line.changed("small")]
     made = {}
     for seed in range(math.ceil(rows / len(LABELS) / len(names))):
-        for system, overrides in names:
-            _, config = systems.resolve(system, overrides, "small")
-            if getattr(config, "flow", None) == "auto":
-                config = dataclasses.replace(config, flow="flow_legacy")
+        for system in names:
+            _, config = systems.resolve(system, {}, "small")
+            config = systems.inputs.resolved(config, ("flow_legacy",))
             words = json.dumps(dataclasses.asdict(config), sort_keys=True)
             own = (system, CORPUS, "small", seed, "last", "true", words, "made")
             made.setdefault(experiments.Experiment(*own))

@@ -94,8 +94,7 @@ FOLDS = protocol.folds(VIEWS.clips)
 def task(name: str, preset: str = "small", device: str = "cpu", precision: str = "fp32", **fields):
     """A run of one system."""
     module, config = systems.resolve(name, fields, preset)
-    if getattr(config, "flow", "") == "auto":
-        config = replace(config, flow="flow")
+    config = systems.inputs.resolved(config, VIEWS.arrays)
     features = module.features(VIEWS.arrays, VIEWS.clips, config)
     given = (module, config, features, VIEWS.clips, LABELS, 0, "last", len(CLASSES))
     return training.Task(*given, device, None, precision)
@@ -131,7 +130,7 @@ def plain(run: training.Task, folds, threads: int) -> None:
     names = list(run.features)
     for fold in folds:
         values = {name: each[fold.train] for name, each in run.features.items()}
-        context = run.module.fit_context(run.clips.iloc[fold.train], values, run.config)
+        context = systems.fit_context(run.module, run.clips.iloc[fold.train], values, run.config)
         net = run.module.network(run.config, len(CLASSES), context)
         optimizer = torch.optim.Adam(net.parameters(), lr=run.config.learning_rate)
         known = TensorDataset(*map(torch.tensor, values.values()), torch.tensor(LABELS[fold.train]))
@@ -233,7 +232,7 @@ def graph_part(options) -> None:
     expected = []
     published = seconds(lambda: expected.append(published_graph(cosines)))
     note("graph", "published: paths and scaling on the host", 1e6 * published / clips, "us/clip")
-    coded = replace(mhssa_gcn.Config(), **mhssa_gcn.VARIANTS["as_coded"][1])
+    _, coded = systems.resolve("mhssa_gcn/as_coded")
     for what, config, given in (
         ("as described: paths, affinity, mixed", mhssa_gcn.Config(), features),
         ("as coded: the published numbers", coded, features.double()),

@@ -26,10 +26,10 @@ NAMED = {  # what the study must ask about, whoever adds a system
 @pytest.mark.parametrize("system", systems.SYSTEMS)
 def test_every_variant_of_every_system_is_asked_about(system):
     mine = {line.name: line for line in ablations.known() if line.system == system}
-    for name, (question, changes) in systems.SYSTEMS[system].VARIANTS.items():
+    for name, (_, ingredient, question, changes) in systems.ablations(system).items():
         line = mine[name]
-        assert (line.question, line.changes) == (question, changes)
-        assert line.entry == f"{system}/{name}" and line.declared == (line.entry, {})
+        assert (line.ingredient, line.question, line.changes) == (ingredient, question, changes)
+        assert line.entry == line.declared == f"{system}/{name}"
 
 
 @pytest.mark.parametrize("line", ablations.known(), ids=lambda line: line.entry)
@@ -40,8 +40,7 @@ def test_every_line_asks_one_thing_and_changes_it(line):
         assert line.inputs in ablations.INPUTS and not changed
     else:
         assert changed and set(changed) <= set(line.changes)
-    one = len(line.changes) <= 1 or line.ingredient in (ablations.SEVERAL, "schedule")
-    assert one or line.variant
+    assert len(line.changes) <= 1 or line.ingredient in (ablations.SEVERAL, "schedule")
 
 
 def test_no_two_lines_have_one_name_and_every_named_ingredient_is_there():
@@ -51,35 +50,34 @@ def test_no_two_lines_have_one_name_and_every_named_ingredient_is_there():
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in ablations.known() if not line.variant and not line.inputs],
-    ids=lambda line: line.entry,
-)  # fmt: skip
-def test_a_network_can_be_built_with_what_is_asked_here(line):
-    module, config = systems.resolve(line.system, line.changes, "small")
-    if not systems.neural(module):
-        return
-    if line.changes == {"flow": "flow_legacy"}:
-        assert systems.views_needed(module, config)[0] == "flow_legacy"
-        return
+    "line",
+    [
+        *("ststnet/one_stream", "ststnet/published_schedule", "mhssa_gcn/one_layer"),
+        *("mhssa_gcn/one_gcn_layer", "htnet/shallow"),
+    ],
+)
+def test_what_is_asked_to_be_smaller_is_smaller(line):
+    module, config = systems.resolve(line, {}, "small")
     arrays = VIEWS.arrays | {"flow_legacy": (VIEWS.arrays["flow"] * 20 + 128).clip(0, 255)}
     config = dataclasses.replace(config, flow="flow")
     inputs = module.features(arrays, CLIPS, config)
-    context = module.fit_context(CLIPS, inputs, config)
+    context = systems.fit_context(module, CLIPS, inputs, config)
     network = module.network(config, len(CLASSES), context)
-    _, described = systems.resolve(line.system, {"flow": "flow"}, "small")
-    own = module.network(described, len(CLASSES), module.fit_context(CLIPS, inputs, described))
+    _, described = systems.resolve(line.partition("/")[0], {"flow": "flow"}, "small")
+    context = systems.fit_context(module, CLIPS, inputs, described)
+    own = module.network(described, len(CLASSES), context)
     sizes = [sum(p.numel() for p in net.parameters()) for net in (network, own)]
-    assert sizes[0] == sizes[1] if line.ingredient == "schedule" else sizes[0] < sizes[1]
+    assert sizes[0] == sizes[1] if line.endswith("schedule") else sizes[0] < sizes[1]
 
 
 def test_plans_hold_the_system_itself_and_nothing_that_changes_nothing():
     plans = ablations.plans(("off_apexnet",), "small")
-    assert plans[0] == ("off_apexnet", {}, "")
-    assert ("off_apexnet", {"flow": "flow_legacy"}, "") in plans
-    assert ("off_apexnet/shared", {}, "") in plans
-    assert ("off_apexnet/narrow", {}, "") not in plans  # as narrow as the small size already
-    assert ("off_apexnet/narrow", {}, "") in ablations.plans(("off_apexnet",), "paper")
-    assert ("svm", {}, "tvl1") in ablations.plans(("svm",), "small")
+    assert plans[0] == ("off_apexnet", "")
+    assert ("off_apexnet/stretched_flow", "") in plans
+    assert ("off_apexnet/shared", "") in plans
+    assert ("off_apexnet/narrow", "") not in plans  # as narrow as the small size already
+    assert ("off_apexnet/narrow", "") in ablations.plans(("off_apexnet",), "paper")
+    assert ("svm", "tvl1") in ablations.plans(("svm",), "small")
     with pytest.raises(StudyError, match="nearest is 'mhssa_gcn'"):
         ablations.plans(("mhssa_gcm",), "small")
 
@@ -154,12 +152,12 @@ def test_runs_on_other_data_or_of_another_precision_answer_nothing(corpus):
     train("svm/unbalanced", given=made_views(CLIPS, 0.5))
     short = {"epochs": 1}
     train("ststnet", **short)
-    train("ststnet", **short, widths=(8,), precision="bf16")
+    train("ststnet/one_stream", **short, precision="bf16")
     answered, missing = ablations.answers(corpus)
     assert not len(answered)
     why = missing.set_index("ablation")["why"]
     assert why["svm/unbalanced"] == why["ststnet/one_stream"] == ablations.NOT_RUN
-    train("ststnet", **short, widths=(8,))
+    train("ststnet/one_stream", **short)
     answered, _ = ablations.answers(corpus)
     assert answered["ablation"].tolist() == ["ststnet/one_stream"]
 
@@ -212,7 +210,7 @@ def test_the_command_line_plans_every_question_and_leaves_out_what_cannot_be_fed
     assert "Without svm ~tvl1: made comes without frames" in told
     names = [(experiment.system, experiment.seed) for experiment in changes]
     assert ("svm/unbalanced", 1) in names and ("svm", 0) in names
-    assert "Without svm flow=flow_legacy: svm needs the view 'flow_legacy'" in told
+    assert "Without svm/stretched_flow: svm/stretched_flow needs the view 'flow_legacy'" in told
     assert all(own == {"overrides": {}, "inputs": ""} for own in changes.values())
 
 
@@ -226,7 +224,8 @@ def test_only_what_is_missing_is_trained_and_then_answered(corpus):
     train("svm/unbalanced", name="synthetic", cost=3.0)
     before, training, after = driver.jobs(planned)
     assert not before and [job.stem for job in after] == [driver.ANSWERS]
-    assert {job.parameters["system"] for job, _ in training} == {"svm", "svm/cost_1"}
+    # svm/cost_1 at a cost of 3 is svm itself
+    assert {job.parameters["system"] for job, _ in training} == {"svm"}
     assert all(job.parameters["overrides"]["cost"] == "3" for job, _ in training)
 
 
@@ -241,6 +240,8 @@ def test_a_changed_field_never_takes_the_place_of_the_system_itself(corpus):
     legacy = (VIEWS.arrays["flow"] * 20 + 128).clip(0, 255)
     both = dataclasses.replace(VIEWS, arrays=VIEWS.arrays | {"flow_legacy": legacy})
     train("ststnet", given=both, epochs=2)
+    train("ststnet/one_stream", given=both, epochs=2)
+    train("ststnet/stretched_flow", given=both, epochs=2)
     train("ststnet", given=both, epochs=2, widths=(8,))
     train("ststnet", given=both, epochs=2, flow="flow_legacy")  # the newest
     runs = experiments.comparable("made", CLIPS)

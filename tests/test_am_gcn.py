@@ -21,7 +21,7 @@ TINY = planted.UNITS_TOGETHER_SIZES
 
 
 def variant(name, **changes):
-    base = am_gcn.VARIANTS[name][1] if name else {}
+    base = am_gcn.ABLATIONS[name][2] if name else {}
     return am_gcn.Config(**{**base, **changes})
 
 
@@ -268,10 +268,10 @@ def test_only_the_graph_sees_units_that_move_together():
     """Brows and mouth, each half of the time up in either class; 80 clips nobody has seen."""
     views, labels, table = planted.units_together(240)
     right = {}
-    coded = am_gcn.VARIANTS["as_coded"][1] | {"dead_parts": False}
+    coded = am_gcn.ABLATIONS["as_coded"][2] | {"dead_parts": False}
     for name, changes in {
         "described": {},
-        "no_graph": am_gcn.VARIANTS["no_graph"][1],
+        "no_graph": am_gcn.ABLATIONS["no_graph"][2],
         "as_coded": coded,
     }.items():
         config = am_gcn.Config(**{**TINY, **changes})

@@ -20,7 +20,7 @@ TINY = {**dual.SMALL, "size": 18, "dropout": 0.0}
 
 
 def variant(name, **changes):
-    base = dual.VARIANTS[name][1] if name else {}
+    base = dual.ABLATIONS[name][2] if name else {}
     return dual.Config(**{**base, **changes})
 
 
@@ -127,7 +127,7 @@ def test_heads_do_not_know_the_order_of_the_steps():
 
 @pytest.mark.parametrize("name", ["no_gru", None])
 def test_only_the_gru_knows_the_order_when_kernels_see_one_frame(name):
-    config = variant(name, **{**planted.ORDER_SIZES, **dual.VARIANTS.get(name, ("", {}))[1]})
+    config = variant(name, **{**planted.ORDER_SIZES, **dual.ABLATIONS.get(name, ("", "", {}))[2]})
     torch.manual_seed(0)
     net = dual.network(config, 2, {}).double().eval()
     pictures = {name: values.double() for name, values in inputs(config).items()}
@@ -139,7 +139,7 @@ def test_only_the_gru_knows_the_order_when_kernels_see_one_frame(name):
 @pytest.mark.parametrize("name", [None, "as_coded", "attention_pooling", "cam_none", "no_gru"])
 def test_gradient_reaches_everything(name):
     """The bias of keys aside: where one query has the maximum for all of them, it shifts nothing"""
-    config = variant(name, **{**TINY, "frames": 10, **(dual.VARIANTS[name][1] if name else {})})
+    config = variant(name, **{**TINY, "frames": 10, **(dual.ABLATIONS[name][2] if name else {})})
     torch.manual_seed(0)
     net = dual.network(config, 3, {}).double().train()
     pictures = {name: values.double() for name, values in inputs(config).items()}
@@ -317,7 +317,7 @@ def test_nine_clips_are_learned_by_heart(form):
 
 def right(name, views_labels_table):
     views, labels, table = views_labels_table
-    config = dual.Config(**{**planted.ORDER_SIZES, **(dual.VARIANTS[name][1] if name else {})})
+    config = dual.Config(**{**planted.ORDER_SIZES, **(dual.ABLATIONS[name][2] if name else {})})
     learned, asked = np.arange(90), np.arange(90, 140)
     given = dual.features(views, table, config)
     found = train(config, given, labels, table, learned, asked)

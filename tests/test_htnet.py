@@ -27,7 +27,7 @@ def one_thread():
 
 
 def build(module=htnet, variant=None, seed=0, n_classes=3, sizes=TINY, **fields):
-    changes = module.VARIANTS[variant][1] if variant else {}
+    changes = module.ABLATIONS[variant][2] if variant else {}
     config = module.Config(**{**sizes, **changes, **fields})
     torch.manual_seed(seed)
     return config, module.network(config, n_classes, {})
@@ -69,7 +69,7 @@ def fit(module, config, canvas, labels, seed=0):
     ],
 )
 def test_as_coded_has_the_published_parameters(module, variant, published):
-    assert parameters(module, **module.VARIANTS[variant][1])[0] == published
+    assert parameters(module, **module.ABLATIONS[variant][2])[0] == published
 
 
 def test_queries_and_keys_are_22_million_of_them():

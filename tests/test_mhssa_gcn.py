@@ -20,7 +20,7 @@ from mer_utils.systems import mhssa_gcn
 from mer_utils.systems.mhssa_gcn import Config, attention, network, shortest_paths, smacof
 
 DESCRIBED = Config()
-AS_CODED = replace(DESCRIBED, **mhssa_gcn.VARIANTS["as_coded"][1])
+AS_CODED = replace(DESCRIBED, **mhssa_gcn.ABLATIONS["as_coded"][2])
 TINY = {
     "dim": 32,
     "region_dim": 8,
@@ -248,7 +248,7 @@ def swapped(inputs, first: int, second: int):
         ({"spatial": "none"}, True),
         ({"spatial": "inverse"}, True),
         ({"layers": 0}, True),
-        (mhssa_gcn.VARIANTS["as_coded"][1], True),
+        (mhssa_gcn.ABLATIONS["as_coded"][2], True),
     ],
 )
 def test_who_sees_which_landmark_of_a_region_moved(changes, blind):
@@ -266,9 +266,9 @@ def test_who_sees_which_landmark_of_a_region_moved(changes, blind):
 # --- gradients and learning -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", *mhssa_gcn.VARIANTS])
+@pytest.mark.parametrize("name", ["", *mhssa_gcn.ABLATIONS])
 def test_gradients_reach_every_parameter_that_is_meant_to_learn(name):
-    changes = mhssa_gcn.VARIANTS[name][1] if name else {}
+    changes = mhssa_gcn.ABLATIONS[name][2] if name else {}
     config = replace(DESCRIBED, **(TINY | changes))
     net = fresh(config)
     logits = net(**batch(config))
@@ -356,7 +356,7 @@ def test_the_graph_knows_nothing_of_the_left_out_subject(config):
 
 @pytest.mark.parametrize("variant", ["", "as_coded"])
 def test_predictions_do_not_move_with_the_left_out_subjects_units(variant):
-    changes = mhssa_gcn.VARIANTS[variant][1] if variant else {}
+    changes = mhssa_gcn.ABLATIONS[variant][2] if variant else {}
     config = replace(DESCRIBED, **(TINY | changes), epochs=2, batch_size=4)
     clips = coded_clips().assign(subject=[*"aaabbbccc"], clip=[*"123456789"])
     fold = protocol.Fold("casme2", "c", np.arange(6), np.arange(6, 9))
@@ -432,7 +432,7 @@ def test_unknown_choices_are_refused_with_the_known_ones():
 
 def test_every_ablation_is_a_question_and_one_change():
     default = asdict(DESCRIBED)
-    for name, (question, changes) in mhssa_gcn.VARIANTS.items():
+    for name, (_, question, changes) in mhssa_gcn.ABLATIONS.items():
         assert question.endswith("?")
         assert all(default[field] != value for field, value in changes.items())
         assert len(changes) == 1 or name == "as_coded"
@@ -441,7 +441,7 @@ def test_every_ablation_is_a_question_and_one_change():
 @pytest.mark.parametrize("name", ["", "as_coded", "six_encoders"])
 def test_folds_trained_together_are_the_folds_trained_alone(name):
     """Gradients of two folds stacked under vmap, in float64, against one after the other."""
-    config = replace(DESCRIBED, **(TINY | (mhssa_gcn.VARIANTS[name][1] if name else {})))
+    config = replace(DESCRIBED, **(TINY | (mhssa_gcn.ABLATIONS[name][2] if name else {})))
     nets = [fresh(config, seed=seed).double() for seed in (0, 1)]
     inputs = {key: values.double() for key, values in batch(config).items()}
     labels = torch.arange(9) % 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.feature import local_binary_pattern
 
-from mer_utils import training
+from mer_utils import systems, training
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
 from mer_utils.preprocessing import head, views
@@ -36,7 +36,7 @@ def fit_nine(module, config):
     views, labels = nine_clips()
     batch = {k: torch.from_numpy(v) for k, v in module.features(views, None, config).items()}
     torch.manual_seed(0)
-    net = module.network(config, 3, module.fit_context(None, batch, config))
+    net = module.network(config, 3, systems.fit_context(module, None, batch, config))
     rate = config.learning_rate
     choose = getattr(module, "optimizer", lambda _, p: torch.optim.Adam(p, rate))
     optimizer = choose(config, net.parameters())
@@ -83,7 +83,7 @@ def test_rcn_size():
     first, once, twice = 3 * 25 * 64 + 64, 64 * 64 + 64, 9 * 64 * 64 + 64
     expected = first + once + twice + 3 * 2 * 64 + (49 * 64 * 3 + 3)
     assert expected == 55_747
-    for changes in ({}, *(rcn.VARIANTS[name][1] for name in ("no_attention", "no_recurrence"))):
+    for changes in ({}, *(rcn.ABLATIONS[name][2] for name in ("no_attention", "no_recurrence"))):
         assert parameters(rcn.network(replace(full, **changes), 3, {})) == expected
 
 
@@ -180,11 +180,11 @@ def test_hoof_refuses_blocks_that_do_not_fit():
         hoof.Config(blocks=5)
 
 
-@pytest.mark.parametrize("variant", ["", *hoof.VARIANTS])
+@pytest.mark.parametrize("variant", ["", *hoof.ABLATIONS])
 def test_hoof_svm(variant):
     views, labels = nine_clips()
     views["flow"][:, 2] = np.abs(views["flow"][:, 0])
-    config = hoof.Config(**(hoof.VARIANTS[variant][1] if variant else {}))
+    config = hoof.Config(**(hoof.ABLATIONS[variant][2] if variant else {}))
     x = hoof.features(views, None, config)["x"]
     machine = hoof.estimator(config, 3, seed=0).fit(x, labels)
     assert (machine.predict(x) == labels).all() == (variant != "whole_face")

@@ -121,7 +121,7 @@ def test_gradients_reach_every_parameter(name):
     module, config = small(name)
     features = module.features(views, clips, config)
     torch.manual_seed(0)
-    net = module.network(config, 3, module.fit_context(clips, features, config)).train()
+    net = module.network(config, 3, systems.fit_context(module, clips, features, config)).train()
     labels = numbers(clips)
     criterion = torch.nn.functional.cross_entropy
     if hasattr(module, "loss"):

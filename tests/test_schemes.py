@@ -1,7 +1,5 @@
 """A corpus in other classes than the three: from its sheet to the tables, apart from the rest."""
 
-from dataclasses import replace
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -154,12 +152,11 @@ def test_keys_of_three_classes_are_what_they_were():
 )
 def test_every_network_gives_a_score_for_each_class(name):
     module, config = all_systems.resolve(name, {}, "small")
-    if getattr(config, "flow", None) == "auto":
-        config = replace(config, flow="flow")
     clips = pd.concat([cost.blank_clips()] * 2, ignore_index=True)
     views = {view: np.concatenate([values] * 2) for view, values in cost.blank_views().items()}
+    config = all_systems.inputs.resolved(config, views)
     features = module.features(views, clips, config)
-    net = module.network(config, 5, module.fit_context(clips, features, config)).eval()
+    net = module.network(config, 5, all_systems.fit_context(module, clips, features, config)).eval()
     with torch.no_grad():
         found = net(**{view: torch.as_tensor(values) for view, values in features.items()})
     scores = found[0] if isinstance(found, tuple) else found

@@ -1,7 +1,5 @@
 """A fold trained in a stack is the fold trained alone, for every system."""
 
-import dataclasses
-
 import made_system
 import numpy as np
 import pandas as pd
@@ -59,8 +57,7 @@ VIEWS = views()
 def arguments(name: str, **fields):
     """Module, config, features and the rest, as `train_folds` takes them."""
     module, config = systems.resolve(name, {"epochs": 2, "batch_size": 8, **fields}, "small")
-    if getattr(config, "flow", "") == "auto":
-        config = dataclasses.replace(config, flow="flow")
+    config = systems.inputs.resolved(config, VIEWS)
     return module, config, module.features(VIEWS, CLIPS, config), CLIPS, LABELS
 
 
@@ -84,7 +81,7 @@ def apart(one, other) -> float:
 
 
 NEURAL = [name for name, module in systems.SYSTEMS.items() if systems.neural(module)]
-CODED = [f"{name}/as_coded" for name in NEURAL if "as_coded" in systems.SYSTEMS[name].VARIANTS]
+CODED = [f"{name}/as_coded" for name in NEURAL if "as_coded" in systems.ablations(name)]
 
 
 # Systems whose recurrent layer cannot be stacked; `auto` gives them to the loop and says so.

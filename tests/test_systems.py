@@ -46,7 +46,7 @@ def every_name() -> list[str]:
     return [
         f"{name}/{variant}" if variant else name
         for name in ALL
-        for variant in ("", *systems.SYSTEMS[name].VARIANTS)
+        for variant in ("", *systems.ablations(name))
     ]
 
 
@@ -57,12 +57,14 @@ def test_a_file_holds_what_a_system_is(name):
     assert module.TITLE and module.__doc__
     assert dataclasses.is_dataclass(module.Config) and module.Config.__dataclass_params__.frozen
     assert hasattr(module, "network") != hasattr(module, "estimator")
-    assert callable(module.features) and callable(module.fit_context)
+    assert re.fullmatch("#[0-9a-f]{6}", module.COLOUR) and module.MARKER
+    assert callable(module.features)
     fields = {field.name for field in dataclasses.fields(module.Config)}
     assert set(module.SMALL) <= fields
-    for variant, (question, changes) in module.VARIANTS.items():
-        assert question.endswith("?"), variant
-        assert changes and set(changes) <= fields, variant
+    for ablation, (owner, ingredient, question, changes) in systems.ablations(name).items():
+        assert ingredient and question.endswith("?"), ablation
+        known = {field.name for field in dataclasses.fields(owner.Config)}
+        assert changes and fields <= known and set(changes) <= known, ablation
     if systems.neural(module):
         assert {"epochs", "batch_size", "learning_rate", "weight_decay"} <= fields
 
@@ -74,6 +76,9 @@ def test_every_name_resolves_to_values_of_their_types(name, preset):
     hints = typing.get_type_hints(module.Config)
     for field in dataclasses.fields(config):
         value, kind = getattr(config, field.name), hints[field.name]
+        if typing.get_origin(kind) is typing.Literal:
+            assert value in typing.get_args(kind), f"{name}.{field.name} = {value!r}"
+            continue
         wanted = typing.get_origin(kind) or kind
         assert isinstance(value, wanted), f"{name}.{field.name} = {value!r}"
         assert type(value) is wanted or not isinstance(value, (int, float)), field.name

@@ -28,7 +28,7 @@ def one_thread():
 
 
 def build(variant=None, seed=0, n_classes=3, **fields):
-    changes = unified.VARIANTS[variant][1] if variant else {}
+    changes = unified.ABLATIONS[variant][2] if variant else {}
     config = unified.Config(**{**changes, **QUICK, **fields})
     torch.manual_seed(seed)
     return config, unified.network(config, n_classes, {})

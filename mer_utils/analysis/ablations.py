@@ -1,8 +1,7 @@
 """Which ingredient of which system earns its place: a question and one change a line, no grids.
 
-The lines grow by themselves out of every system's VARIANTS.  Added here is what is asked of many
-systems alike: the form of the flow, depth, and, through `INPUTS`, the algorithm of the flow and the
-frame that is taken for the apex.
+The lines are every system's ABLATIONS.  Added here are `INPUTS`: another algorithm of the flow, or
+another frame as the apex.
 """
 
 import dataclasses
@@ -20,74 +19,9 @@ from ..corpora.table import Corpus, clip_table, nearest
 from ..errors import StudyError
 from ..evaluation import scores, statistics
 from ..preprocessing import views
-from ..systems import SYSTEMS, resolve, views_needed
+from ..systems import SYSTEMS, ablations, resolve, views_needed
 
-# What a changed field belongs to, in the reader's words; any other field stands for itself.
-INGREDIENTS = {
-    "spatial": "spatial bias",
-    "graph": "graph",
-    "manifold": "manifold distances",
-    "combine": "mix of the graphs",
-    "gcn_layers": "graph convolution",
-    "units": "action units",
-    "unit_weight": "action units",
-    "layers": "depth",
-    "last_layers": "depth",
-    "levels": "depth",
-    "hidden": "width",
-    "points": "region map",
-    "axes": "region map",
-    "padding": "region map",
-    "blocks": "region map",
-    "position": "position",
-    "alpha": "contrastive loss",
-    "average": "contrastive loss",
-    "temperature": "contrastive loss",
-    "distance": "hyperbolic head",
-    "radii": "hyperbolic head",
-    "classifier": "hyperbolic head",
-    "channel_attention": "channel attention",
-    "dual_branch_3dcnn.attention": "MSMH",  # where a field's name means another thing
-    "recurrent": "order in time",
-    "recurrence": "order in time",
-    "planes": "order in time",
-    "second": "streams",
-    "streams": "streams",
-    "shared": "streams",
-    "widths": "streams",
-    "channels": "streams",
-    "frames": "key-frame selection",
-    "pattern": "STLDN",
-    "reconstruction": "graph autoencoder",
-    "balanced": "class weights",
-    "weighting": "class weights",
-    "scale": "input scaling",
-    "patch_norm": "input scaling",
-    "flow": "input scaling",
-    "steps": "recurrence",
-    "continuous": "attention",
-    "head": "pooling",
-    "cost": "margin",
-    "rate_halving": "schedule",
-    "epochs": "schedule",
-    "learning_rate": "schedule",
-    "batch_size": "schedule",
-}
 SEVERAL = "all at once"  # as coded, a README's settings: more than one field
-# Of single systems; their modules hold the rest.
-MORE = (
-    ("ststnet", "one_stream", "Are three streams better than the widest alone?", {"widths": (8,)}),
-    (
-        "ststnet",
-        "published_schedule",
-        "Is a short, fast training as good as the published one of 800 slow epochs?",
-        {"epochs": 800, "learning_rate": 5e-5, "batch_size": 256},
-    ),
-    ("mhssa_gcn", "one_layer", "Is a deep encoder better than one layer?", {"layers": 1}),
-    ("mhssa_gcn", "one_gcn_layer", "Must the graph be passed more than once?", {"gcn_layers": 1}),
-    ("htnet", "shallow", "Must the last level be deep?", {"last_layers": 1}),
-)
-FLOW = "Is the stretched flow of the published images better than flow in pixels?"
 INPUTS = {  # name -> (ingredient, question, algorithm of the flow, where the apex comes from)
     "dis": ("flow algorithm", "Is DIS's preset as good?", "dis", ""),
     "farneback": ("flow algorithm", "Is Farneback's flow as good?", "farneback", ""),
@@ -110,26 +44,23 @@ class Ablation:
     question: str
     ingredient: str
     changes: dict  # fields of its Config; {} where the inputs change
-    variant: bool = True  # the module's own; else a change made here
     inputs: str = ""  # a name in INPUTS
 
     @property
     def entry(self) -> str:
-        """Its name in tables: `mhssa_gcn/no_gcn`, which is also a system's name if a variant."""
+        """Its name in tables: `mhssa_gcn/no_gcn`, which is a system's name unless inputs change."""
         return f"{self.system}/{self.name}"
 
     @property
-    def declared(self) -> tuple[str, dict]:
-        """System and overrides with which its run is declared."""
-        return (self.entry, {}) if self.variant else (self.system, self.changes)
+    def declared(self) -> str:
+        """The system's name with which its run is declared."""
+        return self.system if self.inputs else self.entry
 
     def changed(self, preset: str) -> dict:
         """The fields that differ from the system's own at this size; none where only INPUTS do."""
-        name, overrides = self.declared
-        own, other = (
-            dataclasses.asdict(resolve(*given, preset)[1])
-            for given in ((self.system, {}), (name, overrides))
-        )
+        module, config = resolve(self.declared, {}, preset)
+        described = module.Config(**(module.SMALL if preset == "small" else {}))
+        own, other = dataclasses.asdict(described), dataclasses.asdict(config)
         return {field: value for field, value in other.items() if value != own[field]}
 
 
@@ -137,31 +68,16 @@ class Ablation:
 def known() -> tuple[Ablation, ...]:
     """Every question of the study, by system."""
     found = []
-    for system, module in SYSTEMS.items():
-        for name, (question, changes) in module.VARIANTS.items():
-            found.append(Ablation(system, name, question, _ingredient(system, changes), changes))
-        own = [(name, question, changes) for of, name, question, changes in MORE if of == system]
-        if getattr(module.Config(), "flow", None) == "auto":
-            own.append(("stretched_flow", FLOW, {"flow": "flow_legacy"}))
-        for name, question, changes in own:
-            line = Ablation(
-                system, name, question, _ingredient(system, changes), changes, variant=False
-            )
-            found.append(line)
+    for system in SYSTEMS:
+        for name, (_, ingredient, question, changes) in ablations(system).items():
+            found.append(Ablation(system, name, question, ingredient, changes))
         for name, (ingredient, question, *_) in INPUTS.items() if system in INPUT_SYSTEMS else ():
-            found.append(Ablation(system, name, question, ingredient, {}, False, name))
+            found.append(Ablation(system, name, question, ingredient, {}, name))
     return tuple(found)
 
 
-def _ingredient(system: str, changes: dict) -> str:
-    words = (INGREDIENTS.get(f, f.replace("_", " ")) for f in changes)
-    own = (INGREDIENTS.get(f"{system}.{f}", word) for f, word in zip(changes, words, strict=True))
-    names = list(dict.fromkeys(own))
-    return names[0] if len(names) == 1 else SEVERAL
-
-
-def plans(systems: Sequence[str], preset: str) -> list[tuple[str, dict, str]]:
-    """(system, overrides, inputs) to train for `systems`: each as described, then its changes."""
+def plans(systems: Sequence[str], preset: str) -> list[tuple[str, str]]:
+    """(system, inputs) to train for `systems`: each as described, then its changes."""
     found = []
     for system in systems:
         if system not in SYSTEMS:
@@ -169,10 +85,10 @@ def plans(systems: Sequence[str], preset: str) -> list[tuple[str, dict, str]]:
                 f"system '{system}' is not known, the nearest is '{nearest(system, SYSTEMS)}': "
                 "ablations takes systems without their variants"
             )
-        found.append((system, {}, ""))
+        found.append((system, ""))
         for line in known():
             if line.system == system and (line.inputs or line.changed(preset)):
-                found.append((*line.declared, line.inputs))
+                found.append((line.declared, line.inputs))
     return found
 
 
@@ -280,9 +196,9 @@ def _runs(
     line: Ablation, own: pd.DataFrame, runs: pd.DataFrame, corpus: Corpus
 ) -> tuple[list[str], str]:
     """Keys of the runs that differ from `own` by this change alone; else why there are none."""
-    name, overrides = line.declared
+    name = line.declared
     try:
-        module, config = resolve(name, overrides)
+        module, config = resolve(name)
     except StudyError as error:
         return [], str(error)
     offered = {*corpus.views, "flow"} if "flow_legacy" in corpus.views else set(corpus.views)

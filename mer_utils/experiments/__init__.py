@@ -190,13 +190,14 @@ def _check_trains(
 
 def _check_built(system: str, module, config, views: "Views", n_classes: int) -> None:
     """Raises StudyError where fields changed by hand do not go together in a network."""
-    from .. import training
+    from .. import systems, training
 
     coded = views.clips["action_units"].fillna("") != ""
     few = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
     clips, arrays = views.clips.iloc[few], {name: all_[few] for name, all_ in views.arrays.items()}
     try:
-        context = module.fit_context(clips, module.features(arrays, clips, config), config)
+        features = module.features(arrays, clips, config)
+        context = systems.fit_context(module, clips, features, config)
         training.try_network(module, config, n_classes, context)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StudyError(
@@ -226,11 +227,13 @@ def _check_leak(leak: str, system: str, module, config, views: "Views", selectio
 
 def _graph_changes(module, config, views: "Views") -> bool:
     """Whether any left-out subject's clips change what is learned before training."""
+    from .. import systems
+
     inputs = module.features(views.arrays, views.clips, config)
-    whole = module.fit_context(views.clips, inputs, config)
+    whole = systems.fit_context(module, views.clips, inputs, config)
     for fold in protocol.folds(views.clips, tuple(dict.fromkeys(views.clips["label"]))):
         part = {name: values[fold.train] for name, values in inputs.items()}
-        own = module.fit_context(views.clips.iloc[fold.train], part, config)
+        own = systems.fit_context(module, views.clips.iloc[fold.train], part, config)
         if any(not np.array_equal(values, own[name]) for name, values in whole.items()):
             return True
     return False
@@ -249,9 +252,7 @@ def _resolve(system: str, corpus: str, views: "Views", overrides: dict, preset: 
     from .. import systems
 
     module, config = systems.resolve(system, overrides, preset)
-    if getattr(config, "flow", None) == "auto":
-        wanted = "flow" if "flow" in views.arrays else "flow_legacy"
-        config = dataclasses.replace(config, flow=wanted)
+    config = systems.inputs.resolved(config, views.arrays)
     for name in _needs(module, config):
         if name not in views.arrays:
             remedy = REMEDIES.get(name, "choose a corpus of original frames")
@@ -624,10 +625,8 @@ def _changed_fields(run, flow: str) -> int:
         _, config = systems.resolve(run.system, {}, run.preset)
     except StudyError:  # a system or variant of an older version
         return len(json.loads(run.config))
-    own = json.loads(json.dumps(dataclasses.asdict(config)))
+    own = json.loads(json.dumps(dataclasses.asdict(systems.inputs.resolved(config, {flow}))))
     told = json.loads(run.config)
-    if own.get("flow") == "auto":
-        own["flow"] = flow
     return sum(told.get(name) != value for name, value in own.items())
 
 

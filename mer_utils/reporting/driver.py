@@ -311,7 +311,7 @@ def plan_systems(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
     chosen = options.systems
     if chosen in (None, ("all",)):
         chosen = tuple(systems.SYSTEMS)
-    return _overridden(options, [(name, {}, "") for name in chosen])
+    return _overridden(options, [(name, "") for name in chosen])
 
 
 def plan_ablations(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
@@ -326,11 +326,11 @@ def plan_ablations(options: argparse.Namespace) -> list[tuple[str, dict, str]]:
 
 
 def _overridden(
-    options: argparse.Namespace, plans: list[tuple[str, dict, str]]
+    options: argparse.Namespace, plans: list[tuple[str, str]]
 ) -> list[tuple[str, dict, str]]:
     from .. import systems
 
-    common: dict[str, dict] = {name: {} for name, _, _ in plans}
+    common: dict[str, dict] = {name: {} for name, _ in plans}
     for name, fields in common.items():
         module, config = systems.resolve(name, {}, options.preset)
         if options.epochs and hasattr(config, "epochs"):
@@ -345,10 +345,10 @@ def _overridden(
             raise _unknown("system of --set", name, common)
         for full in mine:
             common[full][field] = value
-    plans = [(name, common[name] | changes, inputs) for name, changes, inputs in plans]
-    for name, overrides, _ in plans:
+    found = [(name, common[name], inputs) for name, inputs in plans]
+    for name, overrides in common.items():
         systems.resolve(name, overrides, options.preset)  # refuses an unknown field
-    return plans
+    return found
 
 
 def declare(
@@ -384,8 +384,9 @@ def declare(
                         **overrides,
                     )
                     # where a change changes nothing here, the run is the system's own
-                    own = {"overrides": overrides, "inputs": inputs}
-                    declared.setdefault(experiment, own)
+                    described = dataclasses.replace(experiment, system=system.partition("/")[0])
+                    if described not in declared:
+                        declared[experiment] = {"overrides": overrides, "inputs": inputs}
         except StudyError as error:
             by_name = options.systems not in (None, ("all",)) and options.command == "study"
             if by_name:

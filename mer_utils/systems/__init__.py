@@ -1,24 +1,30 @@
-"""Every system of the study by its name: one paper, one file, the same few names in each.
+"""Every system of the study by its name: one paper, one file, the same names in each.
 
-A file holds
+A system is a module with
 
-* `TITLE`, `VIEWS`, and where the views depend on the configuration `views_needed(config)`;
-  `files(config)` where it reads files of its own, whose content is then part of a run's name;
+* `TITLE`, `COLOUR` and `MARKER` for tables and figures, and `VIEWS`, what it reads of a corpus;
 * `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
-  it fit two CPU cores; `VARIANTS`, name -> (the question it asks, the fields that change);
-* `check(clips, config)` where it refuses some corpora, before anything is trained;
-  `features(views, clips, config)`, what is computed of each clip alone, and
-  `fit_context(clips, features, config)`, what may be learned from a fold's training clips;
-* a network, `network(config, n_classes, context)`, with `loss(config, class_counts)`,
-  `targets(clips, config)`, `optimizer(config, parameters)` and `rate(config, epoch)` where plain
-  cross-entropy on the label and Adam at one rate are not meant;
-  `CHANNELS_LAST = True` where its convolutions gain by that layout on a CPU;
-  `LOOP_ONLY = "why"` where its folds cannot be stacked on a GPU and `training.stacked` cannot see
-  that by itself (it knows recurrent layers).  What differs from fold to fold is a parameter or a
-  buffer; clips of a batch meet in BatchNorm and nowhere else;
-  or `estimator(config, n_classes, seed)`, scikit-learn's.
+  it fit two CPU cores; `ABLATIONS`, name -> (ingredient, question, the fields that change);
+* `features(views, clips, config)` -> the inputs, computed of each clip alone;
+* a network, `network(config, n_classes, context)`, whose `forward` takes the inputs by the names
+  that `features` gives them, or `estimator(config, n_classes, seed)`, scikit-learn's.
 
-Systems never import each other.
+Optional are
+
+* `views_needed(config)`, where the views depend on the configuration;
+* `files(config)`, files of its own whose content is then part of a run's name;
+* `check(clips, config)`, which refuses a corpus before anything is trained;
+* `fit_context(clips, features, config)` -> what is learned of a fold's training clips beforehand;
+* `loss(config, class_counts)`, `targets(clips, config)`, `optimizer(config, parameters)` and
+  `rate(config, epoch)`, instead of cross-entropy on the label and Adam at one rate;
+* `CHANNELS_LAST = True`, where its convolutions are faster in that layout on a CPU;
+* `LOOP_ONLY = "why"`, where its folds cannot be stacked on a GPU and `training.stacked` cannot see
+  that by itself (it knows recurrent layers).  What differs from fold to fold must be a parameter or
+  a buffer, and the clips of a batch may meet in BatchNorm alone.
+
+What the published code does and the paper does not describe is in a second file, NAME_as_coded.py:
+its Config adds the coded ingredients (the defaults are as described), its ABLATIONS ask about them.
+It may import NAME.py; systems import each other in no other way.
 """
 
 import ast
@@ -38,6 +44,7 @@ from . import (
     hoof,
     htnet,
     hyperhtnet,
+    inputs,
     lbp_top,
     majority,
     mhssa_gcn,
@@ -47,6 +54,7 @@ from . import (
     svm,
     unified,
 )
+from .inputs import views_needed
 
 SYSTEMS = {
     "majority": majority,
@@ -63,61 +71,110 @@ SYSTEMS = {
     "dual_branch_3dcnn": dual_branch_3dcnn,
     "unified": unified,
 }
+AS_CODED: dict[str, types.ModuleType] = {}  # the published code of the same names
 
 PRESETS = ("small", "paper")
-ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # of the fields that are no whole numbers
+ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0
+
+
+class Ablation(typing.NamedTuple):
+    """One change of a system and the question that it answers."""
+
+    module: types.ModuleType  # whose Config has the fields: the system's file or its code's
+    ingredient: str
+    question: str
+    changes: dict
+
+
+def ablations(system: str) -> dict[str, Ablation]:
+    """Every change that can be asked for as `system/name`, by its name.
+
+    Raises StudyError for an unknown system.
+    """
+    if system not in SYSTEMS:
+        raise _unknown("system", system, SYSTEMS)
+    described, coded = SYSTEMS[system], AS_CODED.get(system)
+    table = {
+        name: Ablation(module, *line)
+        for module in (described, coded)
+        if module is not None
+        for name, line in module.ABLATIONS.items()
+    }
+    if inputs.reads_flow(described):
+        table["stretched_flow"] = Ablation(described, *inputs.STRETCHED)
+    return table
+
+
+def title(name: str) -> str:
+    """`htnet/as_coded` -> "HTNet, as coded", for tables and figures."""
+    system, _, ablation = name.partition("/")
+    words = SYSTEMS[system].TITLE if system in SYSTEMS else system
+    return f"{words}, {ablation.replace('_', ' ')}" if ablation else words
 
 
 def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
     """`mhssa_gcn/as_coded` -> its module and its Config.
 
-    The preset comes first, then the variant's change, then `overrides`, typed like the defaults.
-    Raises StudyError for an unknown system, variant, preset or field, naming the nearest, and for
-    a number that the field cannot be.
+    The preset comes first, then the ablation's change, then `overrides`, typed like the defaults.
+    Raises StudyError for an unknown system, ablation, preset or field, naming the nearest, and for
+    a value that the field cannot have.
     """
-    system, _, variant = name.partition("/")
-    module = SYSTEMS.get(system)
-    if module is None:
-        raise _unknown("system", system, SYSTEMS)
+    system, _, ablation = name.partition("/")
+    lines = ablations(system)
     if preset not in PRESETS:
         raise _unknown("preset", preset, PRESETS)
+    module = SYSTEMS[system]
     fields = dict(module.SMALL) if preset == "small" else {}
-    if variant:
-        if variant not in module.VARIANTS:
-            raise _unknown(f"variant of {system}", variant, module.VARIANTS)
-        fields |= module.VARIANTS[variant][1]
-    known = {field.name for field in dataclasses.fields(module.Config)}
+    if ablation:
+        if ablation not in lines:
+            raise _unknown(f"ablation of {system}", ablation, lines)
+        module = lines[ablation].module
+        fields |= lines[ablation].changes
     hints = typing.get_type_hints(module.Config)
     for field, value in (overrides or {}).items():
-        if field not in known:
-            if not known:
-                raise StudyError(f"{system} has no field '{field}': it has none at all")
-            raise _unknown(f"field of {system}", field, known)
+        if field not in hints:
+            raise _unknown_field(system, module, field)
         fields[field] = _typed(f"{system}.{field}", value, hints[field])
-        _check_number(module, f"{system}.{field}", field, fields[field])
+        _check_number(system, field, fields[field])
     return module, module.Config(**fields)
 
 
-def _check_number(module: types.ModuleType, told: str, field: str, value) -> None:
-    """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that nothing here is."""
-    settings = [vars(module.Config()), module.SMALL, *(v for _, v in module.VARIANTS.values())]
-    zero = any(each.get(field) == 0 for each in settings)
+def _unknown_field(system: str, module: types.ModuleType, field: str) -> StudyError:
+    names = [each.name for each in dataclasses.fields(module.Config)]
+    coded = AS_CODED.get(system)
+    if coded and field in {each.name for each in dataclasses.fields(coded.Config)}:
+        return StudyError(
+            f"field '{field}' belongs to the published code of {system}: set it on one of "
+            f"{', '.join(f'{system}/{name}' for name in coded.ABLATIONS)}"
+        )
+    if not names:
+        return StudyError(f"{system} has no field '{field}': it has none at all")
+    return _unknown(f"field of {system}", field, names)
+
+
+def _check_number(system: str, field: str, value) -> None:
+    """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that means nothing."""
+    module = SYSTEMS[system]
+    changes = [line.changes for line in ablations(system).values()]
+    zero = any(
+        settings.get(field) == 0 for settings in (vars(module.Config()), module.SMALL, *changes)
+    )
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         from_zero = zero or (isinstance(number, float) and field not in ABOVE_ZERO)
         if not math.isfinite(number) or number < 0 or (number == 0 and not from_zero):
             least = "from 0 up" if from_zero else "above 0"
-            raise StudyError(f"{told}={value!r} is not possible: give numbers {least}")
+            raise StudyError(f"{system}.{field}={value!r} is not possible: give numbers {least}")
         if "drop" in field and number >= 1:
-            raise StudyError(f"{told}={value!r} drops everything: give a share below 1")
+            raise StudyError(f"{system}.{field}={value!r} drops everything: give a share below 1")
 
 
-def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
-    """Names of the views a run reads."""
-    if hasattr(module, "views_needed"):
-        return tuple(module.views_needed(config))
-    return tuple(module.VIEWS)
+def fit_context(module: types.ModuleType, clips: pd.DataFrame, features: dict, config) -> dict:
+    """What a system learns of training clips before its network is built; {} for most."""
+    if not hasattr(module, "fit_context"):
+        return {}
+    return module.fit_context(clips, features, config)
 
 
 def neural(module: types.ModuleType) -> bool:
@@ -137,6 +194,15 @@ def _unknown(what: str, word: str, known) -> StudyError:
 
 def _typed(name: str, value, kind):
     """`value` as the field's type: papermill and the command line give text for much."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        if str(value) not in arguments:
+            names = ", ".join(arguments)
+            raise StudyError(
+                f"{name}={value!r} is not known, the nearest is "
+                f"'{nearest(str(value), arguments)}': choose one of {names}"
+            )
+        return str(value)
     wanted = getattr(kind, "__name__", str(kind))
     try:
         if kind is bool:
@@ -152,16 +218,10 @@ def _typed(name: str, value, kind):
                 return float(value)
         elif kind is str:
             return str(value)
-        elif typing.get_origin(kind) is tuple:
+        elif origin is tuple:
             items = ast.literal_eval(value) if isinstance(value, str) else value
             items = items if isinstance(items, list | tuple) else (items,)  # one alone: widths=8
-            of = typing.get_args(kind)[0]
-            return tuple(_typed(name, item, of) for item in items)
-        elif typing.get_origin(kind) in (typing.Union, types.UnionType):
-            if value is None or value == "None":
-                return None
-            of = next(each for each in typing.get_args(kind) if each is not type(None))
-            return _typed(name, value, of)
+            return tuple(_typed(name, item, arguments[0]) for item in items)
     except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
         pass
     raise StudyError(f"{name}={value!r} is not of type {wanted}: give a {wanted}")
@@ -172,21 +232,20 @@ def table(offered: Sequence[str]) -> pd.DataFrame:
 
     A system that takes either form of the flow lacks it only where neither is offered.
     """
-    found = []
+    rows = []
     for name, module in SYSTEMS.items():
-        _, config = resolve(name)
+        config = module.Config()
+        if "flow_legacy" in offered:
+            config = inputs.resolved(config, offered)
         needs = views_needed(module, config)
-        legacy = "flow_legacy" in offered and "flow" not in offered
-        if getattr(config, "flow", None) == "auto" and legacy:
-            needs = tuple("flow_legacy" if need == "flow" else need for need in needs)
-        found.append(
+        rows.append(
             {
                 "system": name,
                 "title": module.TITLE,
                 "kind": "network" if neural(module) else "classifier",
                 "reads": ", ".join(needs),
                 "lacks": ", ".join(need for need in needs if need not in offered),
-                "variants": len(module.VARIANTS),
+                "ablations": len(ablations(name)),
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)

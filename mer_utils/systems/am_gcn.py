@@ -55,6 +55,7 @@ from ..errors import StudyError
 from ..preprocessing import head, regions
 
 TITLE = "AM-GCN"
+COLOUR, MARKER = "#5d8a4e", "X"
 VIEWS = ("frames", "landmarks")
 
 CHOICES = {
@@ -136,8 +137,9 @@ SMALL = {
     "learning_rate": 3e-3,
 }
 
-VARIANTS = {
+ABLATIONS = {
     "as_coded": (
+        "all at once",
         "What does the published code do, under the same honest protocol?",
         {
             "motion": "difference",
@@ -150,19 +152,29 @@ VARIANTS = {
             "dead_parts": True,
         },
     ),
-    "no_graph": ("Does it matter that action units hear each other?", {"graph": "identity"}),
-    "no_units": ("Do action units help at all?", {"graph": "none"}),
-    "no_unit_loss": ("Must the nodes be taught action units?", {"unit_weight": 0.0}),
-    "no_position": ("Does the position branch help?", {"position": False}),
-    "added_position": ("Is position better added, as in MMNet?", {"fusion": "sum"}),
-    "unbalanced": ("What do four attentions below 1 cost?", {"balance": False}),
+    "no_graph": (
+        "graph",
+        "Does it matter that action units hear each other?",
+        {"graph": "identity"},
+    ),
+    "no_units": ("graph", "Do action units help at all?", {"graph": "none"}),
+    "no_unit_loss": (
+        "action units",
+        "Must the nodes be taught action units?",
+        {"unit_weight": 0.0},
+    ),
+    "no_position": ("position", "Does the position branch help?", {"position": False}),
+    "added_position": ("fusion", "Is position better added, as in MMNet?", {"fusion": "sum"}),
+    "unbalanced": ("balance", "What do four attentions below 1 cost?", {"balance": False}),
     "plain_difference": (
+        "all at once",
         "Must movement be read before the picture shrinks?",
         {"motion": "difference", "channels": 1},
     ),
-    "separate_attention": ("Must attention be carried on?", {"continuous": False}),
-    "flat": ("Is the map's mean enough, or is all of it needed?", {"head": "flat"}),
+    "separate_attention": ("attention", "Must attention be carried on?", {"continuous": False}),
+    "flat": ("pooling", "Is the map's mean enough, or is all of it needed?", {"head": "flat"}),
     "nine_units": (
+        "action units",
         "Are the nine units of Lei et al. enough?",
         {"units": (1, 2, 4, 10, 12, 14, 15, 17, 25)},
     ),

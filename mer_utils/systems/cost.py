@@ -7,7 +7,7 @@ computed of a clip before the network (`features`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from unittest import mock
 
 import numpy as np
@@ -51,11 +51,10 @@ def cost(name: str, preset: str = "paper", overrides: dict | None = None) -> Cos
     module, config = systems.resolve(name, overrides, preset)
     if not systems.neural(module):
         return None
-    if getattr(config, "flow", None) == "auto":
-        config = replace(config, flow="flow")
     views, clips = blank_views(), blank_clips()
+    config = systems.inputs.resolved(config, views)
     features = module.features(views, clips, config)
-    context = module.fit_context(clips, features, config)
+    context = systems.fit_context(module, clips, features, config)
     with mock.patch.object(nn.Module, "register_parameter", _without_memory):
         net = module.network(config, CLASSES, context)
     net = net.to("meta").eval()  # the buffers too
@@ -111,7 +110,7 @@ def table(names: Sequence[str] | None = None) -> pd.DataFrame:
     rows = []
     for name in names or systems.SYSTEMS:
         forms = {"small": (name, "small"), "described": (name, "paper")}
-        if "as_coded" in systems.SYSTEMS[name].VARIANTS:
+        if "as_coded" in systems.ablations(name):
             forms["as coded"] = (f"{name}/as_coded", "paper")
         found = {form: cost(*which) for form, which in forms.items()}
         if found["small"] is None:

@@ -46,6 +46,7 @@ from ..errors import StudyError
 from ..preprocessing import head
 
 TITLE = "Dual-branch 3D-CNN"
+COLOUR, MARKER = "#2a8c8c", "<"
 VIEWS = ("video", "landmarks")
 
 CHOICES = {
@@ -120,8 +121,9 @@ SMALL = {  # sizes chosen on the synthetic clips: 24 folds in two minutes of one
     "epochs": 12,
 }
 
-VARIANTS = {
+ABLATIONS = {
     "as_coded": (
+        "all at once",
         "What does the published script do, under the same honest protocol?",
         {
             "frames": 10,  # fewer would leave one step
@@ -134,19 +136,33 @@ VARIANTS = {
         },
     ),
     "cam_sum": (
+        "channel attention",
         "Is the difference of the two channel MLPs better than their sum?",
         {"channel_attention": "sum"},
     ),
-    "cam_none": ("Does channel attention help at all?", {"channel_attention": "none"}),
-    "no_gru": ("Does the order of the steps matter?", {"recurrent": False}),
-    "no_msmh": ("Are eight heads better than the mean of the steps?", {"attention": "mean"}),
+    "cam_none": (
+        "channel attention",
+        "Does channel attention help at all?",
+        {"channel_attention": "none"},
+    ),
+    "no_gru": ("order in time", "Does the order of the steps matter?", {"recurrent": False}),
+    "no_msmh": (
+        "MSMH",
+        "Are eight heads better than the mean of the steps?",
+        {"attention": "mean"},
+    ),
     "attention_pooling": (
+        "MSMH",
         "Are eight heads better than one learned query?",
         {"attention": "pooling"},
     ),
-    "same_input": ("Does branch 2 need a picture of its own?", {"second": "face"}),
-    "time_pooled": ("What does pooling in time cost?", {"frames": 10, "time_pool": 3}),
-    "equal_weights": ("Do class weights help?", {"weighting": "none"}),
+    "same_input": ("streams", "Does branch 2 need a picture of its own?", {"second": "face"}),
+    "time_pooled": (
+        "all at once",
+        "What does pooling in time cost?",
+        {"frames": 10, "time_pool": 3},
+    ),
+    "equal_weights": ("class weights", "Do class weights help?", {"weighting": "none"}),
 }
 
 SLOPE = 0.2  # of every LeakyReLU

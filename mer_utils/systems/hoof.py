@@ -27,6 +27,7 @@ from sklearn.svm import SVC
 from ..errors import StudyError
 
 TITLE = "HOOF + SVM"
+COLOUR, MARKER = "#8fa9c9", "v"
 VIEWS = ("flow",)
 
 
@@ -50,9 +51,9 @@ class Config:
 
 SMALL: dict = {}
 
-VARIANTS = {
-    "bi_woof": ("Does weighting blocks by strain help?", {"strain": True}),
-    "whole_face": ("Does it matter where the face moves?", {"blocks": 1}),
+ABLATIONS = {
+    "bi_woof": ("strain", "Does weighting blocks by strain help?", {"strain": True}),
+    "whole_face": ("region map", "Does it matter where the face moves?", {"blocks": 1}),
 }
 
 

@@ -36,6 +36,7 @@ from .hierarchy import attention, views_needed
 __all__ = ["attention", "views_needed"]
 
 TITLE = "HTNet"
+COLOUR, MARKER = "#6b4c9a", "h"
 VIEWS = ("flow", "landmarks")
 
 
@@ -63,15 +64,36 @@ AS_CODED = {
     "position": "scalar",
 }
 
-VARIANTS = {
-    "as_coded": ("What does the published code do, under the same honest protocol?", AS_CODED),
-    "no_attention": ("Does it matter that tokens hear each other?", {"attention": "own"}),
-    "global_attention": ("Must attention keep to one facial area?", {"attention": "global"}),
-    "one_token": ("What does the third level, one token a block, cost?", {"levels": 3}),
-    "scalar_position": ("Does a token need to know where it is?", {"position": "scalar"}),
-    "swapped_axes": ("What do the swapped crop axes cost?", {"axes": "swapped"}),
-    "constant_crops": ("Do crops need this face's landmarks?", {"points": "constant"}),
-    "raw_input": ("What does unscaled input cost?", {"scale": "raw"}),
+ABLATIONS = {
+    "as_coded": (
+        "all at once",
+        "What does the published code do, under the same honest protocol?",
+        AS_CODED,
+    ),
+    "no_attention": (
+        "attention",
+        "Does it matter that tokens hear each other?",
+        {"attention": "own"},
+    ),
+    "global_attention": (
+        "attention",
+        "Must attention keep to one facial area?",
+        {"attention": "global"},
+    ),
+    "one_token": ("depth", "What does the third level, one token a block, cost?", {"levels": 3}),
+    "scalar_position": (
+        "position",
+        "Does a token need to know where it is?",
+        {"position": "scalar"},
+    ),
+    "swapped_axes": ("region map", "What do the swapped crop axes cost?", {"axes": "swapped"}),
+    "constant_crops": (
+        "region map",
+        "Do crops need this face's landmarks?",
+        {"points": "constant"},
+    ),
+    "raw_input": ("input scaling", "What does unscaled input cost?", {"scale": "raw"}),
+    "shallow": ("depth", "Must the last level be deep?", {"last_layers": 1}),
 }
 
 

@@ -43,6 +43,7 @@ from .hierarchy import attention, views_needed
 __all__ = ["attention", "views_needed"]
 
 TITLE = "HyperHTNet"
+COLOUR, MARKER = "#9d84c4", "H"
 VIEWS = ("flow", "landmarks")
 
 CHOICES = {
@@ -92,27 +93,58 @@ CODED_TRUNK = {
     "radii": "batch_norm",
 }
 
-VARIANTS = {
+ABLATIONS = {
     "as_coded": (
+        "all at once",
         "What does the published code do, under the same honest protocol?",
         CODED_TRUNK | {"distance": "spherical", "average": "batch"},
     ),
     "as_coded_main": (
+        "all at once",
         "What does the main branch do, under the same honest protocol?",
         CODED_TRUNK | {"distance": "euclidean", "average": "sum", "alpha": 0.002},
     ),
-    "no_contrast": ("Does the contrastive term help at all?", {"alpha": 0.0}),
-    "euclidean": ("Does a ball serve better than flat space?", {"distance": "euclidean"}),
-    "spherical": ("Does the code's spherical distance serve as well?", {"distance": "spherical"}),
+    "no_contrast": ("contrastive loss", "Does the contrastive term help at all?", {"alpha": 0.0}),
+    "euclidean": (
+        "hyperbolic head",
+        "Does a ball serve better than flat space?",
+        {"distance": "euclidean"},
+    ),
+    "spherical": (
+        "hyperbolic head",
+        "Does the code's spherical distance serve as well?",
+        {"distance": "spherical"},
+    ),
     "coded_radii": (
+        "hyperbolic head",
         "What does one radius for all points cost?",
         {"radii": "batch_norm"},
     ),
-    "coded_average": ("What does a term that grows with the class cost?", {"average": "batch"}),
-    "warm_contrast": ("Does a warmer contrast make use of the curvature?", {"temperature": 1.0}),
-    "hyperbolic_classifier": ("Should the classifier be hyperbolic?", {"classifier": "hyperbolic"}),
-    "no_attention": ("Does it matter that tokens hear each other?", {"attention": "own"}),
-    "constant_crops": ("Do crops need this face's landmarks?", {"points": "constant"}),
+    "coded_average": (
+        "contrastive loss",
+        "What does a term that grows with the class cost?",
+        {"average": "batch"},
+    ),
+    "warm_contrast": (
+        "contrastive loss",
+        "Does a warmer contrast make use of the curvature?",
+        {"temperature": 1.0},
+    ),
+    "hyperbolic_classifier": (
+        "hyperbolic head",
+        "Should the classifier be hyperbolic?",
+        {"classifier": "hyperbolic"},
+    ),
+    "no_attention": (
+        "attention",
+        "Does it matter that tokens hear each other?",
+        {"attention": "own"},
+    ),
+    "constant_crops": (
+        "region map",
+        "Do crops need this face's landmarks?",
+        {"points": "constant"},
+    ),
 }
 
 

@@ -30,6 +30,7 @@ from ..errors import StudyError
 from ..preprocessing import head
 
 TITLE = "LBP-TOP + SVM"
+COLOUR, MARKER = "#5b7aa8", "^"
 VIEWS = ("video",)
 
 
@@ -61,15 +62,20 @@ class Config:
 
 SMALL: dict = {}
 
-VARIANTS = {
+ABLATIONS = {
     "as_published": (
+        "all at once",
         "What do the base lines' plain patterns see?",
         {"radius": 1, "smoothing": 0.0, "still_head": False, "roots": False},
     ),
-    "head_moves": ("What does the head's own movement cost?", {"still_head": False}),
-    "no_time": ("Does time matter, or only the look of the face?", {"planes": ("xy",)}),
-    "radius_1": ("Does the published radius in space do better?", {"radius": 1}),
-    "whole_face": ("Does it matter where the face changes?", {"blocks": 1}),
+    "head_moves": ("still head", "What does the head's own movement cost?", {"still_head": False}),
+    "no_time": (
+        "order in time",
+        "Does time matter, or only the look of the face?",
+        {"planes": ("xy",)},
+    ),
+    "radius_1": ("radius", "Does the published radius in space do better?", {"radius": 1}),
+    "whole_face": ("region map", "Does it matter where the face changes?", {"blocks": 1}),
 }
 
 FRAMES = 10  # of the view `video`

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier
 
 TITLE = "Majority class"
+COLOUR, MARKER = "#9a9a9a", "_"
 VIEWS = ()
 
 
@@ -19,7 +20,7 @@ class Config:
 
 
 SMALL: dict = {}
-VARIANTS: dict[str, tuple[str, dict]] = {}
+ABLATIONS: dict[str, tuple[str, str, dict]] = {}
 
 
 def views_needed(config: Config) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ from ..errors import StudyError
 from ..preprocessing import regions
 
 TITLE = "MHSSA-Transformer + GCN"
+COLOUR, MARKER = "#a3223a", "*"
 VIEWS = ("flow", "landmarks")
 
 CHOICES = {
@@ -112,8 +113,9 @@ SMALL = {
     "learning_rate": 1e-3,
 }
 
-VARIANTS = {
+ABLATIONS = {
     "as_coded": (
+        "all at once",
         "What does the published code do, under the same honest protocol?",
         {
             "flow": "flow_legacy",
@@ -128,20 +130,50 @@ VARIANTS = {
             "dead_encoder": True,
         },
     ),
-    "no_transformer": ("Does attention inside regions help at all?", {"layers": 0}),
-    "no_spatial_bias": ("Does attention need to know distances?", {"spatial": "none"}),
-    "coded_spatial_bias": ("What does the published spatial term cost?", {"spatial": "inverse"}),
-    "linear_bias": ("Does attention fall with distance, or with its log?", {"spatial": "linear"}),
-    "six_encoders": ("One encoder for all regions, or one each?", {"encoders": "six"}),
-    "no_gcn": ("Does the graph convolution help at all?", {"gcn_layers": 0}),
-    "no_graph": ("Does it matter that regions hear each other?", {"graph": "identity"}),
-    "no_manifold": ("Do manifold distances add to co-occurrence?", {"graph": "action_units"}),
-    "no_action_units": ("Does co-occurrence add to manifold distances?", {"graph": "manifold"}),
-    "product": ("Sum or product of the two graphs?", {"combine": "product"}),
-    "coded_manifold": ("What does alike-is-far cost?", {"manifold": "mds"}),
-    "published_regions": ("What do the wrong landmark lists cost?", {"points": "published"}),
-    "padded": ("What do attended and averaged empty slots cost?", {"padding": True}),
-    "no_patch_norm": ("Does a patch need its own scale?", {"patch_norm": False}),
+    "no_transformer": ("depth", "Does attention inside regions help at all?", {"layers": 0}),
+    "no_spatial_bias": (
+        "spatial bias",
+        "Does attention need to know distances?",
+        {"spatial": "none"},
+    ),
+    "coded_spatial_bias": (
+        "spatial bias",
+        "What does the published spatial term cost?",
+        {"spatial": "inverse"},
+    ),
+    "linear_bias": (
+        "spatial bias",
+        "Does attention fall with distance, or with its log?",
+        {"spatial": "linear"},
+    ),
+    "six_encoders": ("encoders", "One encoder for all regions, or one each?", {"encoders": "six"}),
+    "no_gcn": ("graph convolution", "Does the graph convolution help at all?", {"gcn_layers": 0}),
+    "no_graph": ("graph", "Does it matter that regions hear each other?", {"graph": "identity"}),
+    "no_manifold": (
+        "graph",
+        "Do manifold distances add to co-occurrence?",
+        {"graph": "action_units"},
+    ),
+    "no_action_units": (
+        "graph",
+        "Does co-occurrence add to manifold distances?",
+        {"graph": "manifold"},
+    ),
+    "product": ("mix of the graphs", "Sum or product of the two graphs?", {"combine": "product"}),
+    "coded_manifold": ("manifold distances", "What does alike-is-far cost?", {"manifold": "mds"}),
+    "published_regions": (
+        "region map",
+        "What do the wrong landmark lists cost?",
+        {"points": "published"},
+    ),
+    "padded": ("region map", "What do attended and averaged empty slots cost?", {"padding": True}),
+    "no_patch_norm": ("input scaling", "Does a patch need its own scale?", {"patch_norm": False}),
+    "one_layer": ("depth", "Is a deep encoder better than one layer?", {"layers": 1}),
+    "one_gcn_layer": (
+        "graph convolution",
+        "Must the graph be passed more than once?",
+        {"gcn_layers": 1},
+    ),
 }
 
 LEARNED = ("logarithmic", "linear")  # spatial terms with a gamma per head

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 TITLE = "OFF-ApexNet"
+COLOUR, MARKER = "#e8a764", "D"
 VIEWS = ("flow",)
 CHANNELS_LAST = True  # a step of the small preset on one core takes 0.83 of the time
 
@@ -50,9 +51,9 @@ SMALL = {
     "learning_rate": 1e-3,
 }
 
-VARIANTS = {
-    "shared": ("Does each direction need a stream of its own?", {"shared": True}),
-    "narrow": ("Are two layers of 1024 needed?", {"hidden": (128, 128)}),
+ABLATIONS = {
+    "shared": ("streams", "Does each direction need a stream of its own?", {"shared": True}),
+    "narrow": ("width", "Are two layers of 1024 needed?", {"hidden": (128, 128)}),
 }
 
 FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import nn
 
 TITLE = "RCN-A"
+COLOUR, MARKER = "#b5651d", "P"
 VIEWS = ("flow",)
 CHANNELS_LAST = True  # a step of the small preset on one core takes 0.75 of the time
 
@@ -62,14 +63,15 @@ SMALL = {
     "rate_halving": 0,
 }
 
-VARIANTS = {
+ABLATIONS = {
     "readme": (
+        "all at once",
         "What does the README's example give, not the script's defaults?",
         {"maps": 32, "pool": 5, "epochs": 20},
     ),
-    "no_attention": ("Does the parameter-free attention help?", {"attention": False}),
-    "no_recurrence": ("Is using a convolution twice better than once?", {"steps": 1}),
-    "no_halving": ("Does the published rate stop too early?", {"rate_halving": 0}),
+    "no_attention": ("attention", "Does the parameter-free attention help?", {"attention": False}),
+    "no_recurrence": ("recurrence", "Is using a convolution twice better than once?", {"steps": 1}),
+    "no_halving": ("schedule", "Does the published rate stop too early?", {"rate_halving": 0}),
 }
 
 FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement

@@ -21,6 +21,7 @@ from torch import nn
 from ..errors import StudyError
 
 TITLE = "STSTNet"
+COLOUR, MARKER = "#d9822b", "o"
 VIEWS = ("flow",)
 
 # `flow`: pixels of the 128-pixel face, and strain; `flow_legacy`: 0..255
@@ -52,10 +53,17 @@ class Config:
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
 
-VARIANTS: dict[str, tuple[str, dict]] = {
+ABLATIONS: dict[str, tuple[str, str, dict]] = {
     "no_strain": (
+        "streams",
         "Does strain add anything to the flow it is computed from?",
         {"channels": ("u", "v")},
+    ),
+    "one_stream": ("streams", "Are three streams better than the widest alone?", {"widths": (8,)}),
+    "published_schedule": (
+        "schedule",
+        "Is a short, fast training as good as the published one of 800 slow epochs?",
+        {"epochs": 800, "learning_rate": 5e-05, "batch_size": 256},
     ),
 }
 

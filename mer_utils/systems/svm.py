@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.svm import SVC
 
 TITLE = "SVM on flow"
+COLOUR, MARKER = "#1f3b63", "s"
 VIEWS = ("flow",)
 
 # `flow`: pixels of the 128-pixel face and strain in pixels per pixel; `flow_legacy`: 0..255.
@@ -30,9 +31,9 @@ class Config:
 
 
 SMALL: dict = {}
-VARIANTS: dict[str, tuple[str, dict]] = {
-    "cost_1": ("Does a softer margin do better?", {"cost": 1.0}),
-    "unbalanced": ("Must rare classes be weighted?", {"balanced": False}),
+ABLATIONS: dict[str, tuple[str, str, dict]] = {
+    "cost_1": ("margin", "Does a softer margin do better?", {"cost": 1.0}),
+    "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),
 }
 
 

@@ -51,6 +51,7 @@ from ..errors import StudyError
 from ..preprocessing import head
 
 TITLE = "Unified macro/micro"
+COLOUR, MARKER = "#7a6a2f", ">"
 VIEWS = ("keyframes", "keyframe_points")
 
 CHOICES = {
@@ -165,28 +166,54 @@ AS_CODED = {
 }
 VIT_LARGE = {"vit_dim": 1024, "vit_depth": 24, "vit_heads": 16}
 
-VARIANTS = {
+ABLATIONS = {
     "as_coded": (
+        "all at once",
         "What does the published code do, under the same honest protocol?",
         AS_CODED | VIT_LARGE,
     ),
     "as_coded_small_vit": (
+        "all at once",
         "What does the published code do, with a ViT that a laptop can train?",
         AS_CODED,
     ),
-    "even_frames": ("Does it matter which frames are taken?", {"frames": "rise"}),
-    "no_stldn": ("Does the pattern tell more than a difference?", {"pattern": "difference"}),
-    "with_head": ("Must the head's own movement be taken off first?", {"stilled": False}),
-    "no_smoothing": ("Must the frames be smoothed first?", {"smoothing": 0.0}),
-    "face_graph": ("Does a clip need a graph of its own?", {"graph": "face"}),
-    "no_graph": ("Must landmarks hear each other?", {"graph": "identity"}),
-    "no_reconstruction": ("Must the autoencoder reconstruct?", {"reconstruction": 0.0}),
-    "no_attention": ("Does weighing frames and landmarks help?", {"attention": "none"}),
-    "graph_stream": ("Is the visual stream needed?", {"streams": "graph"}),
-    "visual_stream": ("Is the graph stream needed?", {"streams": "visual"}),
-    "no_bilstm": ("Does the order of the frames matter to the ViT?", {"recurrence": "mean"}),
-    "equal_fusion": ("Must the streams be weighed?", {"fusion": "equal"}),
-    "unbalanced": ("Must rare classes weigh more?", {"balanced": False}),
+    "even_frames": (
+        "key-frame selection",
+        "Does it matter which frames are taken?",
+        {"frames": "rise"},
+    ),
+    "no_stldn": (
+        "STLDN",
+        "Does the pattern tell more than a difference?",
+        {"pattern": "difference"},
+    ),
+    "with_head": (
+        "stilled",
+        "Must the head's own movement be taken off first?",
+        {"stilled": False},
+    ),
+    "no_smoothing": ("smoothing", "Must the frames be smoothed first?", {"smoothing": 0.0}),
+    "face_graph": ("graph", "Does a clip need a graph of its own?", {"graph": "face"}),
+    "no_graph": ("graph", "Must landmarks hear each other?", {"graph": "identity"}),
+    "no_reconstruction": (
+        "graph autoencoder",
+        "Must the autoencoder reconstruct?",
+        {"reconstruction": 0.0},
+    ),
+    "no_attention": (
+        "attention",
+        "Does weighing frames and landmarks help?",
+        {"attention": "none"},
+    ),
+    "graph_stream": ("streams", "Is the visual stream needed?", {"streams": "graph"}),
+    "visual_stream": ("streams", "Is the graph stream needed?", {"streams": "visual"}),
+    "no_bilstm": (
+        "order in time",
+        "Does the order of the frames matter to the ViT?",
+        {"recurrence": "mean"},
+    ),
+    "equal_fusion": ("fusion", "Must the streams be weighed?", {"fusion": "equal"}),
+    "unbalanced": ("class weights", "Must rare classes weigh more?", {"balanced": False}),
 }
 
 

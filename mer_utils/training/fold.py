@@ -114,7 +114,8 @@ def start(task: Task, fold: Fold) -> Start:
     train, validation = training_clips(task, fold)
     clips = task.clips.iloc[train]
     seen = np.arange(len(task.clips)) if task.leak == "graph" else train
-    context = module.fit_context(
+    context = systems.fit_context(
+        module,
         task.clips.iloc[seen],
         {name: values[seen] for name, values in task.features.items()},
         config,
@@ -122,6 +123,7 @@ def start(task: Task, fold: Fold) -> Start:
     scope = (task.seed, fold.corpus, fold.subject)
     torch.manual_seed(draw(*scope, "weights"))
     net = module.network(config, task.n_classes, context).to(task.dtype)
+    systems.inputs.check_names(net, task.features)
     # every clip's inputs are known, but labels and other targets of the training clips alone
     known = {"labels": torch.as_tensor(task.labels[train])}
     if hasattr(module, "targets"):

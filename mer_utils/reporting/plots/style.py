@@ -8,38 +8,6 @@ from matplotlib.colors import to_hex
 
 # Dark, middle, light: the classes stay apart in grey too.
 CLASS_COLOURS = {"negative": "#1f3b63", "positive": "#d9822b", "surprise": "#c3d3df"}
-# One colour per system everywhere; what is not named here is grey.
-SYSTEM_COLOURS = {
-    "majority": "#9a9a9a",
-    "svm": "#1f3b63",
-    "lbp_top": "#5b7aa8",
-    "hoof": "#8fa9c9",
-    "ststnet": "#d9822b",
-    "off_apexnet": "#e8a764",
-    "rcn": "#b5651d",
-    "mhssa_gcn": "#a3223a",
-    "am_gcn": "#5d8a4e",
-    "htnet": "#6b4c9a",
-    "hyperhtnet": "#9d84c4",
-    "dual_branch_3dcnn": "#2a8c8c",
-    "unified": "#7a6a2f",
-}
-# A second sign of a system, for grey print and for who sees colours differently.
-SYSTEM_MARKERS = {
-    "majority": "_",
-    "svm": "s",
-    "lbp_top": "^",
-    "hoof": "v",
-    "ststnet": "o",
-    "off_apexnet": "D",
-    "rcn": "P",
-    "mhssa_gcn": "*",
-    "am_gcn": "X",
-    "htnet": "h",
-    "hyperhtnet": "H",
-    "dual_branch_3dcnn": "<",
-    "unified": ">",
-}
 METHOD_COLOURS = {
     "dis_fine": "#a3223a",
     "dis": "#d9822b",
@@ -66,13 +34,19 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
 
 
 def colour(system: str) -> str:
-    """The colour of a system; a variant has its system's."""
-    return SYSTEM_COLOURS.get(system.partition("/")[0], UNNAMED)
+    """The colour of a system; an ablation has its system's, an unknown name is grey."""
+    return getattr(_module(system), "COLOUR", UNNAMED)
 
 
 def marker(system: str) -> str:
-    """The marker of a system; a variant has its system's."""
-    return SYSTEM_MARKERS.get(system.partition("/")[0], "o")
+    """The marker of a system; an ablation has its system's."""
+    return getattr(_module(system), "MARKER", "o")
+
+
+def _module(system: str):
+    from ...systems import SYSTEMS  # loads torch, which most figures do without
+
+    return SYSTEMS.get(system.partition("/")[0])
 
 
 def apply() -> None:

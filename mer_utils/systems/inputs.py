@@ -1,0 +1,74 @@
+"""What all systems do alike with their inputs: the form of the flow, its units, its views.
+
+A corpus offers the flow in pixels (`flow`), as the published images that are stretched to 0..255
+clip by clip (`flow_legacy`), or both.  A Config that reads flow has a field `flow: Flow = "auto"`.
+No other module knows that field.
+"""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import numpy as np
+from torch import nn
+
+from ..errors import StudyError
+
+Flow = Literal["auto", "flow", "flow_legacy"]  # auto: in pixels where the corpus offers it
+# Each channel (u, v, strain) is divided by a constant that is the same for all clips.
+# flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
+SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
+STRETCHED = (  # asked of every system that reads flow
+    "input scaling",
+    "Is the stretched flow of the published images better than flow in pixels?",
+    {"flow": "flow_legacy"},
+)
+
+
+def reads_flow(module: types.ModuleType) -> bool:
+    """Whether a system has the choice between the two forms of the flow."""
+    return any(field.name == "flow" for field in dataclasses.fields(module.Config))
+
+
+def flow_view(config) -> str:
+    """The view that a Config's flow is read from."""
+    return "flow" if config.flow == "auto" else config.flow
+
+
+def resolved(config, offered: Collection[str]):
+    """The Config with `auto` decided by the views that are offered; any other Config as it is."""
+    if getattr(config, "flow", "") != "auto":
+        return config
+    return dataclasses.replace(config, flow="flow" if "flow" in offered else "flow_legacy")
+
+
+def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
+    """Names of the views a run reads: the module's `views_needed(config)`, or else its VIEWS.
+
+    Where `flow` is among them, it is the form of the flow that the Config chooses.
+    """
+    views = module.views_needed(config) if hasattr(module, "views_needed") else module.VIEWS
+    return tuple(flow_view(config) if name == "flow" else name for name in views)
+
+
+def scaled_flow(
+    views: Mapping[str, np.ndarray], config, scales=SCALES, kind=np.float32
+) -> np.ndarray:
+    """Flow (N, 3, 28, 28) of the chosen form, each channel divided by its constant in `kind`."""
+    name = flow_view(config)
+    return views[name] / np.array(scales[name], kind)[:, None, None]
+
+
+def check_names(net: nn.Module, features: Mapping[str, np.ndarray]) -> None:
+    """Raises StudyError where `features` and the network's `forward` do not name inputs alike."""
+    parameters = inspect.signature(net.forward).parameters.values()
+    needed = {each.name for each in parameters if each.default is each.empty}
+    unknown, missing = set(features) - {each.name for each in parameters}, needed - set(features)
+    if unknown or missing:
+        raise StudyError(
+            f"{type(net).__module__}: features() returns {', '.join(sorted(features))}, but "
+            f"{type(net).__name__}.forward takes {', '.join(each.name for each in parameters)}: "
+            "give the inputs the same names in both"
+        )
