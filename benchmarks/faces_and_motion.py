@@ -15,7 +15,8 @@ import joblib
 import numpy as np
 from skimage import data
 
-from mer_utils.preprocessing import faces, motion, views
+from mer_utils import environment
+from mer_utils.preprocessing import faces, motion
 
 SIZE = (640, 480)  # of a recorded frame
 
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=60, help="clips per run and process")
     options = parser.parse_args()
-    cores = views.cores()
+    cores = environment.cores()
     print(f"{processor()}, {cores} cores, {platform.system()}, Python {platform.python_version()}")
     print(f"OpenCV {cv2.__version__}, dlib {dlib.__version__}, numpy {np.__version__}")
     print(f"frames {SIZE[0]}x{SIZE[1]}, aligned face {faces.SIZE}x{faces.SIZE}\n")

@@ -11,7 +11,7 @@ from skimage.feature import local_binary_pattern
 from mer_utils import systems, training
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
-from mer_utils.preprocessing import head, views
+from mer_utils.preprocessing import definitions, head
 from mer_utils.systems import hoof, lbp_top, off_apexnet, rcn
 
 torch.set_num_threads(1)
@@ -205,7 +205,7 @@ def test_planes_are_those_of_each_slice_alone():
 
 
 def test_lbp_top_knows_how_many_frames_a_video_has():
-    assert lbp_top.FRAMES == views.VIDEO_FRAMES
+    assert lbp_top.FRAMES == definitions.VIDEO_FRAMES
 
 
 def test_lbp_top_tells_movement_from_its_reverse():

@@ -13,7 +13,7 @@ import pytest
 from mer_utils import experiments, paths
 from mer_utils.corpora import Corpus
 from mer_utils.errors import StudyError
-from mer_utils.preprocessing import faces, motion, views
+from mer_utils.preprocessing import definitions, faces, motion, views
 
 NAMES = views.VIEWS
 
@@ -52,6 +52,10 @@ def same(a: views.Views, b: views.Views) -> bool:
     return a.arrays.keys() == b.arrays.keys() and all(
         np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays
     )
+
+
+def test_the_table_has_every_view_that_frames_offer():
+    assert set(definitions.VIEWS) == set(views.VIEWS)
 
 
 def test_shapes_and_kinds_are_the_contract(first):

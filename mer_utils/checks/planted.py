@@ -10,7 +10,6 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ..preprocessing import keyframes
-from ..preprocessing.views import TRACKED
 
 
 def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -327,12 +326,12 @@ def after_the_apex(
     made, labels = films(count, seed)
     for film in made:
         course = keyframes.track(film, film_points())
-        for name, chosen in (
-            ("keyframes", keyframes.select(keyframes.landmark_motion(course))),
-            ("rise", keyframes.rise(0, APEX)),
+        for name, name_of_points, chosen in (
+            ("keyframes", "keyframe_points", keyframes.select(keyframes.landmark_motion(course))),
+            ("rise", "rise_points", keyframes.rise(0, APEX)),
         ):
             found[name].append(film[chosen])
-            found[TRACKED[name]].append(course[chosen])
+            found[name_of_points].append(course[chosen])
     return {name: np.stack(values) for name, values in found.items()}, labels, _rows(labels, "")
 
 

@@ -69,12 +69,13 @@ def apex(course: np.ndarray) -> int:
     return 1 + int(np.argmax(smooth[1:]))
 
 
-def spot(images: list[np.ndarray]) -> int:
+def spot(images: list[np.ndarray], points: np.ndarray | None = None) -> int:
     """Position of the apex among the frames (H, W) of a clip that begins with its onset.
 
-    Raises faces.NoFace where the onset has no face.
+    points: (68, 2) landmarks of the onset if they are known. Raises faces.NoFace where it has no
+    face.
     """
-    points = faces.landmarks(images[0])
+    points = faces.landmarks(images[0]) if points is None else points
     matrix = faces.alignment(points)
     frames = np.stack([faces.align(image, matrix) for image in images])
     return apex(movement(frames, faces.move(points, matrix)))
@@ -102,12 +103,13 @@ def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
-def follow(images: list[np.ndarray]) -> np.ndarray:
+def follow(images: list[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
     """(T, 68, 2) landmarks of the frames (H, W) of a clip that begins with its onset.
 
-    In pixels of the aligned face.  Raises faces.NoFace where the onset has no face.
+    In pixels of the aligned face. points: (68, 2) landmarks of the onset if they are known.
+    Raises faces.NoFace where it has no face.
     """
-    points = faces.landmarks(images[0])
+    points = faces.landmarks(images[0]) if points is None else points
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
     frames = [faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images]
     course = track(np.stack(frames), faces.move(points, larger))
