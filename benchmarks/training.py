@@ -96,8 +96,8 @@ def task(name: str, preset: str = "small", device: str = "cpu", precision: str =
     module, config = systems.resolve(name, fields, preset)
     config = systems.inputs.resolved(config, VIEWS.arrays)
     features = module.features(VIEWS.arrays, VIEWS.clips, config)
-    given = (module, config, features, VIEWS.clips, LABELS, 0, "last", len(CLASSES))
-    return training.Task(*given, device, None, precision)
+    given = (module, config, features, VIEWS.clips, LABELS)
+    return training.Task(*given, n_classes=len(CLASSES), device=device, precision=precision)
 
 
 def seconds(work) -> float:

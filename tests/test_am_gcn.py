@@ -237,18 +237,8 @@ def train(config, views, labels, table, train_count, seed=0):
     positions = np.arange(len(labels))
     fold = Fold("planted", "unseen", positions[:train_count], positions[train_count:])
     features = am_gcn.features(views, table, config)
-    run = training.train_folds(
-        am_gcn,
-        config,
-        features,
-        table,
-        labels,
-        [fold],
-        seed=seed,
-        n_classes=2,
-        device="cpu",
-        jobs=1,
-    )
+    task = training.Task(am_gcn, config, features, table, labels, n_classes=2, seed=seed)
+    run = training.train_folds(task, [fold], jobs=1)
     return next(run).probabilities
 
 

@@ -289,18 +289,8 @@ def test_learning_rate_falls_as_coded():
 
 def train(config, given, labels, table, learned, asked):
     """Class probabilities of the clips at `asked`."""
-    run = training.train_folds(
-        dual,
-        config,
-        given,
-        table,
-        labels,
-        [Fold("planted", "unseen", learned, asked)],
-        seed=0,
-        n_classes=labels.max() + 1,
-        device="cpu",
-        jobs=1,
-    )
+    task = training.Task(dual, config, given, table, labels, n_classes=labels.max() + 1)
+    run = training.train_folds(task, [Fold("planted", "unseen", learned, asked)], jobs=1)
     return next(run).probabilities
 
 

@@ -365,16 +365,15 @@ def test_predictions_do_not_move_with_the_left_out_subjects_units(variant):
     others.loc[fold.train, "action_units"] = "1+7+9+25"
     first, second, third = (
         training.train_fold(
-            mhssa_gcn,
-            config,
-            mhssa_gcn.features(tiny_views(), table, config),
-            table,
-            np.arange(9) % 3,
+            training.Task(
+                mhssa_gcn,
+                config,
+                mhssa_gcn.features(tiny_views(), table, config),
+                table,
+                np.arange(9) % 3,
+                n_classes=3,
+            ),
             fold,
-            0,
-            "last",
-            3,
-            "cpu",
         ).probabilities
         for table in (clips, changed, others)
     )

@@ -119,9 +119,8 @@ def test_rcn_halves_its_rate_and_training_heeds_it():
         config = rcn.Config(**fields)
         features = rcn.features(views, None, config)
         clips = pd.DataFrame({"clip": positions})
-        run = training.train_folds(
-            rcn, config, features, clips, labels, [fold], seed=0, n_classes=3, device="cpu", jobs=1
-        )
+        task = training.Task(rcn, config, features, clips, labels, n_classes=3)
+        run = training.train_folds(task, [fold], jobs=1)
         losses.append(next(run).losses)
     assert losses[0][0] == losses[1][0] and losses[0][1] == losses[1][1]
     assert losses[0][2] != losses[1][2]  # the second epoch's step was half as long

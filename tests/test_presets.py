@@ -104,9 +104,8 @@ def small(name: str, **fields):
 def train(module, config, views, clips, labels, fold) -> np.ndarray:
     """Predicted class numbers of the fold's test clips after the last epoch."""
     features = module.features(views, clips, config)
-    run = training.train_folds(
-        module, config, features, clips, labels, [fold], seed=0, n_classes=3, jobs=1, device="cpu"
-    )
+    task = training.Task(module, config, features, clips, labels, n_classes=3)
+    run = training.train_folds(task, [fold], jobs=1)
     return next(run).probabilities.argmax(1)
 
 

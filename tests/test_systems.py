@@ -120,10 +120,8 @@ def test_a_system_trains_and_predicts(name):
         quick["epochs"] = 1
     config = dataclasses.replace(config, **quick)
     features = module.features(VIEWS, CLIPS, config)
-    (result,) = training.train_folds(
-        module, config, features, CLIPS, LABELS, protocol.folds(CLIPS)[:1],
-        seed=0, n_classes=3, jobs=1, device="cpu",
-    )  # fmt: skip
+    task = training.Task(module, config, features, CLIPS, LABELS, n_classes=3)
+    (result,) = training.train_folds(task, protocol.folds(CLIPS)[:1], jobs=1)
     assert result.probabilities.shape == (3, 3)
     assert np.isfinite(result.probabilities).all()
     np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)

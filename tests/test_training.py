@@ -29,9 +29,9 @@ def train(module=None, folds=FOLDS, labels=LABELS, features=None, **options):
         config = options.pop("config", module.Config())
     if features is None:
         features = module.features(VIEWS.arrays, CLIPS, config)
-    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"} | options
-    results = training.train_folds(module, config, features, CLIPS, labels, folds, **options)
-    return {result.fold.name: result for result in results}
+    jobs = options.pop("jobs", 1)
+    task = training.Task(module, config, features, CLIPS, labels, n_classes=3, **options)
+    return {result.fold.name: result for result in training.train_folds(task, folds, jobs=jobs)}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def reference():
 
 def same(one, other) -> bool:
     return (
-        (one.epochs == other.epochs).all()
+        (one.predicted == other.predicted).all()
         and (one.losses == other.losses).all()
         and (one.probabilities == other.probabilities).all()
         and one.epoch == other.epoch
@@ -51,13 +51,15 @@ def same(one, other) -> bool:
 def test_results_have_the_shapes_they_say(reference):
     assert sorted(reference) == sorted(fold.name for fold in FOLDS)
     for result in reference.values():
-        assert result.epochs.shape == (3, len(result.fold.test), 3)
-        assert result.epochs.dtype == np.float32
-        np.testing.assert_allclose(result.epochs.sum(-1), 1, atol=1e-6)
+        assert result.predicted.shape == (3, len(result.fold.test))
+        assert result.predicted.dtype == np.uint8
+        assert result.probabilities.shape == (len(result.fold.test), 3)
+        assert result.probabilities.dtype == np.float32
+        np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-6)
         assert result.losses.shape == (3,)
         assert result.validation.shape == (0, 2)
         assert result.epoch == 3
-        assert (result.probabilities == result.epochs[-1]).all()
+        assert (result.probabilities.argmax(1) == result.predicted[-1]).all()
         assert result.seconds > 0
 
 
@@ -84,7 +86,7 @@ def test_another_seed_or_subject_is_another_network(reference):
     assert not same(other[name], reference[name])
     renamed = dataclasses.replace(FOLDS[0], subject="other")
     (moved,) = train(folds=[renamed]).values()
-    assert (moved.epochs != reference[name].epochs).any()
+    assert (moved.probabilities != reference[name].probabilities).any()
 
 
 def test_draws_depend_on_every_word_and_on_nothing_else():
@@ -180,8 +182,8 @@ def test_a_last_batch_of_one_clip_is_left_to_the_next_epoch():
 def test_batches_of_one_clip_train_where_they_are_asked_for():
     module, config = systems.resolve("ststnet", SMALL | {"batch_size": 1, "epochs": 1}, "small")
     features = module.features(VIEWS.arrays, CLIPS, config)
-    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"}
-    (result,) = training.train_folds(module, config, features, CLIPS, LABELS, FOLDS[:1], **options)
+    task = training.Task(module, config, features, CLIPS, LABELS, n_classes=3)
+    (result,) = training.train_folds(task, FOLDS[:1], jobs=1)
     assert result.losses[0] > 0
 
 
@@ -192,15 +194,15 @@ def test_inner_picks_the_best_validation_epoch_the_lower_loss_of_equals():
         assert len(f1) == 12
         best = np.flatnonzero(f1 == f1.max())
         assert result.epoch == best[loss[best].argmin()] + 1
-        assert (result.probabilities == result.epochs[result.epoch - 1]).all()
+        assert (result.probabilities.argmax(1) == result.predicted[result.epoch - 1]).all()
 
 
 def test_training_learns_what_is_there_to_learn():
     views = made_views(CLIPS, strength=3.0)
     module, config = systems.resolve("ststnet", SMALL | {"epochs": 30}, "small")
     features = module.features(views.arrays, CLIPS, config)
-    options = {"seed": 0, "n_classes": 3, "jobs": 1, "device": "cpu"}
-    results = training.train_folds(module, config, features, CLIPS, LABELS, FOLDS, **options)
+    task = training.Task(module, config, features, CLIPS, LABELS, n_classes=3)
+    results = training.train_folds(task, FOLDS, jobs=1)
     right = [each.probabilities.argmax(1) == LABELS[each.fold.test] for each in results]
     assert np.concatenate(right).mean() > 0.9
 
@@ -237,7 +239,7 @@ def test_weights_that_were_not_kept_are_missed_by_name(tmp_path):
 def test_estimators_go_through_the_same_call():
     for result in train(svm, config=svm.Config(flow="flow")).values():
         assert result.epoch == 0
-        assert result.epochs.shape == (0, len(result.fold.test), 3)
+        assert result.predicted.shape == (0, len(result.fold.test))
         assert (result.probabilities.sum(1) == 1).all()
     shares = train(systems.SYSTEMS["majority"])[FOLDS[0].name].probabilities
     known = np.bincount(LABELS[FOLDS[0].train], minlength=3) / len(FOLDS[0].train)
@@ -248,9 +250,9 @@ def test_unknown_selections_and_devices_are_refused():
     with pytest.raises(StudyError, match="selection 'test' is not known"):
         train(selection="test")
     with pytest.raises(StudyError, match="device 'gpu' is not known"):
-        train(device="gpu")
+        training.choose_device("gpu")
     with pytest.raises(StudyError, match="epochs=0 trains nothing"):
         train(made_system, config=made_system.Config(epochs=0))
     if not torch.cuda.is_available():
         with pytest.raises(StudyError, match="finds no GPU here"):
-            train(device="cuda")
+            training.choose_device("cuda")

@@ -330,9 +330,8 @@ def accuracy(case, name, train=96, test=48) -> float:
     module, config = systems.resolve(name, planted.FILM_SIZES | {"side": 32, "vit_patch": 8})
     given = module.features(shown, clips, config)
     fold = protocol.Fold("planted", "unseen", np.arange(train), np.arange(train, train + test))
-    (result,) = training.train_folds(
-        module, config, given, clips, labels, [fold], seed=0, n_classes=2, jobs=1, device="cpu"
-    )
+    task = training.Task(module, config, given, clips, labels, n_classes=2)
+    (result,) = training.train_folds(task, [fold], jobs=1)
     return (result.probabilities.argmax(1) == labels[fold.test]).mean()
 
 

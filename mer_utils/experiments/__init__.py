@@ -321,7 +321,7 @@ def run(
 
     Nothing is deleted: a fold that is there is kept as it is, unless keep_weights asks for weights
     that it has not; then it is trained again.  schedule, stack: as
-    `training.train_folds` takes them.  dask: the address of a scheduler, or `local`; its workers
+    `training.train_task` takes them.  dask: the address of a scheduler, or `local`; its workers
     train, and this process writes.
     """
     from .. import systems, training
@@ -348,13 +348,13 @@ def run(
         module.features(views.arrays, views.clips, config),
         views.clips,
         labels,
-        experiment.seed,
-        experiment.selection,
-        len(experiment.classes),
-        training.choose_device(device) if dask is None else device,
-        weights,
-        "fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
-        experiment.leak,
+        n_classes=len(experiment.classes),
+        seed=experiment.seed,
+        selection=experiment.selection,
+        device=training.choose_device(device) if dask is None else device,
+        precision="fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
+        keep_weights=weights,
+        leak=experiment.leak,
     )
     with contextlib.ExitStack() as open_until_done:
         cluster = None
@@ -425,7 +425,7 @@ def try_folds(
 
     For showing in notebook 40 what a wrong protocol would have said; results come from `run`.
     classes: of the corpus, in its order; those that no label has are left out.  leak: as
-    `training.train_folds` takes it.
+    `training.Task` takes it.
     """
     from .. import training
 
@@ -434,20 +434,19 @@ def try_folds(
     classes = np.array([name for name in classes if name in set(labels)])
     numbers = pd.Categorical(labels, classes).codes.astype(int)
     inputs = module.features(views.arrays, views.clips, config)
-    results = training.train_folds(
+    task = training.Task(
         module,
         config,
         inputs,
         views.clips,
         numbers,
-        folds,
-        seed=seed,
         n_classes=len(classes),
-        jobs=jobs,
+        seed=seed,
+        device=training.choose_device("auto"),
         leak=leak,
     )
     probabilities = np.empty((len(labels), len(classes)))
-    for result in results:
+    for result in training.train_folds(task, folds, jobs=jobs):
         probabilities[result.fold.test] = result.probabilities
     predicted = classes[probabilities.argmax(1)].astype(object)
     rows = views.clips[KEY].assign(label=labels, predicted=predicted, seed=seed)
@@ -493,7 +492,7 @@ def _calls(files: Sequence[str]) -> np.ndarray:
         file = f"{file[:-4]}.npz"
         try:
             with np.load(file, allow_pickle=False) as stored:
-                found.append(stored["epochs"].argmax(2))  # (E, n)
+                found.append(stored["predicted"].astype(int))  # (E, n)
         except (OSError, LookupError, ValueError, zipfile.BadZipFile) as error:
             raise StudyError(
                 f"{file} is damaged ({error}): delete the csv of its name and run again"
@@ -843,7 +842,7 @@ def _write(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, resu
     arrays = folder / f".{fold.name}.{os.getpid()}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        arrays, epochs=result.epochs, validation=result.validation, losses=result.losses
+        arrays, predicted=result.predicted, validation=result.validation, losses=result.losses
     )
     arrays.replace(folder / f"{fold.name}.npz")
     _replace(folder / f"{fold.name}.seconds", f"{result.seconds:.3f}")

@@ -5,9 +5,9 @@
 
 A run is one zip: `experiment.json` and `provenance.json` as they are; `rows.csv`, all its rows;
 `folds.csv`, how many of them each fold has and its seconds; `calls.npy` (E, clips), the class
-number given after every epoch; `losses.npy` (folds, E); `validation.npy` (folds, E, 2).  Left
-behind are weights, and the probabilities of all epochs but the last one.  A run's name ends with a
-hash of all that it was declared with, images included; whoever restores it checks that.
+number given after every epoch; `losses.npy` (folds, E); `validation.npy` (folds, E, 2).
+Weights are left behind.  A run's name ends with a hash of all that it was declared with, images
+included; whoever restores it checks that.
 """
 
 import argparse
@@ -88,9 +88,9 @@ def _packed(key: str) -> bytes:
     stored = []
     for file in files:
         with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
-            stored.append({name: arrays[name] for name in ("epochs", "losses", "validation")})
+            stored.append({name: arrays[name] for name in ("predicted", "losses", "validation")})
     arrays = {
-        "calls": np.concatenate([each["epochs"].argmax(2) for each in stored], 1).astype(np.uint8),
+        "calls": np.concatenate([each["predicted"] for each in stored], axis=1),
         "losses": np.stack([each["losses"] for each in stored]).astype(np.float32),
         "validation": np.stack([each["validation"] for each in stored]).astype(np.float32),
     }
@@ -121,20 +121,21 @@ def _lay_out(file: Path) -> None:
         }
         folds = pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str, "seconds": str})
         head, *lines = [f"{line}\n" for line in contents["rows.csv"].decode().split("\n")[:-1]]
-        one_hot = np.eye(len(experiment.classes), dtype=np.uint8)[arrays["calls"]]  # (E, clips, K)
+        if arrays["calls"].max(initial=0) >= len(experiment.classes):
+            raise ValueError("calls.npy holds a number that is no class")
     except (OSError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise StudyError(
             f"{file} is damaged ({error}): take it from the repository again"
         ) from error
     ends = folds["lines"].cumsum()
-    whole = len(lines) == one_hot.shape[1] == folds["lines"].sum()
+    whole = len(lines) == arrays["calls"].shape[1] == folds["lines"].sum()
     whole = whole and len(arrays["losses"]) == len(arrays["validation"]) == len(folds)
     if experiment.key != file.stem or not whole or folds["fold"].str.contains(r"[/\\]").any():
         raise StudyError(f"{file} does not hold the run of its name: take it from the repository")
     folder = experiment.folder
     if (folder / "provenance.json").is_file():  # of a run underway here
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    provenance["restored"] = "epochs hold the class that was called, not probabilities"
+    provenance["restored"] = "from the runs kept in reports/runs"
     paths.write_whole(folder / "provenance.json", json.dumps(provenance, indent=1).encode())
     paths.write_whole(folder / "experiment.json", contents["experiment.json"])
     for number, fold in enumerate(folds.itertuples()):
@@ -145,7 +146,7 @@ def _lay_out(file: Path) -> None:
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
-            epochs=one_hot[:, rows],
+            predicted=arrays["calls"][:, rows],
             losses=arrays["losses"][number],
             validation=arrays["validation"][number],
         )

@@ -18,10 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
@@ -38,7 +36,6 @@ from .fold import (
     draw,
     inputs,
     load_weights,
-    loop,
     make_optimizer,
     predict,
     save_weights,
@@ -84,40 +81,15 @@ class Schedule:
 
 
 def train_folds(
-    module,
-    config,
-    features: dict[str, np.ndarray],
-    clips: pd.DataFrame,
-    labels: np.ndarray,
+    task: Task,
     folds: Sequence[Fold],
-    *,
-    seed: int,
-    selection: str = "last",
-    n_classes: int,
-    device: str = "auto",
-    jobs: int | None = None,
-    keep_weights: Path | None = None,
-    precision: str = "fp32",
     schedule: str = "auto",
+    jobs: int | None = None,
     stack: int | None = None,
-    leak: str = "",
 ) -> Iterator[FoldResult]:
-    """Yield the result of each fold as it ends, in any order.
-
-    features: as the system's `features` gives them, first axis clips.  labels (N,) int class
-    numbers.  keep_weights: a folder for `<fold>.safetensors`.  stack: folds side by side; without
-    it as many as fit.  leak: "scaler" or "graph" is fitted on all clips, for its price.
-
-    Raises StudyError for a device that is not there, for a word that is not known, for a system
-    that cannot be stacked where that was asked for.
-    """
-    place = choose_device(device)
-    check(config, selection, precision, place)
-    task = Task(
-        *(module, config, features, clips, labels, seed, selection, n_classes),
-        *(place, keep_weights, precision, leak),
-    )
-    yield from train_task(task, folds, choose_schedule(task, folds, schedule), jobs, stack)
+    """`train_task` after `check` and `choose_schedule`."""
+    check(task.config, task.selection, task.precision, task.device)
+    return train_task(task, folds, choose_schedule(task, folds, schedule), jobs, stack)
 
 
 def train_task(
@@ -128,19 +100,21 @@ def train_task(
     stack: int | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> Iterator[FoldResult]:
-    """`train_folds` with everything looked up.
+    """Yield the result of each fold as it ends, in any order.
 
-    tick: called with what an epoch of a stack adds to the folds that are done; in other processes,
-    and in the loop, whose folds end one by one, it is not.
+    jobs: processes on a CPU; by default one per core.  stack: folds trained at once; by default as
+    many as fit.  tick: called after each epoch of a stack with the number of folds that it adds to
+    those done; not called by the loop, whose folds end one by one, or in other processes.
     """
     jobs = min(jobs or environment.cores(), max(1, len(folds)))
     if schedule.name == "stacked":
         yield from _stacked(task, folds, stack, jobs, tick or _no_tick)
     elif task.device != "cpu" or jobs == 1:
         for fold in folds:
-            yield loop(task, fold) if task.device != "cpu" else _one_thread(loop, task, fold)
+            on_gpu = task.device != "cpu"
+            yield train_fold(task, fold) if on_gpu else _one_thread(train_fold, task, fold)
     else:
-        yield from _in_processes(jobs, loop, task, folds)
+        yield from _in_processes(jobs, train_fold, task, folds)
 
 
 def check(config, selection: str, precision: str, device: str) -> None:

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ class FoldResult:
     fold: Fold
     probabilities: np.ndarray  # (n_test, C) at the chosen epoch; float32, in fp64 float64
     epoch: int  # 1..E; 0 where a system has no epochs
-    epochs: np.ndarray  # (E, n_test, C), for pricing the leak; E = 0 without epochs
+    predicted: np.ndarray  # (E, n_test) uint8 class numbers after every epoch; E = 0 without epochs
     validation: np.ndarray  # (E, 2) macro F1 and loss on the inner subjects; E = 0 for `last`
     losses: np.ndarray  # (E,) mean training loss
     seconds: float
@@ -51,12 +51,13 @@ class Task:
     features: dict[str, np.ndarray]  # first axis clips
     clips: pd.DataFrame
     labels: np.ndarray  # (N,) int class numbers
-    seed: int
-    selection: str
+    _: KW_ONLY
     n_classes: int
-    device: str
-    keep_weights: Path | None = None
-    precision: str = "fp32"
+    seed: int = 0
+    selection: str = "last"  # in SELECTIONS
+    device: str = "cpu"  # or "cuda"
+    precision: str = "fp32"  # in PRECISIONS
+    keep_weights: Path | None = None  # a folder for <fold>.safetensors
     leak: str = ""  # "scaler" | "graph": fitted on all clips on purpose, to price it
 
     @property
@@ -161,30 +162,14 @@ def batch_sizes(clips: int, batch_size: int) -> list[int]:
 # --- the plain loop -------------------------------------------------------------------------------
 
 
-def train_fold(
-    module,
-    config,
-    features: dict[str, np.ndarray],
-    clips: pd.DataFrame,
-    labels: np.ndarray,
-    fold: Fold,
-    seed: int,
-    selection: str,
-    n_classes: int,
-    device: str,
-    keep_weights: Path | None = None,
-    precision: str = "fp32",
-) -> FoldResult:
+def train_fold(task: Task, fold: Fold) -> FoldResult:
     """Train on the other subjects, predict the left-out one."""
-    options = (seed, selection, n_classes, device, keep_weights, precision)
-    return loop(Task(module, config, features, clips, labels, *options), fold)
+    return loop(task, fold) if systems.neural(task.module) else _fit_estimator(task, fold)
 
 
 def loop(task: Task, fold: Fold) -> FoldResult:
-    """Train one fold, step by step."""
+    """Train the network of one fold, step by step."""
     began = time.perf_counter()
-    if not systems.neural(task.module):
-        return _fit_estimator(task, fold, began)
     config, device = task.config, task.device
     beginning = start(task, fold)
     layout = _layout(task)
@@ -196,7 +181,7 @@ def loop(task: Task, fold: Fold) -> FoldResult:
     train_index = torch.as_tensor(beginning.train).to(device)
     validation_labels = task.labels[beginning.validation]
 
-    epochs, scores, losses = [], [], []
+    predicted, scores, losses = [], [], []
     best, best_state, chosen = (-np.inf, -np.inf), None, config.epochs
     with numerics(task.precision, device):
         for epoch in range(1, config.epochs + 1):
@@ -220,18 +205,23 @@ def loop(task: Task, fold: Fold) -> FoldResult:
             losses.append(float(total) / sum(sizes))
             if not np.isfinite(losses[-1]):
                 raise diverged(task, fold, epoch, losses[-1])
-            epochs.append(predict(net, data, fold.test, layout))
-            if task.selection == "inner":
+            current = predict(net, data, fold.test, layout)
+            predicted.append(current.argmax(1))
+            if task.selection == "last":
+                chosen_probabilities = current
+            else:
                 found = predict(net, data, beginning.validation, layout)
                 scores.append(validation_score(found, validation_labels))
                 if (scores[-1][0], -scores[-1][1]) > best:
                     best, chosen = (scores[-1][0], -scores[-1][1]), epoch
+                    chosen_probabilities = current
                     if task.keep_weights is not None:
                         state = net.state_dict().items()
                         best_state = {name: value.clone() for name, value in state}
     if task.keep_weights is not None:
         save_weights(best_state or net.state_dict(), task.keep_weights, fold)
-    return result(fold, np.stack(epochs), chosen, scores, losses, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return result(fold, chosen_probabilities, chosen, predicted, scores, losses, seconds)
 
 
 def try_network(module, config, n_classes: int, context: dict) -> None:
@@ -270,15 +260,15 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, int]:
     return float(np.median(taken[1:])), len(places)
 
 
-def result(fold: Fold, epochs: np.ndarray, chosen: int, scores, losses, seconds: float):
-    """A FoldResult of what an epoch after the other gave."""
+def result(fold: Fold, probabilities, chosen: int, predicted, scores, losses, seconds: float):
+    """A FoldResult of lists with an item for each epoch."""
     return FoldResult(
         fold,
-        epochs[chosen - 1],
+        probabilities,
         chosen,
-        epochs,
+        np.array(predicted, np.uint8).reshape(-1, len(fold.test)),
         np.array(scores, np.float32).reshape(-1, 2),
-        np.array(losses, epochs.dtype),
+        np.array(losses, probabilities.dtype),
         seconds,
     )
 
@@ -385,7 +375,8 @@ def validation_score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[flo
     return float(f1.mean()), float(-np.log(np.maximum(likelihood, 1e-12)).mean())
 
 
-def _fit_estimator(task: Task, fold: Fold, began: float) -> FoldResult:
+def _fit_estimator(task: Task, fold: Fold) -> FoldResult:
+    began = time.perf_counter()
     x, n_classes = task.features["x"], task.n_classes
     state = draw(task.seed, fold.corpus, fold.subject) % 2**32
     model = task.module.estimator(task.config, n_classes, state)
@@ -398,16 +389,7 @@ def _fit_estimator(task: Task, fold: Fold, began: float) -> FoldResult:
     else:
         # a machine without probabilities: all its belief on the class it predicts
         probabilities[np.arange(len(fold.test)), model.predict(x[fold.test])] = 1.0
-    empty = np.zeros((0, *probabilities.shape), np.float32)
-    return FoldResult(
-        fold,
-        probabilities,
-        0,
-        empty,
-        np.zeros((0, 2), np.float32),
-        np.zeros(0, np.float32),
-        time.perf_counter() - began,
-    )
+    return result(fold, probabilities, 0, [], [], [], time.perf_counter() - began)
 
 
 # --- weights --------------------------------------------------------------------------------------

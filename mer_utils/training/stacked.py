@@ -187,7 +187,7 @@ class Stack:
         inner = task.selection == "inner"
         if inner:
             validations = self._padded([start.validation for start in self.starts])
-        epochs, losses = [], []
+        predicted, losses = [], []
         scores = [[] for _ in self.starts]
         best = [(-np.inf, -np.inf)] * len(self.starts)
         chosen = [task.config.epochs] * len(self.starts)
@@ -197,8 +197,11 @@ class Stack:
             losses.append(self.epoch(epoch))
             if epoch % CHECK == 0 or epoch == task.config.epochs:
                 self._check(losses)
-            epochs.append(self.predict(tests))
-            if inner:
+            current = self.predict(tests)
+            predicted.append(current.argmax(-1))
+            if not inner:
+                chosen_probabilities = current
+            else:
                 better = np.zeros(len(self.starts), bool)
                 for number, found in enumerate(self.predict(validations).numpy(force=True)):
                     positions = self.starts[number].validation
@@ -207,20 +210,26 @@ class Stack:
                     if (score[0], -score[1]) > best[number]:
                         best[number], chosen[number] = (score[0], -score[1]), epoch
                         better[number] = True
+                better = torch.from_numpy(better).to(task.device)
+                if epoch == 1:
+                    chosen_probabilities = current
+                chosen_probabilities[better] = current[better]
                 if task.keep_weights is not None:
-                    best_state = self._state(best_state, torch.from_numpy(better))
+                    best_state = self._state(best_state, better)
             tick(len(self.starts) / task.config.epochs)
-        found = torch.stack(epochs, dim=1).numpy(force=True)  # (F, E, longest, C)
-        told = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
+        chosen_probabilities = chosen_probabilities.numpy(force=True)  # (F, longest, C)
+        predicted = torch.stack(predicted, dim=1).numpy(force=True)  # (F, E, longest)
+        losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         if task.keep_weights is not None:
             self._save(best_state or self._state())
         return [
             single.result(
                 start.fold,
-                found[number][:, : len(start.fold.test)],
+                chosen_probabilities[number][: len(start.fold.test)],
                 chosen[number],
+                predicted[number][:, : len(start.fold.test)],
                 scores[number],
-                told[number],
+                losses[number],
                 0.0,
             )
             for number, start in enumerate(self.starts)
@@ -314,7 +323,7 @@ class Stack:
         now = {**self.parameters, **self.buffers}
         if before is None:
             return {name: values.detach().clone() for name, values in now.items()}
-        folds = torch.nonzero(better.to(self.task.device))[:, 0]
+        folds = torch.nonzero(better)[:, 0]
         for name, values in now.items():
             before[name][folds] = values[folds]
         return before
