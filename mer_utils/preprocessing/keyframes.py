@@ -1,12 +1,12 @@
-"""Which frames of a clip matter: its apex where the sheet has none, and its key frames.
+"""Frames of a clip that matter: its apex where the sheet has none, and its key frames.
 
-The apex is the frame in which the face has moved furthest.  Every frame is compared with the onset
-by optical flow on the aligned face, the head's share is taken out, and the eyes are left out, for a
-blink is larger than any micro-expression.  What remains is reduced to the one movement that
-explains most of the clip, whose course over time is smoothed; its highest point is the apex.
+The apex is the frame in which the face has moved furthest. Every frame is compared with the onset
+by optical flow on the aligned face. The head's share is subtracted, and the eyes are left out, for
+a blink is larger than any micro-expression. The flow is reduced to the one movement that explains
+most of the clip; the maximum of its smoothed course over time is the apex.
 
-Key frames are the ones in which the landmarks move most from frame to frame (landmark motion based
-key-frame selection, LMKS, of the unified macro/micro framework; see `systems/unified.py`).
+Key frames are those in which the landmarks move most from frame to frame: landmark motion based
+key-frame selection (LMKS) of the unified macro/micro framework, see `systems/unified.py`.
 """
 
 import cv2
@@ -16,9 +16,8 @@ from scipy.ndimage import gaussian_filter1d
 from . import faces, motion
 
 VERSION = 1  # counts up when a change here moves an apex: part of every cache key
-# Over the 157 synthetic clips of 14 to 26 frames the apex is missed by 0.4 frames on average with
-# this method and this smoothing; by 0.4 with the finest and by 0.6 with DIS "medium"; by 2.0 with
-# the middle of the clip.
+# Mean error on the 157 synthetic clips of 14 to 26 frames: 0.4 frames with this method and
+# smoothing, 0.4 with the finest DIS, 0.6 with DIS "medium", 2.0 with the middle of the clip.
 METHOD = "farneback"
 SMOOTHING = 0.05  # standard deviation, in lengths of the clip: 1 frame of 20
 EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
@@ -26,27 +25,26 @@ LIDS = 8  # pixels around the eyes that a blink moves too: lids, lashes and the 
 
 SELECTION_VERSION = 1  # the same for the key frames
 COUNT = 11  # key frames of a clip, as coded: every three in a row give one of nine patterns
-# dlib marks every frame anew, and its jitter is as large as the movement: on the synthetic clips
-# the landmarks move by 0.41 px of the aligned face, dlib misses that by 0.15 and more, Lucas-Kanade
-# from the onset by 0.06, twenty times faster.
+# dlib's jitter between frames is as large as the movement. On the synthetic clips the landmarks
+# move by 0.41 px of the aligned face; the error of dlib is 0.15 and more, that of Lucas-Kanade from
+# the onset 0.06, and it is twenty times faster.
 TRACK = {"winSize": (21, 21), "maxLevel": 2, "criteria": (3, 30, 0.003)}
 INNER = slice(17, 68)  # all landmarks but the jaw
 TRACK_SIZE = 256  # pixels a side of the aligned face while tracking
 
 
 def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(T,) how far the clip's main movement has come in each frame, in pixels (root mean square).
+    """(T,) progress of the clip's main movement, in pixels (root mean square).
 
     frames (T, 128, 128) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
     """
-    size = frames.shape[-1]
-    mask = motion.face_mask(points, size)
-    seen = _without_eyes(mask, points)
+    mask = motion.face_mask(points, frames.shape[-1])
+    used = _without_eyes(mask, points)
     fields = np.zeros((len(frames), 2, motion.GRID, motion.GRID), np.float32)
     for t in range(1, len(frames)):
         field = motion.flow(frames[0], frames[t], METHOD)
         field -= motion.head_motion(field, mask)
-        fields[t] = motion.on_grid(field * seen)
+        fields[t] = motion.on_grid(field * used)
     flat = fields.reshape(len(frames), -1)  # (T, 2 * 28 * 28)
     _, _, directions = np.linalg.svd(flat, full_matrices=False)
     course = flat @ directions[0]
@@ -82,24 +80,26 @@ def spot(images: list[np.ndarray], points: np.ndarray | None = None) -> int:
 
 
 def midpoint(count: int) -> int:
-    """Position of the frame in the middle, the rule that most published codes use for SMIC."""
+    """Position of the middle frame, the rule of most published code for SMIC."""
     return count // 2
 
 
 def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(T, 68, 2) the landmarks in every frame, in pixels of the frames, smoothed over time.
+    """(T, 68, 2) landmarks in every frame, in pixels of the frames, smoothed over time.
 
     frames (T, S, S) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
     Every frame is compared with the onset itself, so that errors do not add up.
     """
-    start = points.astype(np.float32).reshape(-1, 1, 2)
-    found = [start]
+    onset = points.astype(np.float32).reshape(-1, 1, 2)
+    positions = [onset]
     for frame in frames[1:]:
         moved, _, _ = cv2.calcOpticalFlowPyrLK(
-            frames[0], frame, start, found[-1].copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **TRACK
+            *(frames[0], frame, onset, positions[-1].copy()),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            **TRACK,
         )
-        found.append(moved)
-    course = np.stack(found)[:, :, 0]
+        positions.append(moved)
+    course = np.stack(positions)[:, :, 0]
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
@@ -117,9 +117,9 @@ def follow(images: list[np.ndarray], points: np.ndarray | None = None) -> np.nda
 
 
 def landmark_motion(course: np.ndarray) -> np.ndarray:
-    """(T,) summed way of the 51 inner landmarks since the frame before, the head's share taken out.
+    """(T,) path of the 51 inner landmarks since the frame before, summed, without the head's share.
 
-    course (T, 68, 2) as `track` gives it; the first frame has no frame before, and moves by 0.
+    course (T, 68, 2) as `track` gives it; the value of the first frame is 0.
     """
     stable = list(faces.STABLE)
     still = [
@@ -131,10 +131,10 @@ def landmark_motion(course: np.ndarray) -> np.ndarray:
 
 
 def select(motion_course: np.ndarray, count: int = COUNT) -> np.ndarray:
-    """(count,) positions of the key frames in order of time: the onset, and where most moves.
+    """(count,) positions of the key frames in time: the onset, and those of the largest motion.
 
-    The onset has moved nowhere yet, and is what every other frame differs from.  A clip of fewer
-    frames repeats some, evenly.
+    The onset is always kept, as the reference of all others. A clip of fewer frames repeats some,
+    evenly.
     """
     total = len(motion_course)
     if total <= count:
@@ -144,8 +144,6 @@ def select(motion_course: np.ndarray, count: int = COUNT) -> np.ndarray:
 
 
 def rise(onset: int, apex: int, count: int = COUNT) -> np.ndarray:
-    """(count,) frame numbers that the published code takes instead: even steps from the onset to
-    the apex, then the apex and the frame after it.
-    """
+    """(count,) frame numbers of the published code: even steps from onset to apex, and one more."""
     steps = np.ceil(np.arange(count - 2) * (apex - onset) / (count - 1)).astype(int)
     return np.concatenate([onset + steps, [apex, apex + 1]])

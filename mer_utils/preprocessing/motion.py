@@ -1,10 +1,10 @@
-"""What moved between two aligned frames: optical flow without the head's share, and strain.
+"""Optical flow between two aligned frames, without the head's share, and optical strain.
 
 Flow is (2, H, W) float32, u to the right and v down, in pixels of the aligned 128x128 face, from
 onset to apex: the skin at (x, y) of the onset lies at (x + u, y + v) in the apex.
 
 Numbers in comments are mean end-point errors on warps of a photograph with known motion (noise,
-JPEG, head sway); notebook 11 measures them again on the synthetic clips.
+JPEG, head sway); notebook 11 measures the same on the synthetic clips.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 
 from ..errors import StudyError
+from .regions import GRID
 
 VERSION = 2  # counts up when a change here moves a number: part of every cache key
-GRID = 28  # cells a side of what the flow systems see
 
 # --- optical flow ---------------------------------------------------------------------------------
 
 
 def _tvl1(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """TV-L1 as the literature takes it, OpenCV's defaults. It shrinks motions below a pixel."""
+    """TV-L1 with OpenCV's defaults, as in the literature. It shrinks motions below a pixel."""
     return cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, None)
 
 
@@ -88,10 +88,10 @@ EVERY = 2  # the fit looks at every second pixel of every second row
 
 @lru_cache(maxsize=4)
 def _rigid(height: int, width: int) -> np.ndarray:
-    """(6, 2, H, W): how each way a rigid head can move shows, seen from afar.
+    """(6, 2, H, W) flow of the six ways in which a rigid head moves, seen from afar.
 
-    Shift (2), scaling, turn in the picture; and turn to the side and nod, which move what is near
-    more than what is far: by the depth of an ellipsoid, as good as any for fractions of a degree.
+    Shift (2), scaling, turn in the image plane, turn to the side, nod. The last two move near
+    points more than far ones, by the depth of an ellipsoid: enough for fractions of a degree.
     """
     y, x = np.mgrid[:height, :width]
     x = (x - (width - 1) / 2) / (width / 2)
@@ -103,20 +103,20 @@ def _rigid(height: int, width: int) -> np.ndarray:
 
 
 def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.ndarray:
-    """(2, H, W): what a rigid head would do, nearest to what most of the face does.
+    """(2, H, W) flow of the rigid head that agrees with most of the face.
 
-    Six ways to move, fitted to the flow inside the mask by least squares that are repeated with
-    weights 1 / (1 + (r/s)^2)^2, s the median residual r: what only the mouth does has no vote.
+    Six ways to move are fitted to the flow inside the mask by repeated least squares. The weights
+    are 1 / (1 + (r/s)^2)^2 with residual r and its median s, so that a moving mouth hardly counts.
 
-    With 0.5 px of sway it takes the error of the expression from 0.31 to 0.04 px; without any it
-    costs 0.003 (movements of 0.3 px) to 0.01 (of 1 px).  Aligning the apex by its own landmarks
+    With 0.5 px of sway it reduces the error of the expression from 0.31 to 0.04 px; without sway it
+    costs 0.003 (movements of 0.3 px) to 0.01 (of 1 px). Aligning the apex by its own landmarks
     leaves 0.2 px; a fit to the ridge of the nose alone 0.1 to 0.4.
     """
     ways = _rigid(*mask.shape)
-    seen = np.zeros_like(mask)
-    seen[::EVERY, ::EVERY] = mask[::EVERY, ::EVERY]
-    design = ways[:, :, seen].astype(float)  # (6, 2, n)
-    target = field[:, seen].astype(float)  # (2, n)
+    used = np.zeros_like(mask)
+    used[::EVERY, ::EVERY] = mask[::EVERY, ::EVERY]
+    design = ways[:, :, used].astype(float)  # (6, 2, n)
+    target = field[:, used].astype(float)  # (2, n)
     weights = np.ones(target.shape[1])
     for _ in range(rounds):
         weighted = (design * weights).reshape(len(ways), -1)
@@ -130,7 +130,7 @@ def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.nda
 def expression(
     onset: np.ndarray, apex: np.ndarray, points: np.ndarray, method: str = DEFAULT
 ) -> np.ndarray:
-    """(2, H, W) flow of the face on the head: the flow less what the head did.
+    """(2, H, W) flow of the face on the head: the flow less the head's motion.
 
     onset, apex: aligned frames (H, W); points: (68, 2) in pixels of the aligned onset.
     """
@@ -154,17 +154,17 @@ def strain(field: np.ndarray, spacing: float = 1.0) -> np.ndarray:
 
 
 def on_grid(field: np.ndarray, size: int = GRID) -> np.ndarray:
-    """(C, H, W) -> (C, size, size) float32 by the mean over each cell; units stay."""
+    """(C, H, W) -> (C, size, size) float32, the mean over each cell; units stay."""
     return np.stack(
         [cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in field]
     ).astype(np.float32)
 
 
 def face_region(points: np.ndarray, size: int) -> np.ndarray:
-    """(size, size) float32: 1 on the face up to the middle of the forehead, 0 beside it.
+    """(size, size) float32: 1 on the face up to the middle of the forehead, 0 outside.
 
-    Where the head's share is taken out, a wall that stood still seems to move: up to the head's
-    whole sway, and strained along the outline of the head.  Nothing there is the face's.
+    Once the head's share is subtracted, a wall at rest seems to move by the sway of the head, with
+    strain along its outline. That is no motion of the face.
     """
     forehead = points[17:27] - (0, FOREHEAD)
     mask = face_mask(np.concatenate((points, forehead)), size).astype(np.uint8)
@@ -176,8 +176,8 @@ def face_region(points: np.ndarray, size: int) -> np.ndarray:
 def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
     """(2, H, W) -> (3, 28, 28): u, v in pixels of the aligned face, strain in pixels per pixel.
 
-    Strain is taken before the reduction: the mean of a strain, not the strain of a mean; and
-    before what lies outside `region` (H, W) becomes 0, or the edge of the region would be strain.
+    Strain is computed before the mean over cells, or noise would cancel, and before the outside of
+    `region` (H, W) is set to 0, or the edge of the region would be strain.
     """
     stacked = np.concatenate((field, strain(field)[None]))
     return on_grid(stacked if region is None else stacked * region)
@@ -186,8 +186,8 @@ def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
 def legacy(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
     """(3, 28, 28) as the published images: TV-L1, head motion left in, each channel 0..255.
 
-    The stretch is per clip and channel, so sign and size of the motion are lost: the grey of "no
-    motion" differs from clip to clip.  A channel without any motion is 0.
+    The stretch is per clip and channel, so that sign and size of the motion are lost: the grey of
+    "no motion" differs between clips. A channel without any motion is 0.
     """
     u_v_strain = channels(flow(onset, apex, PUBLISHED))
     low = u_v_strain.min(axis=(1, 2), keepdims=True)

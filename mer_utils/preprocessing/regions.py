@@ -1,12 +1,12 @@
 """Six facial regions: their landmarks, the action units that move them, and how they move together.
 
 Regions follow the framework figure of MHSSA-Transformer + GCN (5/5/6/6/9/12 landmarks), with the
-indices of dlib's 68 points.  `right` and `left` are the person's own, as FACS writes R and L; the
-person's right brow lies on the left of the picture.
+indices of dlib's 68 points. `right` and `left` are the person's own, as FACS writes R and L; the
+person's right brow is on the left of the picture.
 
-The 12 points of the outer lip stand for the mouth.  The 8 points of the inner lip lie 1.1
-cells of the 28x28 flow grid from the nearest outer one (mean of 442 real faces), so that their
-7x7 patches would be near copies.
+The mouth is the 12 points of the outer lip. The 8 points of the inner lip are 1.1 cells of the
+28x28 flow grid from the nearest outer one (mean of 442 real faces), so that their 7x7 patches would
+be near copies.
 """
 
 import re
@@ -47,8 +47,8 @@ PUBLISHED_POINTS = (
 RIGHT_BROW, LEFT_BROW, RIGHT_EYE, LEFT_EYE, NOSE, MOUTH = range(6)
 _BROWS, _EYES = (RIGHT_BROW, LEFT_BROW), (RIGHT_EYE, LEFT_EYE)
 
-# Action unit -> regions it moves.  The published map ends with nose {9} and outer lip {10, 25}: 12,
-# the unit of most positive clips, moves nothing there.
+# Action unit -> regions it moves. The published map ends with nose {9} and outer lip {10, 25}: unit
+# 12, that of most positive clips, moves nothing in it.
 PUBLISHED_UNITS = (
     dict.fromkeys((1, 2, 4), _BROWS)
     | dict.fromkeys((5, 6, 7), _EYES)
@@ -67,15 +67,15 @@ class ActionUnit:
 
     number: int  # FACS number, 1..99
     side: str = "both"  # "right" | "left" (the person's own) | "both"
-    intensity: str = ""  # "A".."E", "A/B" where the coder left it open, "" where none is written
-    reference: bool = False  # SAMM's `ref(7B)`: already there in the onset frame, so no movement
+    intensity: str = ""  # "A".."E", "A/B" if the coder left it open, "" if none is written
+    reference: bool = False  # SAMM's `ref(7B)`: present in the onset frame already, so no movement
 
 
 @dataclass(frozen=True)
 class Coding:
-    """What a sheet's cell says.
+    """The content of a sheet's cell.
 
-    Each group is one statement; its members are alternatives (`R6 or R12`), one of which holds.
+    Each group is one statement; its members are alternatives (`R6 or R12`).
     """
 
     groups: tuple[tuple[ActionUnit, ...], ...] = ()
@@ -99,7 +99,7 @@ _OR = re.compile(r"\s+or\s+|\|", re.IGNORECASE)
 
 
 def _unit(text: str, reference: bool) -> tuple[ActionUnit, ...]:
-    """`A/L12` is two alternatives, `10A/B` one unit of open intensity, `soft focus` none."""
+    """`A/L12` is two alternatives, `10A/B` one unit of open intensity, `soft focus` no unit."""
     match = _UNIT.fullmatch(re.sub(r"\s+", "", text))
     if match is None:
         return ()
@@ -115,7 +115,7 @@ def _unit(text: str, reference: bool) -> tuple[ActionUnit, ...]:
 def parse_action_units(text: str) -> Coding:
     """Read `R2+15`, `4A/B`, `(R6 or R12)+R15`, `?`, `A/L12`, `T28+14`, `ref(7B)+43C`.
 
-    Never raises: what names no unit is kept in `unread` for the reader of notebook 20 to see.
+    Never raises: pieces that name no unit are in `unread`; notebook 20 lists them.
     """
     groups, unread = [], []
     for piece in filter(None, (piece.strip() for piece in _PLUS.split(text))):
@@ -134,7 +134,7 @@ def parse_action_units(text: str) -> Coding:
 def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
     """One row per unit in the sheets: unit, clips, the regions it moves here and as published.
 
-    Reference units do not count.  What names no unit stands below, with unit "unread: ...".
+    Reference units do not count. Pieces that name no unit are rows "unread: ...".
     """
     clip_counts: Counter = Counter()
     for text in clips["action_units"].fillna("").astype(str):
@@ -142,7 +142,7 @@ def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
         clip_counts.update({unit.number for unit in coding.units if not unit.reference})
         clip_counts.update({f"unread: {piece}" for piece in coding.unread})
     rows = [
-        (unit, count, *(_names(known.get(unit, ())) for known in (UNITS, PUBLISHED_UNITS)))
+        (unit, count, *(_names(units.get(unit, ())) for units in (UNITS, PUBLISHED_UNITS)))
         for unit, count in sorted(clip_counts.items(), key=lambda row: (str(row[0]), -row[1]))
     ]
     table = pd.DataFrame(rows, columns=["unit", "clips", "moves", "moves as published"])
@@ -165,8 +165,8 @@ def moved_regions(unit: ActionUnit, units=UNITS, sides: bool = True) -> frozense
 def active_regions(text: str, units=UNITS, sides: bool = True) -> np.ndarray:
     """(6,) bool: the regions that the coded units move.
 
-    Of alternatives only what all of them agree on counts: `R14 or R12` moves the mouth for
-    certain, `R6 or R12` neither eye nor mouth.  Reference units move nothing.
+    Alternatives count where they agree: `R14 or R12` moves the mouth, `R6 or R12` neither eye nor
+    mouth. Reference units move nothing.
     """
     active = np.zeros(len(REGIONS), dtype=bool)
     for group in parse_action_units(text).groups:
@@ -183,8 +183,8 @@ def active_regions(text: str, units=UNITS, sides: bool = True) -> np.ndarray:
 def co_occurrence(clips: pd.DataFrame, units=UNITS, sides: bool = True) -> np.ndarray:
     """(6, 6) P(region j active | region i active) over the clips given, the diagonal 0.
 
-    Give it the training clips of one fold and nothing else.  A clip without coded units (all of
-    SMIC) makes no region active and so adds nothing; a region that never moves has a row of zeros.
+    Give it the training clips of one fold and nothing else. A clip without coded units (all of
+    SMIC) adds nothing; a region that never moves has a row of zeros.
     """
     texts = clips["action_units"].fillna("").astype(str)
     active = np.array([active_regions(text, units, sides) for text in texts], dtype=float)
@@ -201,9 +201,9 @@ def normalise(adjacency: np.ndarray) -> np.ndarray:
 
 
 def action_unit_graph(clips: pd.DataFrame) -> np.ndarray:
-    """(6, 6) the co-occurrence with self-loops, normalised: the graph a GCN layer multiplies with.
+    """(6, 6) co-occurrence with self-loops, normalised: the adjacency of a GCN layer.
 
-    Where no clip has coded units this is the identity: each region then hears only itself.
+    Where no clip has coded units it is the identity: each region is joined to itself only.
     """
     return normalise(co_occurrence(clips) + np.eye(len(REGIONS)))
 
@@ -211,24 +211,23 @@ def action_unit_graph(clips: pd.DataFrame) -> np.ndarray:
 def manifold_distances(features: np.ndarray) -> np.ndarray:
     """(..., 6, D) region features -> (..., 6, 6) geodesic distances, in units of 1 - cosine.
 
-    The graph is complete, its edges are 1 - cosine long, and a way round may be shorter than the
-    edge: 1 - cosine grows with the square of the angle, so that short steps are cheap.
+    Lengths of the shortest paths in the complete graph whose edges are 1 - cosine long. A path over
+    other regions may be shorter than the edge: 1 - cosine grows with the square of the angle.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
     paths = np.clip(1.0 - unit @ np.swapaxes(unit, -1, -2), 0.0, None)
     paths = paths * (1 - np.eye(paths.shape[-1]))
-    for via in range(
-        paths.shape[-1]
-    ):  # Floyd-Warshall; scipy's reads lengths under 1e-8 as no edge
+    # Floyd-Warshall; scipy's takes a length under 1e-8 for no edge
+    for via in range(paths.shape[-1]):
         paths = np.minimum(paths, paths[..., :, via, None] + paths[..., None, via, :])
     return paths
 
 
 def manifold_affinity(distances: np.ndarray) -> np.ndarray:
-    """exp(-D^2 / sigma^2), sigma the root mean square distance of the same clip; (..., 6, 6).
+    """(..., 6, 6) exp(-D^2 / sigma^2), sigma the root mean square distance of the same clip.
 
-    A scale of its own per clip, because an untrained network's regions are all alike (cosines of
-    0.9 and more): with a fixed sigma of 1 every affinity would be 1.
+    The scale is per clip because the regions of an untrained network are alike (cosines of 0.9 and
+    more): with a fixed sigma of 1 every affinity would be 1.
     """
     count = distances.shape[-1]
     squared = distances**2
@@ -242,12 +241,12 @@ def manifold_affinity(distances: np.ndarray) -> np.ndarray:
 def patches(
     images: np.ndarray, landmarks: np.ndarray, points=POINTS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the 7x7 patch around each landmark of the six regions.
+    """The 7x7 patch around each landmark of the six regions, and the cells of their centres.
 
     images (N, 3, 28, 28) and landmarks (N, 68, 2), x then y in cells of the grid, give patches
-    (N, T, 7*7*3) float32, rows then columns then channels, and the cells of their centres
-    (N, T, 2) int64; T = 43 tokens in the order of `points`.  A centre is kept 3 cells from the
-    border, as published, so that every patch lies inside.
+    (N, T, 7*7*3) float32, rows then columns then channels, and centres (N, T, 2) int64, with T = 43
+    tokens in the order of `points`. A centre is kept 3 cells from the border, as published, so that
+    every patch is inside.
     """
     half = PATCH // 2
     tokens = [point for region in points for point in region]
