@@ -1,23 +1,24 @@
-"""Every report that lies here, as a browser shows it: alone, light, and told to who cannot see.
+"""Every report of this folder, as a browser shows it: alone, light, and with words for pictures.
 
 The pages of the real results are in the repository; those of other corpora where they were made.
 """
 
 import re
-from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import browser
 import nbformat.v4 as nb
 import pytest
+from bs4 import BeautifulSoup
 
 from mer_utils import paths
 from mer_utils.reporting import pages
 
-FOLDERS = {paths.ROOT / "reports" / "html", paths.HTML}
-PAGES = sorted(page for folder in FOLDERS for page in folder.rglob("*.html"))
+HTML = paths.ROOT / "reports" / "html"  # of the repository
+PAGES = sorted(page for folder in {HTML, paths.HTML} for page in folder.rglob("*.html"))
 LARGEST = 3_000_000  # bytes
 REAL = {"40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary"}  # committed
-UNTOLD = "[...document.images].filter(each => !each.alt.trim()).length"
+WITHOUT_ALT = "[...document.images].filter(image => !image.alt.trim()).length"
 WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
 
 
@@ -28,7 +29,7 @@ def test_the_pages_of_the_real_results_are_here():
 
 def test_no_committed_page_tells_where_it_was_made():
     place = re.compile(r""">["'](/\w|[A-Z]:\\)""")  # a string of code, as highlighted
-    for page in (paths.ROOT / "reports" / "html" / "megc2019_flow").glob("[0-9]*.html"):
+    for page in (HTML / "megc2019_flow").glob("[0-9]*.html"):
         if page.stem in REAL:
             assert not place.search(page.read_text(encoding="utf-8")), page.name
 
@@ -47,30 +48,35 @@ def test_a_page_names_the_folder_of_the_data_and_not_the_way_to_it(folder):
     assert pages._readable(notebook).cells[1].source == 'data = ""'
 
 
-class Images(HTMLParser):
-    """The alternative texts of a page's pictures."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.told = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "img":
-            self.told.append((dict(attrs).get("alt") or "").strip())
-
-
-@pytest.mark.parametrize("name", sorted(REAL))
-def test_a_committed_page_is_light_and_tells_its_pictures_without_a_browser_too(name):
-    page = paths.ROOT / "reports" / "html" / "megc2019_flow" / f"{name}.html"
+@pytest.mark.parametrize("name", ["index", *sorted(REAL)])
+def test_a_committed_page_is_light_and_its_pictures_have_words_without_a_browser_too(name):
+    page = HTML / ("index.html" if name == "index" else f"megc2019_flow/{name}.html")
     assert page.stat().st_size < LARGEST
-    told = Images(page.read_text(encoding="utf-8")).told
-    assert told and all(told)
+    pictures = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all("img")
+    assert pictures and all(picture.get("alt", "").strip() for picture in pictures)
+
+
+def test_every_link_of_a_committed_page_leads_somewhere_in_a_fresh_clone():
+    """The front page is committed with the pages, and lists all of them."""
+    ends = {}
+    for page in (HTML / "index.html", *(HTML / "megc2019_flow" / f"{name}.html" for name in REAL)):
+        links = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all(
+            "a", href=True
+        )
+        targets = [unquote(link["href"].partition("#")[0]) for link in links]
+        ends[page] = {
+            (page.parent / target).resolve()
+            for target in targets
+            if target and not target.startswith("https:")
+        }
+        assert all(end.is_file() for end in ends[page]), page
+        assert page.name == "index.html" or HTML / "index.html" in ends[page]
+    assert {end.stem for end in ends[HTML / "index.html"]} >= REAL
 
 
 @browser.needed
 @pytest.mark.skipif(not PAGES, reason="no report has been made: ./run_all.sh makes them")
-def test_pages_are_light_need_no_network_and_leave_no_picture_untold(tmp_path):
+def test_pages_are_light_need_no_network_and_leave_no_picture_without_words(tmp_path):
     with browser.opened(tmp_path) as tab:
         tab.call("Network.enable")
         tab.call("Page.enable")
@@ -85,11 +91,11 @@ def test_pages_are_light_need_no_network_and_leave_no_picture_untold(tmp_path):
                 here = f"document.readyState === 'complete' && location.href === '{page.as_uri()}'"
                 tab.until(here)
                 asked = [
-                    told["params"]["request"]["url"]
-                    for told in tab.told
-                    if told.get("method") == "Network.requestWillBeSent"
+                    event["params"]["request"]["url"]
+                    for event in tab.told
+                    if event.get("method") == "Network.requestWillBeSent"
                 ]
                 away = [url for url in asked if not url.startswith("data:")]
                 assert away == [page.as_uri()], name
-                assert tab.value(UNTOLD) == 0, name
+                assert tab.value(WITHOUT_ALT) == 0, name
                 assert not tab.value(WIDE), f"{name} is wider than {width} pixels"

@@ -17,6 +17,7 @@ from mer_utils.corpora import CLASSES
 from mer_utils.evaluation import protocol
 from mer_utils.preprocessing import regions
 from mer_utils.reporting import widgets
+from mer_utils.reporting.plots import style
 
 matplotlib.use("Agg")
 CLIPS = clip_table()
@@ -115,8 +116,8 @@ def test_ablations_shows_the_questions_of_what_is_chosen(shown):
     assert "A? it earns its place (+0.100)" in words[0]
     axis = shown[0].axes[0]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == [
-        "mhssa_gcn/no_graph",
-        "am_gcn/no_graph",
+        style.title("mhssa_gcn/no_graph"),
+        style.title("am_gcn/no_graph"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Figures of what the baselines see."""
+"""Figures of what the baselines read and compute."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,27 +6,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import style
+from .style import MAGNITUDE, SIGNED, bare
 
 
 def flow(image: np.ndarray, view: str) -> Figure:
     """u, v and strain of one clip, (3, 28, 28); `flow_legacy` has grey levels, not pixels."""
-    legacy = view == "flow_legacy"
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3.1))
+    limit = max(float(np.abs(image[:2]).max()), 1e-6)
+    signed = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, "pixels"
+    looks = (signed, signed, ({"cmap": MAGNITUDE, "vmin": 0}, "pixels per pixel"))
+    if view == "flow_legacy":
+        looks = 3 * (({"vmin": 0, "vmax": 255}, "grey level"),)
     titles = ("u, to the right", "v, down", "strain")
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.1), layout="constrained")
-    for number, (axis, title) in enumerate(zip(axes, titles, strict=True)):
-        if legacy:
-            shown = axis.imshow(image[number], cmap="gray", vmin=0, vmax=255)
-        elif number < 2:
-            limit = max(float(np.abs(image[:2]).max()), 1e-6)
-            shown = axis.imshow(image[number], cmap="RdBu_r", vmin=-limit, vmax=limit)
-        else:
-            shown = axis.imshow(image[number], cmap="viridis", vmin=0)
-        unit = "grey level" if legacy else ("pixels" if number < 2 else "pixels per pixel")
-        fig.colorbar(shown, ax=axis, shrink=0.75, label=unit)
-        axis.set_title(title)
-        axis.set_xticks([])
-        axis.set_yticks([])
+    for axis, channel, (look, unit), title in zip(axes, image, looks, titles, strict=True):
+        fig.colorbar(axis.imshow(channel, **look), ax=axis, shrink=0.75, label=unit)
+        bare(axis, title=title)
     return fig
 
 
@@ -34,15 +28,13 @@ def maps(streams: Sequence[np.ndarray]) -> Figure:
     """One row per stream, (width, h, w) each, all on one scale."""
     widest = max(len(stream) for stream in streams)
     top = max(float(stream.max()) for stream in streams)
-    fig, axes = plt.subplots(
-        len(streams), widest, figsize=(9, 1.25 * len(streams)), layout="constrained"
-    )
+    fig, axes = plt.subplots(len(streams), widest, figsize=(9, 1.25 * len(streams)))
     for axis in axes.flat:
         axis.set_axis_off()
     for row, stream in zip(axes, streams, strict=True):
         for axis, image in zip(row, stream, strict=False):
-            axis.imshow(image, cmap="viridis", vmin=0, vmax=top)
-        row[0].set_title(f"stream of {len(stream)} maps", loc="left", fontsize=9)
+            axis.imshow(image, cmap=MAGNITUDE, vmin=0, vmax=top)
+        row[0].set_title(f"stream of {len(stream)} maps", fontsize=9)
     return fig
 
 
@@ -51,33 +43,30 @@ def blocks(histograms: Mapping[str, np.ndarray]) -> Figure:
 
     The arrow is the sum of the block's orientations; the darker the block, the larger its share.
     """
-    top = max(float(each.sum(-1).max()) for each in histograms.values())
-    fig, axes = plt.subplots(
-        1, len(histograms), figsize=(4 * len(histograms), 3.9), layout="constrained", squeeze=False
-    )
+    top = max(float(shares.sum(-1).max()) for shares in histograms.values())
+    fig, axes = plt.subplots(1, len(histograms), figsize=(4 * len(histograms), 3.9), squeeze=False)
     for axis, (title, shares) in zip(axes[0], histograms.items(), strict=True):
         angles = 2 * np.pi * np.arange(shares.shape[-1]) / shares.shape[-1]
         right, down = shares @ np.cos(angles), shares @ np.sin(angles)
-        shown = axis.imshow(shares.sum(-1), cmap=style.MAGNITUDE, vmin=0, vmax=1.4 * top)
+        image = axis.imshow(shares.sum(-1), cmap=MAGNITUDE, vmin=0, vmax=1.4 * top)
         longest = float(np.hypot(right, down).max()) or 1.0  # fills its block
         axis.quiver(
             right, down, angles="xy", scale_units="xy", scale=longest / 0.9,
             color="0.1", width=0.008, pivot="mid",
         )  # fmt: skip
-        axis.set(title=title, xticks=[], yticks=[])
-    fig.colorbar(shown, ax=axes, shrink=0.75, label="share of the clip")
+        bare(axis, title=title)
+    fig.colorbar(image, ax=axes, shrink=0.75, label="share of the clip")
     return fig
 
 
 def planes(cuts: Mapping[str, np.ndarray], patterns: Mapping[str, np.ndarray]) -> Figure:
     """Cuts through a clip, and below the pattern number of every point: XY, and X or Y over time"""
-    fig, axes = plt.subplots(2, len(cuts), figsize=(9, 6), layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(2, len(cuts), figsize=(9, 6), squeeze=False)
+    bare(*axes.flat)
     for column, title in enumerate(cuts):
-        axes[0, column].imshow(cuts[title], cmap="gray", aspect="auto")
+        axes[0, column].imshow(cuts[title], aspect="auto")
         axes[1, column].imshow(patterns[title], cmap="viridis", aspect="auto")
         axes[0, column].set_title(title)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
     axes[0, 0].set_ylabel("grey values")
     axes[1, 0].set_ylabel("patterns")
     return fig

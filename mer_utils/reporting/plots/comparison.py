@@ -1,4 +1,4 @@
-"""Figures of systems against each other: rankings, pairs, prices of leaks, published scores."""
+"""Figures of systems against each other: rankings, pairs, inflation by leaks, published scores."""
 
 from collections.abc import Sequence
 
@@ -7,54 +7,41 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import style
-from .style import ACCENT, CHANCE, EDGE, INK, PALE, WARNING, colour, marker
-
-style.apply()
-
-ROW = 0.42  # inches a line of a figure with a line per system
-DENSE = 0.27  # the same where there are many
+from . import intervals
+from .style import ACCENT, CHANCE, EDGE, INK, PALE, WARNING, bare, colour, marker, reference, title
 
 
 def ranking(
-    summary: pd.DataFrame, metric: str, chance: float, joined: Sequence[tuple[int, int]]
+    summary: pd.DataFrame, metric: str, chance: float, joined: Sequence[tuple[int, int]] = ()
 ) -> Figure:
-    """Score of every entry with its interval, best first; a bar joins a stretch without a
-    significant difference.
+    """Score of every system with its interval, best first; bars join what does not differ.
 
-    summary: `statistics.summary`, sorted, with a column `name`; joined: `statistics.stretches`.
+    summary: `statistics.summary`, sorted, with a column `name`; joined: `statistics.stretches`,
+    first and last row of each group without a significant difference.
     """
-    fig, axis = plt.subplots(figsize=(7.8, 1.1 + ROW * len(summary)), layout="constrained")
-    axis.axvline(chance, color=CHANCE, ls="--", linewidth=1)
-    axis.annotate(
-        "majority class", (chance, len(summary) - 0.5), (4, 3),
-        textcoords="offset points", color=CHANCE, fontsize=8,
+    note = "; bars at the right join what does not differ significantly" if joined else ""
+    fig, axis = intervals.rows(
+        summary["name"], f"{metric}, pooled; line: 95 % over subjects{note}", extra=1.1
+    )
+    reference(axis, chance, "majority class")
+    intervals.dots(
+        axis, summary[metric], summary[f"{metric} low"], summary[f"{metric} high"],
+        colours=[colour(name) for name in summary["system"]],
+        markers=[marker(name) for name in summary["system"]], digits=3, size=9,
     )  # fmt: skip
-    for place, row in enumerate(summary.to_dict("records")):
-        shade = colour(row["system"])
-        axis.plot([row[f"{metric} low"], row[f"{metric} high"]], [place] * 2, color=shade, lw=2)
-        axis.plot(row[metric], place, marker(row["system"]), color=shade, ms=9)
-        axis.annotate(
-            f"{row[metric]:.3f}", (row[metric], place), (0, 6), textcoords="offset points",
-            ha="center", fontsize=8,
-        )  # fmt: skip
     right = max(1.0, summary[f"{metric} high"].max())
     for number, (first, last) in enumerate(joined):
         x = right + 0.03 + 0.03 * number
         axis.plot([x, x], [first - 0.2, last + 0.2], color=INK, lw=4, solid_capstyle="round")
-    axis.set_yticks(range(len(summary)), summary["name"])
-    axis.set_ylim(len(summary) - 0.5, -0.7)
     axis.set_xlim(0, right + 0.03 * (len(joined) + 1))
     axis.set_xticks(np.arange(0, 1.01, 0.2))
-    words = "; bars at the right: no significant difference" if joined else ""
-    axis.set_xlabel(f"{metric}, pooled; line: 95 % over subjects{words}")
     return fig
 
 
 def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
     """Gap of every pair, row minus column, in points; bold on a shade where it is significant.
 
-    table: `statistics.compare`; order: labels, best first.
+    table: `statistics.compare`; order: labels of the systems, best first.
     """
     gaps = pd.DataFrame(np.nan, index=order, columns=order)
     significant = pd.DataFrame(False, index=order, columns=order)
@@ -64,31 +51,35 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
         for one, other in ((pair.system, pair.against), (pair.against, pair.system)):
             significant.loc[one, other] = pair.significant
     size = 0.9 + 0.62 * len(order)
-    fig, axis = plt.subplots(figsize=(size + 1.6, size), layout="constrained")
-    shade = np.where(significant, np.sign(gaps), 0)
-    axis.imshow(shade, cmap="PuOr_r", vmin=-2.6, vmax=2.6)
+    fig, axis = plt.subplots(figsize=(size + 1.6, size))
+    axis.imshow(np.where(significant, np.sign(gaps), 0), cmap="PuOr_r", vmin=-2.6, vmax=2.6)
     for (row, column), gap in np.ndenumerate(gaps.to_numpy()):
         if row != column:
             weight = "bold" if significant.iloc[row, column] else "normal"
-            text = f"{100 * gap:+.1f}"
-            axis.text(column, row, text, ha="center", va="center", fontsize=9, weight=weight)
-    axis.set_xticks(range(len(order)), order, rotation=40, ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(len(order)), order)
-    axis.set_xticks(np.arange(len(order) + 1) - 0.5, minor=True)
-    axis.set_yticks(np.arange(len(order) + 1) - 0.5, minor=True)
+            axis.text(
+                column, row, f"{100 * gap:+.1f}", ha="center", va="center", fontsize=9,
+                weight=weight,
+            )  # fmt: skip
+    bare(axis)
+    titles = [title(name) for name in order]
+    axis.set_xticks(range(len(order)), titles, rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(len(order)), titles)
+    for ticks in (axis.set_xticks, axis.set_yticks):
+        ticks(np.arange(len(order) + 1) - 0.5, minor=True)
     axis.grid(which="minor", color="white", lw=1.5)
     axis.tick_params(which="both", length=0)
-    axis.spines[:].set_visible(False)
-    axis.set_title(f"100 ({metric} of the row - {metric} of the column); bold: significant (Holm)")
+    axis.set_title(
+        f"100 ({metric} of the row - {metric} of the column)\nbold: significantly different (Holm)"
+    )
     return fig
 
 
 def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figure:
-    """The smallest gap that so many subjects could have shown, and the gap that was seen.
+    """The smallest gap that so many subjects could show, and the gap between the two best.
 
     curve: columns subjects, gap (one comparison alone) and all (the smallest p of all pairs).
     """
-    fig, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(curve["subjects"], curve["gap"], color=INK, label="one comparison, planned")
     axis.plot(curve["subjects"], curve["all"], color=WARNING, ls="--", label="one of all pairs")
     here = np.interp(subjects, curve["subjects"], curve["gap"])
@@ -106,38 +97,30 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     ticks = [count for count in (20, 50, 100, 200, 500, 1000) if count <= curve["subjects"].max()]
     axis.set_xticks(ticks, [str(count) for count in ticks])
     axis.minorticks_off()
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel("subjects")
+    axis.set(ylim=(0, None), xlabel="subjects")
     axis.set_ylabel(f"gap in {metric} that four\nstudies of five would show")
     axis.legend(loc="upper right")
     return fig
 
 
-READINGS = (  # of one training: column, marker, colour, words
+READINGS = (  # of one training: column, marker, colour, label
     ("honest", "o", INK, "honest: pooled, epoch not picked on the test"),
     ("fold mean", "D", ACCENT, "mean of folds"),
-    ("test-picked", "X", WARNING, "epoch picked on the test subject"),
+    ("test-picked", "X", WARNING, "oracle: epoch picked on the test subject"),
     ("both", "P", EDGE, "both"),
 )
 
 
 def prices(table: pd.DataFrame, metric: str) -> Figure:
-    """The same runs read in four ways, a line per system. table: `leaks.prices`, with `name`."""
+    """The same runs read in four ways, a row per system. table: `leaks.prices`, with `name`."""
     table = table.sort_values("honest", ascending=False, kind="stable").reset_index(drop=True)
-    fig, axis = plt.subplots(figsize=(7.8, 1.5 + ROW * len(table)), layout="constrained")
-    for place, row in enumerate(table.to_dict("records")):
-        values = [row[name] for name, *_ in READINGS if row[name] == row[name]]
-        axis.plot([min(values), max(values)], [place] * 2, color=PALE, lw=3, zorder=1)
-    for name, sign, shade, words in READINGS:
-        axis.plot(
-            table[name], table.index, ls="", marker=sign, color=shade, ms=8, mec="white",
-            mew=0.7, label=words,
-        )  # fmt: skip
-    axis.set_yticks(range(len(table)), table["name"])
-    axis.set_ylim(len(table) - 0.5, -0.5)
-    axis.set_xlim(0, 1)
-    axis.set_xlabel(metric)
-    fig.legend(loc="outside upper left", ncols=2, fontsize=9)
+    readings = [reading for reading in READINGS if reading[0] in table]
+    values = table[[name for name, *_ in readings]]
+    fig, axis = intervals.rows(table["name"], metric, (0, 1), extra=1.5)
+    axis.hlines(range(len(table)), values.min(axis=1), values.max(axis=1), color=PALE, lw=3)
+    for name, sign, shade, label in readings:
+        intervals.dots(axis, table[name], colours=shade, markers=sign, label=label)
+    fig.legend(loc="outside upper left", ncols=2)
     return fig
 
 
@@ -146,55 +129,46 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
 
     table: columns name, system, published, honest, low, high, test-picked; missing ones left out.
     """
-    fig, axis = plt.subplots(figsize=(7.8, 1.4 + DENSE * len(table)), layout="constrained")
-    for place, row in enumerate(table.to_dict("records")):
-        shade = colour(row["system"]) if isinstance(row["system"], str) else CHANCE
-        if row["honest"] == row["honest"]:
-            axis.plot([row["low"], row["high"]], [place] * 2, color=shade, lw=2)
-            axis.plot(row["honest"], place, "o", color=shade, ms=7)
-        if row["test-picked"] == row["test-picked"]:
-            axis.plot(row["test-picked"], place, "X", color=WARNING, mec="white", ms=8)
-        if row["published"] == row["published"]:
-            axis.plot(row["published"], place, "s", color=EDGE, mfc="none", ms=7)
-    axis.set_yticks(range(len(table)), table["name"])
-    axis.set_ylim(len(table) - 0.5, -0.5)
-    axis.set_xlim(0, 1)
-    axis.set_xlabel(f"{metric}; line: 95 % over subjects")
-    axis.grid(axis="y", color=PALE, lw=0.5)
-    looks = (
-        ("s", EDGE, "none", "published"),
-        ("o", INK, INK, "ours, honest"),
-        ("X", WARNING, WARNING, "ours, epoch picked on the test subject"),
+    fig, axis = intervals.rows(
+        table["name"], f"{metric}; line: 95 % over subjects", (0, 1), extra=1.4
     )
-    handles = [
-        plt.Line2D([], [], ls="", marker=m, color=c, mfc=f, label=words) for m, c, f, words in looks
-    ]
-    fig.legend(handles=handles, loc="outside upper left", ncols=3, fontsize=9)
+    axis.grid(axis="y", color=PALE, lw=0.5)
+    shades = [colour(name) if isinstance(name, str) else CHANCE for name in table["system"]]
+    series = (
+        ("published", "s", EDGE, False, {}, "published"),
+        ("honest", "o", shades, True, {"low": table["low"], "high": table["high"]}, "ours, honest"),
+        ("test-picked", "X", WARNING, True, {}, "ours, oracle: epoch picked on the test subject"),
+    )
+    for name, sign, shade, filled, line, label in series:
+        intervals.dots(
+            axis, table[name], **line, colours=shade, markers=sign, filled=filled, size=7
+        )
+        axis.plot(
+            [], [], sign, color=INK if shade is shades else shade, label=label,
+            mfc=None if filled else "white",
+        )  # fmt: skip
+    fig.legend(loc="outside upper left", ncols=3)
     return fig
 
 
 def worth(table: pd.DataFrame, metric: str) -> Figure:
-    """What each ingredient is worth, by system; filled where it was told apart from nothing.
+    """Effect of each ingredient, by system; filled where it is significantly different from zero.
 
-    table: `ablations.answers`; right of zero the system is better with it.
+    table: `ablations.answers`; right of zero the system is better with the ingredient.
     """
     table = table.reset_index(drop=True)
-    height = DENSE if len(table) > 12 else ROW
-    fig, axis = plt.subplots(figsize=(7.8, 1.0 + height * len(table)), layout="constrained")
-    axis.axvline(0, color=CHANCE, ls="--", linewidth=1)
-    for place, row in enumerate(table.to_dict("records")):
-        shade = colour(row["ablation"])
-        sure = row["answer"] != "no difference shown"
-        axis.plot([row["low"], row["high"]], [place] * 2, color=shade, linewidth=2)
-        axis.plot(
-            row["worth"], place, marker(row["ablation"]), ms=7,
-            mfc=shade if sure else "white", mec=shade,
-        )  # fmt: skip
-    systems = [name.partition("/")[0] for name in table["ablation"]]
+    names = table["ablation"]
+    fig, axis = intervals.rows(
+        names, f"{metric} as described minus {metric} changed; line: 95 % over subjects"
+    )
+    reference(axis, 0)
+    intervals.dots(
+        axis, table["worth"], table["low"], table["high"], size=7,
+        colours=[colour(name) for name in names], markers=[marker(name) for name in names],
+        filled=table["answer"] != "no difference shown",
+    )  # fmt: skip
+    systems = [name.partition("/")[0] for name in names]
     for place in range(1, len(table)):
         if systems[place] != systems[place - 1]:
             axis.axhline(place - 0.5, color=PALE, lw=0.8)
-    axis.set_yticks(range(len(table)), table["ablation"])
-    axis.set_ylim(len(table) - 0.5, -0.5)
-    axis.set_xlabel(f"{metric} as described minus {metric} changed; line: 95 % over subjects")
     return fig

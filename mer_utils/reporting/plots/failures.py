@@ -5,10 +5,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import motion, style
-from .style import EDGE, INK, PALE, class_colours
-
-style.apply()
+from . import motion
+from .style import EDGE, INK, PALE, bare, class_colours, key, strip, title
 
 
 def clips(shares: pd.DataFrame) -> Figure:
@@ -18,44 +16,37 @@ def clips(shares: pd.DataFrame) -> Figure:
     """
     labels = list(shares.index.get_level_values("label"))
     colours = class_colours(sorted(set(labels)))
-    known = [name for name in colours if name in labels]
-    strip = np.array([[plt.matplotlib.colors.to_rgb(colours[name]) for name in labels]])
+    colours = {name: shade for name, shade in colours.items() if name in labels}
     count = shares.shape[1]
     fig, (top, axis) = plt.subplots(
-        2, 1, figsize=(9, 1.3 + 0.3 * count), height_ratios=(0.7, count), sharex=True,
-        layout="constrained",
-    )  # fmt: skip
-    top.imshow(strip, aspect="auto", interpolation="nearest")
+        2, 1, figsize=(9, 1.3 + 0.3 * count), height_ratios=(0.7, count), sharex=True
+    )
+    look = {"aspect": "auto", "interpolation": "nearest"}
+    top.imshow(strip(labels, colours), **look)
+    axis.imshow(shares.to_numpy().T, cmap="Greys", vmin=0, vmax=1.15, **look)
+    bare(top, axis)
     top.set_yticks([0], ["label"])
-    axis.imshow(shares.to_numpy().T, aspect="auto", cmap="Greys", vmin=0, vmax=1.15,
-                interpolation="nearest")  # fmt: skip
-    axis.set_yticks(range(count), shares.columns)
+    axis.set_yticks(range(count), [title(name) for name in shares.columns])
     axis.set_yticks(np.arange(count) - 0.5, minor=True)
     axis.grid(axis="y", which="minor", color="white", lw=2)
-    for each in (top, axis):
-        each.tick_params(which="both", length=0)
-        each.spines[:].set_visible(False)
+    for panel in (top, axis):
+        panel.tick_params(which="both", length=0)
     axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
-    patches = [
-        plt.Rectangle((0, 0), 1, 1, fc=colours[name], ec=EDGE, lw=0.5, label=name) for name in known
-    ]
-    patches.append(plt.Rectangle((0, 0), 1, 1, fc="0.15", label="wrong"))
-    fig.legend(handles=patches, loc="outside upper right", ncols=4, fontsize=9)
+    fig.legend(handles=key(colours | {"wrong": "0.15"}), loc="outside upper right", ncols=4)
     return fig
 
 
 def together(table: pd.DataFrame) -> Figure:
-    """Clips by how many systems are wrong, beside what independent failures would give."""
-    fig, axis = plt.subplots(figsize=(7, 3.3), layout="constrained")
+    """Clips by how many systems are wrong, next to what independent failures would give."""
+    fig, axis = plt.subplots(figsize=(7, 3.3))
     places = table["systems wrong"].to_numpy()
-    axis.bar(places - 0.2, table["clips"], 0.4, color=INK, label="seen")
+    axis.bar(places - 0.2, table["clips"], 0.4, color=INK, label="counted")
     axis.bar(
         places + 0.2, table["alone"], 0.4, color=PALE, edgecolor=EDGE, hatch="///", lw=0.5,
         label="if systems failed independently",
     )  # fmt: skip
     axis.set_xticks(places)
-    axis.set_xlabel("systems that get a clip wrong")
-    axis.set_ylabel("clips")
+    axis.set(xlabel="systems that get a clip wrong", ylabel="clips")
     axis.legend()
     return fig
 

@@ -1,4 +1,4 @@
-"""Figures of the six regions: where they lie, and which of them move together."""
+"""Figures of the six regions: where they are, and which of them move together."""
 
 from collections.abc import Mapping
 
@@ -6,68 +6,39 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...preprocessing.regions import GRID, POINTS, REGIONS
-from .outline import LINES
-from .style import EDGE, SIGNED
+from ...preprocessing.regions import POINTS, REGIONS
+from .face import grid, outline
+from .style import ACCENT, EDGE, GREEN, INK, PALE, SIGNED, WARNING, cells
 
-# Told apart by marker as well: right and left share a colour.
-REGION_COLOURS = ("#d9822b", "#d9822b", "#1f3b63", "#1f3b63", "#5d8a4e", "#a3223a")
+# Distinct by marker as well: right and left share a colour.
+REGION_COLOURS = (ACCENT, ACCENT, INK, INK, GREEN, WARNING)
 REGION_MARKERS = ("^", "v", "<", ">", "s", "o")
 SHORT = ("r. brow", "l. brow", "r. eye", "l. eye", "nose", "mouth")
 
 
-def outline(axis, landmarks: np.ndarray) -> None:
-    """A face as grey lines on blank ground; landmarks (68, 2) in cells of the flow grid."""
-    for points, closed in LINES:
-        line = landmarks[[*points, points[0]] if closed else list(points)]
-        axis.plot(*line.T, color="0.75", linewidth=1.0, zorder=1)
-    axis.set(xlim=(-1, GRID + 1), ylim=(GRID + 2, -1), xticks=[], yticks=[])
-    axis.set_aspect("equal")
-    axis.spines[:].set_visible(False)
-
-
 def regions(landmarks: np.ndarray, lists: Mapping[str, tuple]) -> Figure:
     """The landmarks of the six regions over the outline, a panel per list of points."""
-    fig, axes = plt.subplots(
-        1, len(lists), figsize=(4.2 * len(lists), 4.6), squeeze=False, layout="constrained"
-    )
+    fig, axes = plt.subplots(1, len(lists), figsize=(4.2 * len(lists), 4.6), squeeze=False)
     for axis, (title, points) in zip(axes[0], lists.items(), strict=True):
-        outline(axis, landmarks)
+        blank_face(axis, landmarks, title)
         for name, region, colour, marker in zip(
             REGIONS, points, REGION_COLOURS, REGION_MARKERS, strict=True
         ):
             axis.scatter(
                 *landmarks[list(region)].T, s=34, color=colour, marker=marker, label=name, zorder=2
             )
-        axis.set_title(title)
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
-    )
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return fig
 
 
 def matrices(values: Mapping[str, np.ndarray], label: str, highest: float = 1.0) -> Figure:
-    """(6, 6) matrices side by side with their numbers; rows are the region that is given."""
-    fig, axes = plt.subplots(
-        1, len(values), figsize=(4.3 * len(values) + 0.4, 4.1), squeeze=False, layout="constrained"
-    )
+    """(6, 6) matrices next to each other with their numbers; rows are the region that is given."""
+    fig, axes = plt.subplots(1, len(values), figsize=(4.3 * len(values) + 0.4, 4.1), squeeze=False)
     for axis, (title, matrix) in zip(axes[0], values.items(), strict=True):
-        drawn = axis.imshow(matrix, cmap="Greys", vmin=0, vmax=highest)
-        for row, column in np.ndindex(matrix.shape):
-            number = matrix[row, column]
-            axis.text(
-                column,
-                row,
-                f"{number:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if number > 0.55 * highest else "black",
-            )
-        axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
-        axis.set_yticks(range(len(SHORT)), SHORT)
-        axis.set_title(title)
-    fig.colorbar(drawn, ax=axes, shrink=0.8, label=label)
+        image = axis.imshow(matrix, cmap="Greys", vmin=0, vmax=highest)
+        cells(axis, np.vectorize("{:.2f}".format)(matrix), image)
+        _region_ticks(axis, title)
+    fig.colorbar(image, ax=axes, shrink=0.8, label=label)
     return fig
 
 
@@ -76,43 +47,11 @@ def graphs(landmarks: np.ndarray, weights: Mapping[str, np.ndarray], heaviest=No
 
     All panels share the scale: the heaviest edge of all, or `heaviest`, is 8 points thick.
     """
-    fig, axes = plt.subplots(
-        1, len(weights), figsize=(4.0 * len(weights), 4.3), squeeze=False, layout="constrained"
-    )
+    fig, axes = plt.subplots(1, len(weights), figsize=(4.0 * len(weights), 4.3), squeeze=False)
     heaviest = heaviest or max(_both_ways(matrix).max() for matrix in weights.values())
     for axis, (title, matrix) in zip(axes[0], weights.items(), strict=True):
-        _graph(axis, landmarks, matrix, heaviest)
-        axis.set_title(title)
+        _graph(axis, landmarks, matrix, heaviest, title)
     return fig
-
-
-def _both_ways(matrix: np.ndarray) -> np.ndarray:
-    """(6, 6) mean of both ways, nothing on the diagonal."""
-    return (matrix + matrix.T) / 2 * ~np.eye(len(REGIONS), dtype=bool)
-
-
-def _graph(axis, landmarks: np.ndarray, weights: np.ndarray, heaviest: float) -> None:
-    """One face with the edges of (6, 6) weights; `heaviest` is 8 points thick."""
-    centres = np.array([landmarks[list(region)].mean(axis=0) for region in POINTS])
-    matrix = _both_ways(weights)
-    outline(axis, landmarks)
-    for first, second in zip(*np.triu_indices(len(REGIONS), 1), strict=True):
-        share = matrix[first, second] / heaviest if heaviest else 0.0
-        if share < 0.02:
-            continue
-        line = centres[[first, second]]
-        axis.plot(*line.T, color="#1f3b63", lw=8 * share, alpha=0.55, zorder=2)
-        axis.text(
-            *(0.64 * line[0] + 0.36 * line[1]),
-            f"{matrix[first, second]:.2f}",
-            fontsize=7,
-            ha="center",
-            va="center",
-            zorder=4,
-            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
-        )
-    for centre, colour, marker in zip(centres, REGION_COLOURS, REGION_MARKERS, strict=True):
-        axis.scatter(*centre, s=90, color=colour, marker=marker, edgecolor=EDGE, zorder=3)
 
 
 def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
@@ -123,21 +62,14 @@ def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
     """
     away = stack - stack.mean(axis=0)
     widest = max(np.abs(away).max(), 0.01)
-    fig, (face, axis) = plt.subplots(
-        1, 2, figsize=(9.2, 4.3), width_ratios=(1, 1.15), layout="constrained"
-    )
-    _graph(face, landmarks, stack[fold], max(_both_ways(matrix).max() for matrix in stack))
-    face.set_title("P of this fold, mean of both ways")
-    drawn = axis.imshow(away[fold], cmap=SIGNED, vmin=-widest, vmax=widest)
-    for row, column in zip(*np.nonzero(np.abs(away[fold]) >= 0.005), strict=True):
-        number = away[fold, row, column]
-        dark = abs(number) > 0.6 * widest
-        axis.text(column, row, f"{number:+.2f}", ha="center", va="center", fontsize=8,
-                  color="white" if dark else "black")  # fmt: skip
-    axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
-    axis.set_yticks(range(len(SHORT)), SHORT)
-    axis.set_title("P(column | row), less the mean fold's")
-    fig.colorbar(drawn, ax=axis, shrink=0.8)
+    fig, (face, axis) = plt.subplots(1, 2, figsize=(9.2, 4.3), width_ratios=(1, 1.15))
+    heaviest = max(_both_ways(matrix).max() for matrix in stack)
+    _graph(face, landmarks, stack[fold], heaviest, "P of this fold, mean of both ways")
+    image = axis.imshow(away[fold], cmap=SIGNED, vmin=-widest, vmax=widest)
+    texts = np.vectorize("{:+.2f}".format)(away[fold])
+    cells(axis, np.where(np.abs(away[fold]) >= 0.005, texts, ""), image)
+    _region_ticks(axis, "P(column | row), less the mean fold's")
+    fig.colorbar(image, ax=axis, shrink=0.8)
     return fig
 
 
@@ -145,15 +77,14 @@ def ranges(stack: np.ndarray) -> Figure:
     """(F, 6, 6) one co-occurrence per fold: how far each of the 30 entries moves between folds."""
     pairs = [(i, j) for i, j in np.ndindex(stack.shape[1:]) if i != j]
     pairs.sort(key=lambda pair: -stack[:, *pair].mean())
-    fig, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    fig, axis = plt.subplots(figsize=(9, 3.6))
     values = np.array([stack[:, i, j] for i, j in pairs])  # (30, F)
-    axis.vlines(range(len(pairs)), values.min(1), values.max(1), color="#c3d3df", lw=6)
-    axis.plot(np.median(values, axis=1), "_", color="#1f3b63", ms=9, mew=2)
+    axis.vlines(range(len(pairs)), values.min(1), values.max(1), color=PALE, lw=6)
+    axis.plot(np.median(values, axis=1), "_", color=INK, ms=9, mew=2)
     labels = [f"{SHORT[j]} | {SHORT[i]}" for i, j in pairs]
     axis.set_xticks(range(len(pairs)), labels, rotation=90, fontsize=8)
     axis.set(ylabel="P(moves | the other moves)", ylim=(-0.02, 1.04))
     axis.set_title("bar: lowest to highest training fold; line: median fold")
-    axis.spines[["top", "right"]].set_visible(False)
     return fig
 
 
@@ -162,27 +93,53 @@ def movement(levels: Mapping[str, np.ndarray], label: str) -> Figure:
 
     levels: "coded" and "not coded" -> a list of six arrays.
     """
-    fig, axis = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
-    for shift, (name, colour), values in zip(
-        (-0.19, 0.19),
-        (("coded", "#d9822b"), ("not coded", "#c3d3df")),
-        levels.values(),
-        strict=True,
-    ):
-        places = [place + shift for place in range(len(REGIONS)) if len(values[place])]
-        boxes = axis.boxplot(
-            [part for part in values if len(part)],
-            positions=places,
-            widths=0.32,
-            showfliers=False,
-            patch_artist=True,
-            medianprops={"color": EDGE},
-            label=name,
-        )
-        for box in boxes["boxes"]:
-            box.set(facecolor=colour, edgecolor=EDGE)
+    fig, axis = plt.subplots(figsize=(7.5, 3.4))
+    looks = (("coded", -0.19, ACCENT), ("not coded", 0.19, PALE))
+    for (name, shift, colour), values in zip(looks, levels.values(), strict=True):
+        filled = {place + shift: part for place, part in enumerate(values) if len(part)}
+        axis.boxplot(
+            list(filled.values()), positions=list(filled), widths=0.32, showfliers=False,
+            patch_artist=True, boxprops={"facecolor": colour, "edgecolor": EDGE},
+            medianprops={"color": EDGE}, label=name,
+        )  # fmt: skip
     axis.set_xticks(range(len(REGIONS)), REGIONS)
     axis.set_ylabel(label)
-    axis.legend(frameon=False)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend()
     return fig
+
+
+def blank_face(axis, landmarks: np.ndarray, title: str = "") -> None:
+    """A face as grey lines on blank ground; landmarks (68, 2) in cells of the flow grid."""
+    outline(axis, landmarks, "0.75")
+    grid(axis, title, margin=1.0)
+
+
+def _region_ticks(axis, title: str) -> None:
+    axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
+    axis.set_yticks(range(len(SHORT)), SHORT)
+    axis.set_title(title)
+
+
+def _both_ways(matrix: np.ndarray) -> np.ndarray:
+    """(6, 6) mean of both ways, nothing on the diagonal."""
+    return (matrix + matrix.T) / 2 * ~np.eye(len(REGIONS), dtype=bool)
+
+
+def _graph(axis, landmarks: np.ndarray, weights: np.ndarray, heaviest: float, title: str) -> None:
+    """One face with the edges of (6, 6) weights; `heaviest` is 8 points thick."""
+    centres = np.array([landmarks[list(region)].mean(axis=0) for region in POINTS])
+    matrix = _both_ways(weights)
+    blank_face(axis, landmarks, title)
+    for first, second in zip(*np.triu_indices(len(REGIONS), 1), strict=True):
+        share = matrix[first, second] / heaviest if heaviest else 0.0
+        if share < 0.02:
+            continue
+        line = centres[[first, second]]
+        axis.plot(*line.T, color=INK, lw=8 * share, alpha=0.55, zorder=2)
+        axis.text(
+            *(0.64 * line[0] + 0.36 * line[1]), f"{matrix[first, second]:.2f}", fontsize=7,
+            ha="center", va="center", zorder=4,
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
+        )  # fmt: skip
+    for centre, colour, marker in zip(centres, REGION_COLOURS, REGION_MARKERS, strict=True):
+        axis.scatter(*centre, s=90, color=colour, marker=marker, edgecolor=EDGE, zorder=3)

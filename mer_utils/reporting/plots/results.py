@@ -1,208 +1,118 @@
-"""Figures of prediction rows: confusion, subjects, epochs, and systems against each other."""
+"""Figures of prediction rows: confusion, subjects, epochs, scores."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CHANCE, EDGE, INK, PALE, WARNING, class_colours, colour, marker
+from . import intervals
+from .comparison import ranking
+from .style import EDGE, INK, PALE, WARNING, bare, cells, class_colours
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """Label by prediction, as shares of the label's clips, with the counts."""
     counts = pd.crosstab(rows["label"], rows["predicted"])
-    counts = counts.reindex(index=classes, columns=classes, fill_value=0)
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-    text = [
-        [f"{share:.0%}\n{count}" for share, count in zip(*pair, strict=True)]
-        for pair in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
-    ]
-    fig, axis = plt.subplots(figsize=(4.8, 4.0), layout="constrained")
-    sns.heatmap(
-        shares,
-        annot=np.array(text),
-        fmt="",
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        square=True,
-        linewidths=1,
-        cbar_kws={"label": "share of the label's clips", "shrink": 0.8},
-        ax=axis,
-    )
-    axis.set_xlabel("predicted")
-    axis.set_ylabel("label")
-    axis.tick_params(rotation=0)
+    counts = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    texts = np.array([f"{s:.0%}\n{n}" for s, n in zip(shares.flat, counts.flat, strict=True)])
+    fig, axis = plt.subplots(figsize=(4.8, 4.0))
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    cells(axis, texts.reshape(shares.shape), image, fontsize=10)
+    bare(axis)
+    axis.set_xticks(range(len(classes)), classes)
+    axis.set_yticks(range(len(classes)), classes)
+    axis.tick_params(length=0)
+    axis.set(xlabel="predicted", ylabel="label")
+    fig.colorbar(image, ax=axis, shrink=0.8, label="share of the label's clips")
     return fig
 
 
 def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """One column per left-out subject, a dot per clip: filled where right, hollow where wrong.
+    """One column per left-out subject, a mark per clip: filled where right, hollow where wrong.
 
     No score is drawn: most subjects have clips of one or two classes only.
     """
-    names = list(rows["corpus"].unique())
-    people = {name: part.groupby("subject").size() for name, part in rows.groupby("corpus")}
-    widest = max(len(each) for each in people.values())
-    tallest = max(each.max() for each in people.values())
+    rank = {label: place for place, label in enumerate(classes)}
+    rows = rows.assign(right=rows["label"] == rows["predicted"], rank=rows["label"].map(rank))
+    rows = rows.sort_values(["rank", "right"], ascending=[True, False], kind="stable")
+    person = rows.groupby(["corpus", "subject"], sort=False)
+    rows = rows.assign(height=person.cumcount() + 1, clips=person["label"].transform("size"))
+    names = list(dict.fromkeys(rows.sort_index()["corpus"]))
+    tallest = rows["clips"].max()
     fig, axes = plt.subplots(
-        len(names),
-        1,
-        figsize=(9, 0.7 + len(names) * (1.0 + 0.045 * tallest)),
-        squeeze=False,
-        layout="constrained",
+        len(names), 1, figsize=(9, 0.7 + len(names) * (1.0 + 0.045 * tallest)), squeeze=False
     )
     colours = class_colours(classes)
-    rank = {label: place for place, label in enumerate(classes)}
     for axis, name in zip(axes[:, 0], names, strict=True):
-        part = rows[rows["corpus"] == name]
-        order = list(people[name].sort_values(ascending=False, kind="stable").index)
-        for place, subject in enumerate(order):
-            own = part[part["subject"] == subject]
-            own = own.assign(right=own["label"] == own["predicted"], rank=own["label"].map(rank))
-            own = own.sort_values(["rank", "right"], ascending=[True, False], kind="stable")
-            for height, clip in enumerate(own.itertuples()):
-                shade = colours[clip.label]
-                axis.plot(
-                    place,
-                    height + 1,
-                    marker="s",
-                    markersize=5 if tallest < 25 else 3.6,
-                    color=shade if clip.right else "white",
-                    markeredgecolor=shade,
-                    markeredgewidth=1.2,
-                )
+        part = rows[rows["corpus"] == name].sort_values(
+            ["clips", "subject"], ascending=[False, True], kind="stable"
+        )
+        order = list(dict.fromkeys(part["subject"]))
+        shades = part["label"].map(colours)
+        axis.scatter(
+            part["subject"].map(order.index), part["height"], marker="s", linewidths=1.2,
+            s=25 if tallest < 25 else 13, c=shades.where(part["right"], "white"), edgecolors=shades,
+        )  # fmt: skip
         axis.set_xticks(range(len(order)), order, rotation=90, fontsize=8)
+        axis.set(ylim=(0, tallest + 1.5), ylabel="clips", title=name)
+    widest = max(len(axis.get_xticks()) for axis in axes[:, 0])
+    for axis in axes[:, 0]:
         axis.set_xlim(-0.7, widest - 0.3)
-        axis.set_ylim(0, tallest + 1.5)
-        axis.set_ylabel("clips")
-        axis.set_title(name, loc="left")
-        axis.spines[["top", "right"]].set_visible(False)
-    handles = [
-        plt.Line2D([], [], marker="s", ls="", color=colours[name], label=name) for name in classes
-    ]
-    handles.append(
-        plt.Line2D([], [], marker="s", ls="", mfc="white", mec=EDGE, label="hollow: wrong")
-    )
-    axes[0, 0].legend(handles=handles, loc="upper right", frameon=False, ncols=2)
+    looks = [(name, {"color": colours[name]}) for name in classes]
+    looks.append(("hollow: wrong", {"mfc": "white", "mec": EDGE}))
+    handles = [plt.Line2D([], [], marker="s", ls="", label=name, **look) for name, look in looks]
+    fig.legend(handles=handles, loc="outside upper right", ncols=4)
     axes[-1, 0].set_xlabel("left-out subject")
     return fig
 
 
 def learning(curves: pd.DataFrame) -> Figure:
     """Training loss by epoch, a thin line per fold, their mean in front."""
-    fig, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+    fig, axis = plt.subplots(figsize=(6.5, 3.2))
     for _, fold in curves.groupby("fold"):
         axis.plot(fold["epoch"], fold["loss"], color=PALE, linewidth=0.7)
-    mean = curves.groupby("epoch")["loss"].mean()
-    axis.plot(mean.index, mean, color=INK, linewidth=2, label="training, mean of folds")
-    if "validation loss" in curves:
-        inner = curves.groupby("epoch")["validation loss"].mean()
-        axis.plot(inner.index, inner, color=WARNING, ls="--", label="inner validation subjects")
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("loss (nats per clip)")
-    axis.legend(frameon=False)
-    axis.spines[["top", "right"]].set_visible(False)
+    means = curves.groupby("epoch").mean(numeric_only=True)
+    axis.plot(means.index, means["loss"], color=INK, linewidth=2, label="training, mean of folds")
+    if "validation loss" in means:
+        axis.plot(
+            means.index, means["validation loss"], color=WARNING, ls="--",
+            label="inner validation subjects",
+        )  # fmt: skip
+    axis.set(ylim=(0, None), xlabel="epoch", ylabel="loss (nats per clip)")
+    axis.legend()
     return fig
 
 
 def epochs_on_test(by_epoch: pd.DataFrame, last: float, picked: float) -> Figure:
-    """Pooled score of the left-out subjects after every epoch, and what picking per subject buys.
+    """Pooled score of the left-out subjects after every epoch, and what picking it there adds.
 
-    by_epoch: columns epoch, UF1.
+    by_epoch: columns epoch, UF1; last: the honest score; picked: the oracle's.
     """
-    fig, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(by_epoch["epoch"], by_epoch["UF1"], color=INK, label="all at the same epoch")
     axis.axhline(last, color=INK, ls=":", label=f"last epoch: {last:.3f} (honest)")
     axis.axhline(
         picked, color=WARNING, ls="--", label=f"best test epoch of each subject: {picked:.3f}"
     )
     axis.axhspan(last, picked, color=WARNING, alpha=0.12, linewidth=0)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("UF1, pooled")
-    axis.set_ylim(0, 1)
-    axis.legend(frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.set(xlabel="epoch", ylabel="UF1, pooled", ylim=(0, 1))
+    axis.legend(loc="lower right")
     return fig
 
 
 def dots(frame: pd.DataFrame, value: str, label: str, axis_label: str) -> Figure:
     """A dot per row of `frame`, named by column `label`: two ways of counting the same rows."""
-    fig, axis = plt.subplots(figsize=(7, 0.9 + 0.4 * len(frame)), layout="constrained")
-    places = range(len(frame))
-    axis.hlines(places, 0, frame[value], color=PALE, linewidth=2)
-    axis.plot(frame[value], places, "o", color=INK, markersize=8)
-    for place, number in zip(places, frame[value], strict=True):
-        axis.annotate(f"{number:.3f}", (number, place), (8, -3), textcoords="offset points")
-    axis.set_yticks(places, frame[label])
-    axis.set_ylim(len(frame) - 0.5, -0.5)
-    axis.set_xlim(0, 1.08)
-    axis.set_xlabel(axis_label)
-    axis.spines[["top", "right", "left"]].set_visible(False)
+    fig, axis = intervals.rows(frame[label], axis_label, (0, 1.08))
+    axis.hlines(range(len(frame)), 0, frame[value], color=PALE, linewidth=2)
+    intervals.dots(axis, frame[value], digits=3)
     return fig
 
 
 def forest(summary: pd.DataFrame, metric: str, chance: float) -> Figure:
-    """Score of every system with its interval, best first, chance as a dashed line.
-
-    summary: as `statistics.summary` gives it.
-    """
-    ordered = summary.sort_values(metric, ascending=False, kind="stable").reset_index(drop=True)
-    fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.42 * len(ordered)), layout="constrained")
-    axis.axvline(chance, color=CHANCE, ls="--", linewidth=1)
-    axis.annotate(
-        "majority class",
-        (chance, len(ordered) - 0.5),
-        (4, 3),
-        textcoords="offset points",
-        color=CHANCE,
-        fontsize=8,
-    )
-    for place, row in ordered.iterrows():
-        shade = colour(row["system"])
-        axis.plot([row[f"{metric} low"], row[f"{metric} high"]], [place] * 2, color=shade, lw=2)
-        axis.plot(row[metric], place, marker(row["system"]), color=shade, ms=9)
-        axis.annotate(
-            f"{row[metric]:.3f}", (row[metric], place), (0, 6), textcoords="offset points",
-            ha="center", fontsize=8,
-        )  # fmt: skip
-    names = [
-        row["system"] + ("" if row["selection"] == "last" else f" ({row['selection']})")
-        for _, row in ordered.iterrows()
-    ]
-    axis.set_yticks(range(len(ordered)), names)
-    axis.set_ylim(len(ordered) - 0.5, -0.7)
-    axis.set_xlim(0, 1)
-    axis.set_xlabel(f"{metric}, pooled; bar: 95 % over subjects")
-    axis.spines[["top", "right"]].set_visible(False)
-    return fig
-
-
-def gaps(frame: pd.DataFrame, axis_label: str) -> Figure:
-    """Differences with their intervals; one that keeps off 0 is filled.
-
-    frame: columns name, difference, low, high.
-    """
-    fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.42 * len(frame)), layout="constrained")
-    axis.axvline(0, color=CHANCE, ls="--", linewidth=1)
-    for place, row in enumerate(frame.itertuples()):
-        shade = colour(row.name)
-        sure = row.low > 0 or row.high < 0
-        axis.plot([row.low, row.high], [place] * 2, color=shade, linewidth=2)
-        axis.plot(
-            row.difference,
-            place,
-            marker(row.name),
-            markersize=8,
-            markerfacecolor=shade if sure else "white",
-            markeredgecolor=shade,
-        )
-    axis.set_yticks(range(len(frame)), frame["name"])
-    axis.set_ylim(len(frame) - 0.5, -0.5)
-    axis.set_xlabel(axis_label)
-    axis.spines[["top", "right"]].set_visible(False)
-    return fig
+    """Score of every system with its interval, best first. summary: of `statistics.summary`."""
+    ordered = summary.sort_values(metric, ascending=False, kind="stable", ignore_index=True)
+    rule = ordered["selection"].map(lambda name: "" if name == "last" else f" ({name})")
+    return ranking(ordered.assign(name=ordered["system"] + rule), metric, chance)

@@ -1,26 +1,25 @@
-"""The look that all figures share: one colour per class, per system and per flow method."""
+"""What all figures share: colours of classes, systems and flow methods, and small parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
-# Dark, middle, light: the classes stay apart in grey too.
-CLASS_COLOURS = {"negative": "#1f3b63", "positive": "#d9822b", "surprise": "#c3d3df"}
-METHOD_COLOURS = {
-    "dis_fine": "#a3223a",
-    "dis": "#d9822b",
-    "farneback": "#5b7aa8",
-    "tvl1": "#1f3b63",
-}
-METHOD_MARKERS = {"dis_fine": "o", "dis": "s", "farneback": "^", "tvl1": "D"}
-# What is no system and no class: what is drawn, what it stands on, what is set off, what is wrong.
 INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
-CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
-EDGE = "#333333"
+LIGHT, GREEN = "#5b7aa8", "#5d8a4e"
+EDGE, UNNAMED = "#333333", "#555555"
 CHANCE = "#777777"  # always dashed
-UNNAMED = "#555555"
+# Dark, middle, light: the classes differ in grey too.
+CLASS_COLOURS = {"negative": INK, "positive": ACCENT, "surprise": PALE}
+CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
+METHOD_COLOURS = {"dis_fine": WARNING, "dis": ACCENT, "farneback": LIGHT, "tvl1": INK}
+METHOD_MARKERS = {"dis_fine": "o", "dis": "s", "farneback": "^", "tvl1": "D"}
+# Colour, line and marker of a few forms of one thing: they differ in grey too.
+FORMS = tuple(
+    zip((INK, ACCENT, GREEN, WARNING, LIGHT), ("-", "--", ":", "-.", "-"), "os^Dv", strict=True)
+)
 SIGNED = "RdBu_r"  # u and v: blue is left or up, red right or down, white none
 MAGNITUDE = "magma_r"  # strain and lengths: white is none
 
@@ -46,21 +45,63 @@ def marker(system: str) -> str:
 def _module(system: str):
     from ...systems import SYSTEMS  # loads torch, which most figures do without
 
-    return SYSTEMS.get(system.partition("/")[0])
+    return SYSTEMS.get(str(system).partition("/")[0])
 
 
-def apply() -> None:
-    """Give matplotlib the study's defaults. A figure may still differ."""
-    mpl.rcParams.update(
-        {
-            "font.size": 10,
-            "axes.titlesize": 10,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "legend.frameon": False,
-            "image.cmap": "gray",
-            "savefig.facecolor": "white",
-        }
-    )
+def title(label: str) -> str:
+    """A label as a figure prints it: "htnet/as_coded (inner)" -> "HTNet, as coded (inner)"."""
+    from ... import systems
+
+    name, _, rest = str(label).partition(" ")
+    return f"{systems.title(name)} {rest}".rstrip() if _module(name) else str(label)
+
+
+def bare(*axes, title: str = "") -> None:
+    """Axes without ticks and frame, for pictures."""
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if title:
+            axis.set_title(title)
+
+
+def reference(axis, value: float, label: str = "", *, level: bool = False) -> None:
+    """A dashed line at `value`, upright or level, with its label at the top or the right end."""
+    (axis.axhline if level else axis.axvline)(value, color=CHANCE, ls="--", lw=1, zorder=1)
+    place = {"xy": (1, value), "xycoords": ("axes fraction", "data"), "xytext": (-2, 3)}
+    if not level:
+        place = {"xy": (value, 1), "xycoords": ("data", "axes fraction"), "xytext": (4, -2)}
+    axis.annotate(
+        label, **place, textcoords="offset points", ha="right" if level else "left",
+        va="bottom" if level else "top", fontsize=8, color=CHANCE,
+    )  # fmt: skip
+
+
+def cells(axis, texts: np.ndarray, image, fontsize: float = 8) -> None:
+    """A text in every cell of a matrix, white where the colour of the image is dark."""
+    values = np.asarray(image.get_array())
+    for (row, column), text in np.ndenumerate(texts):
+        dark = np.dot(image.to_rgba(values[row, column])[:3], (0.3, 0.59, 0.11)) < 0.5
+        axis.text(
+            column, row, text, ha="center", va="center", fontsize=fontsize,
+            color="white" if dark else "black",
+        )  # fmt: skip
+
+
+def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
+    """Legend entries: a box per name in its colour."""
+    hatches = hatches or {}
+    return [
+        plt.Rectangle((0, 0), 1, 1, fc=shade, ec=EDGE, lw=0.5, hatch=hatches.get(name), label=name)
+        for name, shade in colours.items()
+    ]
+
+
+def scatter(count: int) -> np.ndarray:
+    """(count,) places in -0.5..0.5 that keep dots of one row apart, the same every time."""
+    return np.arange(count) * 0.618 % 1 - 0.5
+
+
+def strip(names: Iterable[str], colours: dict[str, str]) -> np.ndarray:
+    """(1, N, 3): a row of pixels in the colours of the names."""
+    return np.array([[to_rgb(colours[name]) for name in names]])
