@@ -121,7 +121,7 @@ def test_split_layout_with_two_labels_for_a_clip(tmp_path):
 def test_split_layout_against_its_list(tmp_path):
     root = write_split(tmp_path / "three_norm_u_v_os").parent
     (root / "combined_3class_gt.csv").write_text("smic,s01,s01_ne_01,2\n")
-    with pytest.raises(StudyError, match="lies under label 0 in .* but is surprise in"):
+    with pytest.raises(StudyError, match="is in folder 0 of .* but is surprise in"):
         load(root)
 
 
@@ -248,7 +248,7 @@ def test_every_form_of_the_list_is_one_list(tmp_path, text):
             "casme2,sub01,EP1,1\ncasmeii,sub01,EP2,1\n",
             "line 2: corpus 'casmeii' is not known, near",
         ),
-        ("casme2,x7,EP02_01f,1\n", "line 1: 'x7' is not a subject of casme2"),
+        ("casme2,x7,EP02_01f,1\n", "line 1: 'x7' is not a subject such as sub01"),
         ("samm,6,006_1_2,0\n\nsamm,006,006_1_2,0\n", "twice, in lines 1 and 3"),
         ("dataset,sub,filename_o,labl\n", "has no column 'label'; the nearest is 'labl'"),
     ],

@@ -326,7 +326,7 @@ def test_subject_that_is_no_subject(tmp_path):
     sheet.loc[len(sheet)] = ["Checked twice by two coders"] + [None] * 8
     sheet.to_excel(root / "CASME2-coding-20140508.xlsx", header=False, index=False)
     corpus = corpora.load("casme2", root)
-    assert "'?' is not a subject of casme2, which look like sub01" in reasons(corpus)["?/EP1"]
+    assert "'?' is not a subject such as sub01" in reasons(corpus)["?/EP1"]
     assert len(corpus.exclusions) == 2  # the line of prose is no clip
 
 
@@ -374,8 +374,8 @@ def test_renamed_column_names_both(tmp_path):
     with pytest.raises(StudyError) as error:
         corpora.load("casme2", root)
     assert one_sentence(error) == (
-        "CASME2-coding-20140508.xlsx has no column 'Apex Frame'; the nearest one found is "
-        "'Apex_Frm': rename it"
+        "CASME2-coding-20140508.xlsx has no column 'Apex Frame'; the nearest is 'Apex_Frm': "
+        "rename it"
     )
 
 
@@ -479,8 +479,8 @@ def test_smic_troubles(tmp_path):
     assert why["s01/s01_sur_07"] == "the folder says negative, the name s1_sur_07 says surprise"
     assert "'negtive' is no emotion of SMIC, the nearest is 'negative'" in why["s01/s01_ne_05"]
     assert why["s01/s01_ne_04"] == "s1_ne_04 holds 1 images: onset and offset need two"
-    assert why["s01/s02_ne_04"] == "clip s2_ne_04 lies in the folder of subject s1"
-    assert why["s01/s01_po_04"] == "s1_po_04/image000000.bmp is an empty file"
+    assert why["s01/s02_ne_04"] == "clip s2_ne_04 is in the folder of subject s01"
+    assert why["s01/s01_po_04"].endswith("/s1_po_04/image000000.bmp is an empty file")
     assert "holds no clip" in why["s07/"]
     write_frames(root / "s01/micro/negative/s01_ne_01", range(9), "image{:06d}.bmp", BMP)
     with pytest.raises(StudyError, match="folders of one clip"):
@@ -601,7 +601,7 @@ def test_counts(tmp_path):
 
 # --- names and numbers --------------------------------------------------------------------------
 
-CORPUS = st.sampled_from(ids.RELEASES)
+CORPUS = st.sampled_from(list(ids.MEGC2019))
 
 
 @given(CORPUS, st.integers(0, 999), st.integers(0, 4), st.sampled_from(["", " "]))

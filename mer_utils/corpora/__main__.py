@@ -1,20 +1,20 @@
 """`python -m mer_utils.corpora [NAME [PATH]]`: what is in a corpus, and what is wrong with it.
 
-Without a name: what lies under data/raw, what is recognised, what is missing and where it goes.
+Without a name: what is in data/raw, what is recognised, what is missing and where it goes.
 """
 
 import argparse
 import sys
 
 from ..errors import StudyError
-from . import CORPORA, load, overview, summary
+from . import CORPORA, overview
 from .apexes import POLICIES
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m mer_utils.corpora",
-        description="Without NAME: what lies under data/raw, what is missing and where it goes. "
+        description="Without NAME: what is in data/raw, what is missing and where it goes. "
         "With it: counts by class, corpus and subject; every clip left out and why; how this copy "
         "differs from the official MEGC2019 list, or from the counts of a complete copy.",
         epilog=f"corpora: {', '.join(CORPORA)}",
@@ -29,11 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        if options.name is None:
-            print(overview.text())
-            return 0
-        corpus = load(options.name, options.path, options.classes, options.apex)
-        print(summary.text(corpus))
+        print(overview.report(options.name, options.path, options.classes, options.apex))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

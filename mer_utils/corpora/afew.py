@@ -1,31 +1,27 @@
 """AFEW 7.0 (EmotiW): acted expressions in films, seven classes, no person named.
 
 Dhall et al., IEEE MultiMedia 2012. `Train_AFEW/Angry/000046280.avi`, `Val_AFEW/...`; 773 and 383
-clips, and a test part without labels. Nobody says who is in a clip, so nobody can be left out:
-every row has the subject `unknown`, which leave-one-subject-out refuses, and the official split
-stands before the clip's name (`train_000046280`, `val_...`) and in `split`. The whole clip is the
-expression: onset 1, the offset its last frame, no apex. Aligned faces that newer drops add are not
-read: what lies where in them is not known here.
+clips, and a test part without labels. It is unknown who is in a clip, so no person can be left out:
+every row has the subject `unknown`, which leave-one-subject-out refuses, and the official split is
+the beginning of the clip's name (`train_000046280`, `val_...`). The whole clip is the expression:
+onset 1, the offset its last frame, no apex. Aligned faces that newer drops add are not read: their
+layout is not known here.
 """
 
 import re
-from pathlib import Path
 
 import pandas as pd
 
 from ..errors import StudyError
-from . import release
-from .frames import VIDEOS, entries, folders
-from .schemes import Scheme
+from .frames import folders, videos
+from .reader import Copy, Reading
 
 SPLIT = re.compile(r"(train|val|validation|test)(?:_afew)?", re.IGNORECASE)
 PERSON = "unknown"
 
 
-def read(
-    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-) -> tuple[list[dict], list[tuple], list[str]]:
-    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
+def read(copy: Copy) -> Reading:
+    path = copy.path
     parts = [folder for folder in [path, *folders(path)] if SPLIT.fullmatch(folder.name)]
     if not parts:
         parts = [f for child in folders(path) for f in folders(child) if SPLIT.fullmatch(f.name)]
@@ -34,36 +30,20 @@ def read(
             f"{path} holds no folder such as Train_AFEW: put Train_AFEW and Val_AFEW there, as "
             f"data/README.md shows"
         )
-    sources = [f"videos {part} (no sheet: the folders are the annotation)" for part in parts]
-    events = []
+    copy.sources = [f"videos {part} (no sheet: the folders are the annotation)" for part in parts]
     for part in parts:
-        split = SPLIT.fullmatch(part.name)[1].lower().replace("validation", "val")
+        name = SPLIT.fullmatch(part.name)[1].lower().replace("validation", "val")
         for folder in folders(part):
-            label, reason = scheme.label(folder.name.lower())
-            if reason and not _videos(folder):
-                sources.append(f"not read: {folder}")
-                continue
-            events += [
-                _event(video, split, label, folder.name.lower(), reason)
-                for video in _videos(folder)
-            ]
-        events += [
-            _event(video, split, "", "", f"no label: {part.name} has no folder of a class for it")
-            for video in _videos(part)
-        ]
-    return *release.settle(events, corpus, None, release.Listing()), sources
-
-
-def _videos(folder: Path) -> list[Path]:
-    return [Path(e.path) for e in entries(folder) if Path(e.name).suffix.lower() in VIDEOS]
-
-
-def _event(video: Path, split: str, label: str, emotion: str, reason: str) -> release.Event:
-    if not reason and not video.stat().st_size:
-        reason = f"{video.name} is an empty file: copy it again"
-    return release.Event(
-        *(PERSON, f"{split}_{video.stem}", {"onset": 1}, video, label, emotion), reason=reason
-    )
+            emotion = folder.name.lower()
+            label, reason = copy.scheme.label(emotion)
+            if reason and not videos(folder):
+                copy.sources.append(f"not read: {folder}")
+            for video in videos(folder):
+                copy.add_video(video, PERSON, f"{name}_{video.stem}", label, emotion, reason)
+        for video in videos(part):
+            reason = f"no label: {part.name} has no folder of a class for it"
+            copy.leave_out(PERSON, f"{name}_{video.stem}", reason)
+    return copy.settle()
 
 
 def split(clips: pd.DataFrame) -> pd.Series:

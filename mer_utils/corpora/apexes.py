@@ -2,9 +2,9 @@
 
 | policy | apex of the clip table | apex_source |
 |---|---|---|
-| `sheet` | the sheet's, after errata; empty where nobody coded one | `sheet`, or empty |
+| `sheet` | the sheet's, after errata; empty where none was coded | `sheet`, or empty |
 | `midpoint` | the middle one of the frames on disk from onset to offset | `midpoint` |
-| `spotted` | empty: `views` finds it in the frames, sheet or not | `spotted` once it is found |
+| `spotted` | empty: `views` spots it in the frames, whatever the sheet says | `spotted`, later |
 
 Under `sheet` an empty apex is spotted too, which the table then says. Other authors' apexes enter
 as errata, row by row, with their source.
@@ -29,13 +29,6 @@ def check(policy: str) -> str:
     return policy
 
 
-def midpoint(frames: Iterable[int], onset: int, offset: int) -> int | None:
-    """The frame in the middle of those from onset to offset; None where that is the onset."""
-    between = [number for number in sorted(frames) if onset <= number <= offset]
-    middle = between[len(between) // 2] if between else onset
-    return middle if middle > onset else None
-
-
 def choose(
     policy: str, rows: Sequence[dict], listed: Callable[[str], Iterable[int]]
 ) -> tuple[list[dict], list[tuple]]:
@@ -45,12 +38,11 @@ def choose(
     """
     if policy == "sheet":
         return list(rows), []
+    if policy == "spotted":
+        return [row | {"apex": None, "apex_source": ""} for row in rows], []
     kept, left_out = [], []
     for row in rows:
-        if policy == "spotted":
-            kept.append(row | {"apex": None, "apex_source": ""})
-            continue
-        apex, reason = _middle(row, listed)
+        apex, reason = _midpoint(row, listed)
         if reason:
             left_out.append((*(row[column] for column in KEY), reason))
         else:
@@ -58,13 +50,16 @@ def choose(
     return kept, left_out
 
 
-def _middle(row: Mapping, listed: Callable) -> tuple[int | None, str]:
+def _midpoint(row: Mapping, listed: Callable) -> tuple[int | None, str]:
+    """The frame in the middle of those from onset to offset, or why there is none."""
     onset, offset = row["onset"], row.get("offset")
     if offset is None:
         return None, "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
     if Path(row["frames"]).is_file():  # a video: its frames are counted, not listed
-        numbers: Iterable[int] = (onset, onset + (offset - onset + 1) // 2, offset)
-    else:
-        numbers = listed(row["frames"])
-    found = midpoint(numbers, onset, offset)
-    return found, "" if found else f"no frame lies between onset {onset} and offset {offset}"
+        return onset + (offset - onset + 1) // 2, ""
+    between = [number for number in sorted(listed(row["frames"])) if onset <= number <= offset]
+    middle = between[len(between) // 2] if between else onset
+    return (
+        middle,
+        "" if middle > onset else f"no frame is between onset {onset} and offset {offset}",
+    )

@@ -1,108 +1,111 @@
-"""CAS(ME)^3 part A: 860 micro-expressions of 94 subjects, 30 fps, 1280x720 with depth.
+"""CAS(ME)^3: part A, 860 micro-expressions of 94 subjects, and part C, 165 of a mock crime.
 
-Li et al., IEEE TPAMI 2022. Sheet `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`, tab label. The
-frames circulate as whole films, `part_A/spNO.1/a/color/355.jpg`, each with several expressions in
-it, and as clips, `Part_A_ME_clip/frame/spNO.1_a_355/355.jpg`, which are read where both lie side
-by side. Depth is not read. A clip's name here is film and onset (`a_355`), as in the latter.
+Li et al., IEEE TPAMI 2022; 30 fps, 1280x720 with depth, which is not read.
 
-Known quirks of the sheet: apex = onset in 55 rows, before it in two, offset 0 in two, 72 rows
-longer than two seconds, `Others` beside `others`; a tenth of the clips lacks frames. Rows that
-contradict themselves are left out with what they say; two published corrections of such rows (128
-and 749) name them by row number only, so they are not applied here.
+Part A: sheet `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`, tab label. The frames circulate as whole
+films, `part_A/spNO.1/a/color/355.jpg`, each with several expressions in it, and as clips,
+`Part_A_ME_clip/frame/spNO.1_a_355/355.jpg`, which are read where a copy has both. A clip's name
+here is film and onset (`a_355`), as in the latter. Known quirks of the sheet: apex = onset in 55
+rows, before it in two, offset 0 in two, 72 rows longer than two seconds, `Others` beside `others`;
+a tenth of the clips lacks frames. Rows that contradict themselves are left out with what they say;
+two published corrections of such rows (128 and 749) name them by row number only, so they are not
+applied here.
+
+Part C: sheet `CAS(ME)3_part_C_ME.xlsx` with sub, count, onset, offset, au, emotion: no apex and no
+folder. Public readers find the frames in the one film of each subject, `part_C/1/a/color/355.jpg`;
+so does this one, and where a subject has no such single film its clips are left out with that
+reason. Without any frames the clips are listed all the same, but offer nothing to compute. The
+release's own text counts 160, the sheet 165. A clip's name here is its `count`.
 """
 
 import re
 from pathlib import Path
 
-from . import errata, ids, release, sheets
-from .frames import folders, subjects_root
-from .schemes import Scheme
+from ..errors import StudyError
+from .frames import folders
+from .reader import Copy, Reading
+from .table import FRAME_VIEWS
 
-FPS = 30.0
 LONGEST = 60  # frames, two seconds
-PATTERNS = ("cas(me)3_part_A_ME*",)
-FIELDS = {**sheets.FIELDS, "clip": ("Filename", "Seq")}
-VERSIONS = {860: "cas(me)3_part_A_ME_label_JpgIndex_v2"}
-FILMS = re.compile(r"spno\.?[0-9]+", re.IGNORECASE)
-CLIPS = re.compile(r"spno\.?([0-9]+)_([a-z][0-9]*)_([0-9]+)", re.IGNORECASE)
-EITHER = re.compile(f"{CLIPS.pattern}|{FILMS.pattern}", re.IGNORECASE)
-AVOID = ("depth", "video", "part_b", "part_c")  # not colour frames of part A
+CLIP = r"spno\.?(0*[0-9]{1,4})_([a-z][0-9]*)_([0-9]+)"
+SUBJECT = rf"{CLIP}|spno\.?0*[0-9]{{1,4}}"  # a folder of a clip, or of a subject's films
+C_FIELDS = {
+    "subject": ("sub", "Subject"),
+    "clip": ("count",),
+    "onset": ("onset",),
+    "offset": ("offset",),
+    "action_units": ("au", "AUs", "Action Units"),
+    "emotion": ("emotion",),
+}
 
 
-def read(
-    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-) -> tuple[list[dict], list[tuple], list[str]]:
-    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
-    root, others = subjects_root(
-        path, EITHER, ("me_clip", "frame", "part_a"), AVOID, "part_A/spNO.1"
-    )
-    places, beside = sheets.around(path, root, EITHER)
-    file = sheets.find(places, PATTERNS, "CAS(ME)^3 part A", beside, _fits)
-    sheet = sheets.read(file, FIELDS, tab="label")
-    sources = [sheet.sentence(), *release.version(sheet, corpus, VERSIONS), f"frames {root}"]
-    sources += [f"not read: {other}" for other in others]
-    on_disk, clips = _folders(root, corpus)
-    known, events, used = errata.known(), [], set()
-    for text in sheet.rows:
-        film, onset = text["clip"], text["onset"].removesuffix(".0")
-        clip = f"{film}_{onset}"
-        try:
-            subject = ids.subject(corpus, text["subject"])
-        except ValueError as error:
-            reason = f"{error} ({sheet.path.name})"
-            events.append(release.Event(text["subject"], clip, reason=reason))
-            continue
-        row, notes, reason = errata.apply(
-            known, corpus, sheet.sha256, text | {"subject": subject, "clip": clip}, scheme.name
-        )
-        emotion = row["emotion"].lower()
-        label, unmapped = scheme.label(emotion)
-        numbers, wrong = release.frame_numbers(row, apex)
-        if wrong and row["offset"] == "0":
-            wrong = "offset 0 in the sheet: nobody coded its end"
-        key = (subject, clip.lower()) if clips else (subject, film.lower())
-        folder = on_disk.get(key)
+def read(copy: Copy) -> Reading:
+    """Part A."""
+    root = copy.find_frames()
+    sheet = copy.read_sheet(root)
+    on_disk = _clips(root, copy)
+    are_clips = bool(on_disk)
+    on_disk = on_disk or _films(root, copy)
+    used = set()
+    rows = [
+        row | {"film": row["clip"], "clip": f"{row['clip']}_{row['onset'].removesuffix('.0')}"}
+        for row in sheet.rows
+    ]
+    for row, notes, reason in copy.rows(sheet, rows):
+        event = copy.add(row, notes, reason)
+        key = event.subject, (event.clip if are_clips else row["film"]).lower()
         used.add(key)
-        if folder is None:
-            wrong = wrong or f"no folder {subject}{'_' if clips else '/'}{key[1]} in {root}"
-        length = numbers.get("offset", 0) - numbers.get("onset", 0) + 1
-        if length > LONGEST:
-            notes.append("longer than two seconds")
-        events.append(
-            release.Event(
-                *(subject, clip, numbers, folder, label, emotion, row["action_units"], notes),
-                reason=reason or unmapped or wrong,
-            )
-        )
-    if clips:  # of a film nobody expects that every part of it is an expression
-        events += [
-            release.Event(
-                key[0], key[1], reason=f"{folder.name} on disk has no row in {sheet.path.name}"
-            )
-            for key, folder in on_disk.items()
-            if key not in used
-        ]
-    return *release.settle(events, corpus, FPS, release.Listing()), sources
+        event.frames = on_disk.get(key)
+        if event.frames is None:
+            place = ("_" if are_clips else "/").join(key)
+            event.reason = event.reason or f"no folder {place} in {root}"
+        if event.numbers.get("offset", 0) - event.numbers.get("onset", 0) >= LONGEST:
+            event.notes.append("longer than two seconds")
+    for key, folder in on_disk.items():
+        if are_clips and key not in used:  # not every part of a film is an expression
+            copy.leave_out(*key, f"{folder.name} on disk has no row in {sheet.path.name}")
+    return copy.settle()
 
 
-def _fits(path: Path) -> bool:
-    """A sheet under another name; part C's has no apex."""
-    return sheets.holds(path, "subject", "clip", "onset", "apex", "emotion", fields=FIELDS)
+def _clips(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
+    """(subject, film_onset in lower case) -> folder of colour frames."""
+    matches = {folder: re.fullmatch(CLIP, folder.name, re.IGNORECASE) for folder in folders(root)}
+    return {
+        (copy.release.names.subject(match[1]), f"{match[2]}_{int(match[3])}".lower()): folder
+        for folder, match in matches.items()
+        if match
+    }
 
 
-def _folders(root: Path, corpus: str) -> tuple[dict[tuple[str, str], Path], bool]:
-    """(subject, film or film_onset, lower case) -> folder of colour frames; True for clips."""
-    found: dict[tuple[str, str], Path] = {}
-    children = folders(root)
-    for child in children:
-        if clip := CLIPS.fullmatch(child.name):
-            key = ids.subject(corpus, clip[1]), f"{clip[2]}_{int(clip[3])}".lower()
-            found[key] = child
-    if found:
-        return found, True
-    for child in children:
-        if FILMS.fullmatch(child.name):
-            for film in folders(child):
-                colour = [one for one in folders(film) if one.name.lower() == "color"]
-                found[ids.subject(corpus, child.name), film.name.lower()] = (colour or [film])[0]
-    return found, False
+def _films(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
+    """(subject, film in lower case) -> folder of colour frames."""
+    films = {}
+    for subject, person in copy.subjects(root):
+        for film in folders(person):
+            colour = [one for one in folders(film) if one.name.lower() == "color"]
+            films[subject, film.name.lower()] = (colour or [film])[0]
+    return films
+
+
+def read_c(copy: Copy) -> Reading:
+    """Part C."""
+    films: dict[str, list[Path]] = {}
+    try:
+        root = copy.find_frames()
+    except StudyError:
+        root = None
+        copy.sources.append("no frames found: the clips can be counted, and nothing computed")
+    for subject, person in copy.subjects(root) if root else ():
+        below = [person, *folders(person)]
+        colour = [one for place in below for one in folders(place) if one.name == "color"]
+        films.setdefault(subject, []).extend(colour)
+    sheet = copy.read_sheet(root or copy.path)
+    for row, notes, reason in copy.rows(sheet):
+        event = copy.add(row, [*notes, "no apex in the sheet"], reason)
+        colour = films.get(event.subject, [])
+        if len(colour) == 1:
+            event.frames = colour[0]
+        elif root:
+            wrong = f"{len(colour)} films of subject {event.subject} in {root}: one is needed"
+            event.reason = event.reason or wrong
+    return copy.settle(FRAME_VIEWS if root else ())

@@ -9,7 +9,7 @@ from 1, and the same below `cropped`; a folder of the clip's own name is taken f
 
 The corpus `casme_squared` is the 57 micro-expressions, `casme_squared_macro` the 300 others.
 Quirks: offset 0 (44 rows) means that the expression is still on when the film ends, so that the
-offset is open; apex 0 (one row) that nobody coded it; three apexes lie after their offset, and are
+offset is open; apex 0 (one row) that it was not coded; three apexes are after their offset, and are
 left out. `happyiness` is happiness. Written from public readers, not from a copy of the release.
 """
 
@@ -18,68 +18,49 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import StudyError
-from . import errata, ids, release, sheets
-from .frames import folders, subjects_root
-from .schemes import SPELLINGS, Scheme
+from . import sheets
+from .frames import folders
+from .reader import Copy, Reading
+from .table import SPELLINGS
 
-FPS = 30.0
-PATTERNS = ("CAS(ME)^2*code_final*", "*code_final*")
 COLUMNS = (
     *("number", "clip", "onset", "apex", "offset", "action_units", "emotion", "kind", "reported"),
 )
-VERSIONS = {357: "CAS(ME)^2code_final"}
-SUBJECT = re.compile(r"s[0-9]{1,3}", re.IGNORECASE)
+SUBJECT = "s[0-9]{1,3}"
 CLIP = re.compile(r"[a-z]+[0-9]*_[0-9]+", re.IGNORECASE)
 FILM = re.compile(r"[0-9]+_([0-9]{4}).*")
-FRAMES = ("raw", "select", "crop")
 
 
-def read(
-    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-) -> tuple[list[dict], list[tuple], list[str]]:
-    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
-    root, others = subjects_root(path, SUBJECT, FRAMES, (), "rawpic/s15")
-    places, beside = sheets.around(path, root, SUBJECT)
-    sheet, people, codes = _sheet(sheets.find(places, PATTERNS, "CAS(ME)^2", beside, _fits))
-    sources = [sheet.sentence(), *release.version(sheet, corpus, VERSIONS), f"frames {root}"]
-    sources += [f"not read: {other}" for other in others]
-    wanted = "macro" if corpus.endswith("_macro") else "micro"
-    places_of = {
-        ids.subject(corpus, person.name): folders(person)
-        for person in folders(root)
-        if SUBJECT.fullmatch(person.name)
-    }
-    known, events = errata.known(), []
-    for text in sheet.rows:
-        if text["number"] not in people:
-            reason = f"subject {text['number']} is not in the tab naming rule1"
-            events.append(release.Event(text["number"], text["clip"], reason=reason))
-            continue
-        subject = ids.subject(corpus, people[text["number"]])
-        row, notes, reason = errata.apply(
-            known, corpus, sheet.sha256, text | {"subject": subject}, scheme.name
-        )
-        reason = reason or _kind(row["kind"].lower(), wanted)
+def read(copy: Copy) -> Reading:
+    root = copy.find_frames()
+    sheet, people, codes = _sheet(copy.find_sheet(root, _fits))
+    copy.sources[:0] = [sheet.sentence(), *copy.version(sheet)]
+    places = {subject: folders(person) for subject, person in copy.subjects(root)}
+    for row in sheet.rows:
+        if row["number"] not in people:
+            reason = f"subject {row['number']} is not in the tab naming rule1"
+            copy.leave_out(row["number"], row["clip"], reason)
+    rows = [
+        row | {"subject": people[row["number"]]} for row in sheet.rows if row["number"] in people
+    ]
+    for row, notes, reason in copy.rows(sheet, rows):
         if row["offset"] == "0":
             row["offset"] = ""
             notes.append("offset 0 in the sheet: still on when the film ends")
         if row["apex"] == "0":
             row["apex"] = ""
             notes.append("apex 0 in the sheet: not coded")
-        label, unmapped = scheme.label(row["emotion"].lower())
-        numbers, wrong = release.frame_numbers(row, apex, open_end=True)
-        if not wrong and not numbers["onset"]:
-            wrong = "onset 0 is no frame: they are named from 1"
-        folder, missing = _folder(places_of.get(subject, []), subject, row["clip"], codes)
+        reason = reason or _other_kind(row["kind"].lower(), copy.corpus)
+        event = copy.add(row, notes, reason, open_end=True)
         reported = row["reported"].lower()
-        events.append(
-            release.Event(
-                *(subject, row["clip"], numbers, folder, label),
-                *(SPELLINGS.get(reported, reported), row["action_units"], notes),
-                reason=reason or unmapped or wrong or missing,
-            )
+        event.emotion = SPELLINGS.get(reported, reported)
+        event.frames, missing = _folder(
+            places.get(event.subject, []), event.subject, row["clip"], codes
         )
-    return *release.settle(events, corpus, FPS, release.Listing()), sources
+        if not event.reason and not event.numbers["onset"]:
+            event.reason = "onset 0 is no frame: they are named from 1"
+        event.reason = event.reason or missing
+    return copy.settle()
 
 
 def _is_row(cells: Sequence[str]) -> bool:
@@ -95,7 +76,7 @@ def _fits(path: Path) -> bool:
 def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
     """The rows, subject number -> folder, film name -> code. Raises StudyError for a tab missing.
 
-    Tabs are known by what they hold, since copies name them differently.
+    Tabs are told by their content, since copies name them differently.
     """
     rows, people, codes, tab = [], {}, {}, ""
     for name, grid in sheets.grids(path).items():
@@ -103,10 +84,9 @@ def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
             texts = [sheets.text_of(cell) for cell in cells]
             if _is_row(texts):
                 tab = tab or name
-                # nine columns: what stands to the right belongs to another table
-                texts = (texts + [""] * len(COLUMNS))[: len(COLUMNS)]
+                texts = [*texts, ""][: len(COLUMNS)]  # to the right another table begins
                 rows.append(dict(zip(COLUMNS, texts, strict=True)) | {"row": str(number)})
-            elif len(texts) >= 3 and SUBJECT.fullmatch(texts[1]) and texts[2].isdigit():
+            elif len(texts) >= 3 and re.fullmatch(SUBJECT, texts[1], re.I) and texts[2].isdigit():
                 people[texts[2]] = texts[1]
             elif len(texts) >= 2 and re.fullmatch(r"[0-9]{3,4}", texts[0]) and texts[1]:
                 # 0101 is 101 where the cell was a number
@@ -116,17 +96,17 @@ def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
         "tab naming rule1 (15, s15, 1)": people,
         "tab naming rule2 (0101, anger1)": codes,
     }
-    for what, found in parts.items():
-        if not found:
+    for what, content in parts.items():
+        if not content:
             raise StudyError(f"{path} has no {what}: is it CAS(ME)^2code_final.xlsx?")
-    return sheets.Sheet(path, tab, sheets.digest(path), rows), people, codes
+    return sheets.Sheet(path, tab, rows, sheets.digest(path)), people, codes
 
 
-def _kind(text: str, wanted: str) -> str:
-    for kind in ("micro", "macro"):
+def _other_kind(text: str, corpus: str) -> str:
+    """Why a micro- or macro-expression is not in this corpus, or ""."""
+    for kind, reads_it in (("micro", "casme_squared"), ("macro", "casme_squared_macro")):
         if text.startswith(kind):
-            other = "casme_squared" if kind == "micro" else "casme_squared_macro"
-            return "" if kind == wanted else f"a {kind}-expression: corpus {other} reads it"
+            return "" if corpus == reads_it else f"a {kind}-expression: corpus {reads_it} reads it"
     return f"'{text}' is neither a micro- nor a macro-expression"
 
 
@@ -134,16 +114,14 @@ def _folder(
     children: Sequence[Path], subject: str, clip: str, codes: dict[str, str]
 ) -> tuple[Path | None, str]:
     """The folder of a clip's frames: its own, or its film's by the code. Second: why not."""
-    own = [child for child in children if child.name.lower() == clip.lower()]
-    if own:
-        return own[0], ""
+    for child in children:
+        if child.name.lower() == clip.lower():
+            return child, ""
     name = clip.rsplit("_", 1)[0].lower()
     if name not in codes:
         return None, f"film '{name}' is not in the tab naming rule2"
-    films = [
-        child for child in children if (m := FILM.fullmatch(child.name)) and m[1] == codes[name]
-    ]
+    films = [one for one in children if (m := FILM.fullmatch(one.name)) and m[1] == codes[name]]
     if len(films) != 1:
-        found = "no folder" if not films else f"{len(films)} folders"
-        return None, f"{found} of film {codes[name]} ({name}) of subject {subject}"
+        number = "no folder" if not films else f"{len(films)} folders"
+        return None, f"{number} of film {codes[name]} ({name}) of subject {subject}"
     return films[0], ""

@@ -8,75 +8,43 @@ frame, and frame numbers of the sheet, which count in the uncut film, are not re
 """
 
 from collections import defaultdict
-from pathlib import Path
+from functools import partial
 
 from ..errors import StudyError
-from . import ids, release, sheets
-from .frames import VIDEOS, entries, folders
-from .schemes import Scheme
+from . import ids, sheets
+from .frames import folders, videos
+from .reader import Copy, Reading
 
 FIELDS = {"subject": ("Subject", "sub"), "clip": ("Filename", "filename_o", "clip", "name")}
 
 
-def read(
-    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-) -> tuple[list[dict], list[tuple], list[str]]:
-    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
-    known = {folder.name.lower(): folder for folder in folders(path)}
-    classes = {name: known[name] for name in scheme.classes if name in known}
+def read(copy: Copy) -> Reading:
+    by_name = {folder.name.lower(): folder for folder in folders(copy.path)}
+    classes = {name: by_name.pop(name) for name in copy.scheme.classes if name in by_name}
     if not classes:
         raise StudyError(
-            f"{path} holds no folder named as a class: put the videos into "
-            f"{', '.join(scheme.classes)}, or name your classes"
+            f"{copy.path} holds no folder named as a class: put the videos into "
+            f"{', '.join(copy.scheme.classes)}, or name your classes"
         )
-    file = sheets.find([path], ("clips.*",), "clips", fits=_fits)
-    people = _people(file)
-    sources = [f"sheet {file}: {sum(map(len, people.values()))} names"]
-    sources += [f"videos {folder}" for folder in classes.values()]
-    sources += [f"not read: {known[name]}" for name in known.keys() - classes.keys()]
-    events = []
+    fits = partial(sheets.holds, fields=FIELDS)
+    file = sheets.find([copy.path], copy.release.sheet_files, copy.release.title, fits)
+    people = _people(sheets.read(file, FIELDS))
+    copy.sources = [f"sheet {file}: {sum(map(len, people.values()))} names"]
+    copy.sources += [f"videos {folder}" for folder in classes.values()]
+    copy.sources += [f"not read: {folder}" for folder in by_name.values()]
     for label, folder in classes.items():
-        for entry in entries(folder):
-            video = Path(entry.path)
-            if video.suffix.lower() not in VIDEOS:
-                continue
+        for video in videos(folder):
             subject, clip, reason = _who(video.stem.strip(), people, file.name)
-            if not reason and not video.stat().st_size:
-                reason = f"{video.name} is an empty file: copy it again"
-            numbers = {"onset": 1}
-            events.append(release.Event(subject, clip, numbers, video, label, label, reason=reason))
-    return *release.settle(events, corpus, None, release.Listing()), sources
+            copy.add_video(video, subject, clip, label, label, reason)
+    return copy.settle()
 
 
-def _columns(cells: list) -> dict[str, int]:
-    heads = [sheets.letters(cell) for cell in cells]
-    found = {}
-    for name, headings in FIELDS.items():
-        at = [heads.index(sheets.letters(one)) for one in headings if sheets.letters(one) in heads]
-        found |= {name: at[0]} if at else {}
-    return found
-
-
-def _fits(path: Path) -> bool:
-    return sheets.holds(path, "subject", "clip", fields=FIELDS)
-
-
-def _people(file: Path) -> dict[str, set[str]]:
-    """Clip name in lower case -> subjects that the sheet gives it to. Raises StudyError."""
-    for grid in sheets.grids(file).values():
-        for number, cells in enumerate(grid[:60]):
-            columns = _columns(cells)
-            if len(columns) < 2:
-                continue
-            people, spelled = defaultdict(set), {}
-            for row in grid[number + 1 :]:
-                subject, clip = (
-                    sheets.text_of(row[at]) if at < len(row) else "" for at in columns.values()
-                )
-                if subject and clip:  # 1 and 01 in one sheet are one person
-                    people[clip.lower()].add(spelled.setdefault(_plain(subject), subject))
-            return dict(people)
-    raise StudyError(f"{file} has no header row with the columns Subject and Filename")
+def _people(sheet: sheets.Sheet) -> dict[str, set[str]]:
+    """Clip name in lower case -> subjects that the sheet gives it to."""
+    people, spelled = defaultdict(set), {}
+    for row in sheet.rows:  # 1 and 01 in one sheet are one person
+        people[row["clip"].lower()].add(spelled.setdefault(_plain(row["subject"]), row["subject"]))
+    return dict(people)
 
 
 def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, str]:
@@ -86,26 +54,18 @@ def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, 
         return next(iter(subjects)), stem, ""
     if len(subjects) > 1:
         names = " and ".join(sorted(subjects))
-        return (
-            "",
-            stem,
-            f"{sheet} gives this name to the subjects {names}: call it <subject>_{stem}",
-        )
-    for number in range(1, stem.count("_") + 1):
-        parts = stem.split("_")
+        reason = f"{sheet} gives this name to the subjects {names}: call it <subject>_{stem}"
+        return "", stem, reason
+    parts = stem.split("_")
+    for number in range(1, len(parts)):
         person, clip = "_".join(parts[:number]), "_".join(parts[number:])
-        known = people.get(clip.lower(), set())
-        same = [subject for subject in known if _same(subject, person)]
+        same = [one for one in people.get(clip.lower(), ()) if _plain(one) == _plain(person)]
         if len(same) == 1:
             return same[0], clip, ""
     return "", stem, f"{sheet} has no row for it"
 
 
-def _same(subject: str, other: str) -> bool:
-    """01, sub01 and 1 are one person; so are s1 and s01."""
-    return _plain(subject) == _plain(other)
-
-
 def _plain(subject: str) -> str:
+    """01, sub01 and 1 are one person; so are s1 and s01."""
     digits = ids.plain(subject).lower().removeprefix("sub").removeprefix("s")
     return str(int(digits)) if digits.isdecimal() else subject.lower()

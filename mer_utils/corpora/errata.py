@@ -9,6 +9,7 @@ classes alone, as the official list of MEGC2019 does. A row acts only where the 
 A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def read(path: Path = TABLE) -> pd.DataFrame:
             f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"
         )
     for line, row in enumerate(table.itertuples(index=False), start=2):
-        if row.field.partition(":")[0] not in FIELDS or (":" in row.field and not _of_scheme(row)):
+        if row.field not in FIELDS and not re.fullmatch(r"excluded:[0-9]+", row.field):
             raise StudyError(
                 f"{path} line {line}: field '{row.field}' is none of {', '.join(FIELDS)}"
             )
@@ -44,21 +45,17 @@ def read(path: Path = TABLE) -> pd.DataFrame:
     return table
 
 
-def _of_scheme(row) -> bool:
-    return row.field.startswith("excluded:") and row.field.partition(":")[2].isdigit()
+Errata = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
 
 
-Known = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
-
-
-def known() -> Known:
+def load() -> Errata:
     """The shipped errata, then the laboratory's own where `data/errata.csv` is there."""
     own = paths.DATA / "errata.csv"
-    found = defaultdict(list)
+    by_clip = defaultdict(list)
     for table in [read(), *([read(own)] if own.is_file() else [])]:
-        for hit in table.itertuples(index=False):
-            found[hit.corpus, hit.subject, hit.clip].append(hit)
-    return found
+        for erratum in table.itertuples(index=False):
+            by_clip[erratum.corpus, erratum.subject, erratum.clip].append(erratum)
+    return by_clip
 
 
 def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
@@ -71,19 +68,19 @@ def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
 
 
 def apply(
-    known: Known, corpus: str, sheet_sha256: str, row: Mapping[str, str], scheme: str = "3"
+    errata: Errata, corpus: str, sheet_sha256: str, row: Mapping[str, str], scheme: str
 ) -> tuple[dict[str, str], list[str], str]:
     """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude).
 
     scheme: name of the class scheme that the clips are read for.
     """
     row, notes, excluded = dict(row), [], ""
-    for hit in known.get((corpus, row["subject"], row["clip"]), ()):
-        if not sheet_sha256.startswith(hit.sheet_sha256):
+    for one in errata.get((corpus, row["subject"], row["clip"]), ()):
+        if not sheet_sha256.startswith(one.sheet_sha256):
             continue
-        if hit.field in ("excluded", f"excluded:{scheme}"):
-            excluded = excluded or f"{hit.new} [{hit.source}]"
-        elif hit.field in row and _matches(hit.old, hit.field, row):
-            notes.append(f"erratum: {hit.field} '{row[hit.field]}' -> '{hit.new}' ({hit.source})")
-            row[hit.field] = hit.new
+        if one.field in ("excluded", f"excluded:{scheme}"):
+            excluded = excluded or f"{one.new} [{one.source}]"
+        elif one.field in row and _matches(one.old, one.field, row):
+            notes.append(f"erratum: {one.field} '{row[one.field]}' -> '{one.new}' ({one.source})")
+            row[one.field] = one.new
     return row, notes, excluded

@@ -1,8 +1,8 @@
-"""Frames on disk: found by the integer in their name, in whatever folder a copy keeps them."""
+"""Frames on disk: looked up by the integer in their name, in whatever folder a copy has them."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import StudyError
@@ -11,20 +11,25 @@ IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
 _DIGITS = re.compile(r"[0-9]+")
-_DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how far below a path subjects may lie
+_DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how deep below a path subjects may be
 
 
 def entries(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder, sorted by name, without hidden files. Raises StudyError."""
+    """Contents of a folder, sorted by name, without hidden files. Raises StudyError."""
     try:
-        found = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        visible = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
         raise StudyError(f"{folder} cannot be read: {error.strerror or error}") from error
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(visible, key=lambda entry: entry.name)
 
 
 def folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+
+
+def videos(folder: Path) -> list[Path]:
+    """Files of a folder that are videos by their name. Nothing is opened."""
+    return [Path(e.path) for e in entries(folder) if Path(e.name).suffix.lower() in VIDEOS]
 
 
 def is_video(path: Path) -> bool:
@@ -41,10 +46,10 @@ def frame_number(name: str) -> int | None:
 def frame_names(folder: Path | str) -> dict[int, str]:
     """Frame number -> file name, in natural order; any extension, case and zero padding.
 
-    The folder is listed once and no file is opened. Raises StudyError where two files carry one
-    number, for then nobody knows which is meant.
+    The folder is listed once and no file is opened. Raises StudyError where two files have one
+    number, since it is unknown which of them is meant.
     """
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for entry in entries(Path(folder)):
         name = entry.name
         if os.path.splitext(name)[1].lower() not in IMAGES or not entry.is_file():
@@ -52,12 +57,12 @@ def frame_names(folder: Path | str) -> dict[int, str]:
         number = frame_number(name)
         if number is None:
             continue
-        if number in found:
+        if number in names:
             raise StudyError(
-                f"{folder} holds two files for frame {number}, {found[number]} and {name}: keep one"
+                f"{folder} holds two files for frame {number}, {names[number]} and {name}: keep one"
             )
-        found[number] = name
-    return dict(sorted(found.items()))
+        names[number] = name
+    return dict(sorted(names.items()))
 
 
 def frame_files(folder: Path | str) -> dict[int, Path]:
@@ -67,11 +72,15 @@ def frame_files(folder: Path | str) -> dict[int, Path]:
 
 
 def subjects_root(
-    path: Path, subject: re.Pattern, prefer: Sequence[str], avoid: Sequence[str], example: str
+    path: Path,
+    is_subject: Callable[[str], object],
+    prefer: Sequence[str],
+    avoid: Sequence[str],
+    example: str,
 ) -> tuple[Path, list[Path]]:
     """The folder that holds the subjects' folders, and the others that do so too.
 
-    A copy may be given directly or lie inside a few parents. Of several, the one whose path below
+    A copy may be given directly or be inside a few parents. Of several, the one whose path below
     `path` has the earliest word of `prefer` wins; a folder named as in `avoid` is not entered.
     Raises StudyError where there is none.
     """
@@ -80,7 +89,7 @@ def subjects_root(
         below = []
         for folder in level:
             children = folders(folder)
-            if any(subject.fullmatch(child.name) for child in children):
+            if any(is_subject(child.name) for child in children):
                 roots.append(folder)
             else:
                 below += [child for child in children if child.name.lower() not in avoid]
@@ -92,9 +101,8 @@ def subjects_root(
         )
 
     def rank(root: Path) -> int:
-        below = root.relative_to(path).as_posix().lower() or root.name.lower()
-        below = root.name.lower() if below == "." else below
-        return next((i for i, word in enumerate(prefer) if word in below), len(prefer))
+        below = root.name if root == path else root.relative_to(path).as_posix()
+        return next((i for i, word in enumerate(prefer) if word in below.lower()), len(prefer))
 
     roots.sort(key=lambda root: (rank(root), len(root.parts), str(root)))
     return roots[0], roots[1:]

@@ -7,24 +7,7 @@ CAS(ME)^3 `spNO.1` in both.
 
 import math
 import re
-
-_SUBJECT = {  # corpus: (what a subject may look like, how it is written here)
-    "casme2": (re.compile(r"(?:sub)?0*([0-9]{1,3})", re.IGNORECASE), "sub{:02d}"),
-    "samm": (re.compile(r"0*([0-9]{1,3})"), "{:03d}"),
-    "smic": (re.compile(r"s?0*([0-9]{1,3})", re.IGNORECASE), "s{:02d}"),
-    "casme_squared": (re.compile(r"s0*([0-9]{1,3})", re.IGNORECASE), "s{:d}"),
-    "casme3": (re.compile(r"(?:spno\.?)?0*([0-9]{1,4})", re.IGNORECASE), "spNO.{:d}"),
-    "casme3_c": (re.compile(r"0*([0-9]{1,4})"), "{:d}"),
-    "oulu_casia": (re.compile(r"p0*([0-9]{1,3})", re.IGNORECASE), "P{:03d}"),
-}
-_HABITS = {"smic_e": "smic", "casme_squared_macro": "casme_squared"}
-RELEASES = ("casme2", "samm", "smic")  # the three whose clips the MEGC2019 lists name
-
-
-def release(corpus: str) -> str:
-    """ "synthetic_samm" -> "samm": the release whose habits a corpus follows."""
-    name = corpus.removeprefix("synthetic_")
-    return _HABITS.get(name, name)
+from dataclasses import dataclass
 
 
 def plain(cell: object) -> str:
@@ -36,28 +19,56 @@ def plain(cell: object) -> str:
     return str(cell).strip()
 
 
+@dataclass(frozen=True)
+class Names:
+    """How a release spells its subjects and clips. Patterns ignore upper and lower case."""
+
+    pattern: str  # a subject as it may be spelled, its number as group 1
+    form: str  # a subject as it is written here
+    clip_pattern: str = ""  # a clip whose spelling differs: subject, middle, end; "": none does
+    clip_form: str = ""
+    stem: str = ""  # `<subject>_<clip>` as flow images are named
+
+    def subject(self, cell: object) -> str:
+        """The subject's id as text: SAMM's 6 -> "006". Raises ValueError if it can be none."""
+        text = plain(cell)
+        match = re.fullmatch(self.pattern, re.sub(r"\.0+$", "", text), re.IGNORECASE)
+        if not match:
+            raise ValueError(f"{text!r} is not a subject such as {self.form.format(1)}")
+        return self.form.format(int(match[1]))
+
+    def clip(self, cell: object) -> str:
+        """The clip's id as text: SMIC's "s1_ne_01" -> "s01_ne_01"; others keep their spelling."""
+        text = plain(cell)
+        match = self.clip_pattern and re.fullmatch(self.clip_pattern, text, re.IGNORECASE)
+        if not match:
+            return text
+        return self.clip_form.format(self.subject(match[1]), match[2].lower(), match[3])
+
+
+MEGC2019 = {  # the three releases whose clips the MEGC2019 lists name
+    "casme2": Names(r"(?:sub)?0*([0-9]{1,3})", "sub{:02d}", stem=r"(sub[0-9]+)_(EP.+)"),
+    "samm": Names(
+        *(r"0*([0-9]{1,3})", "{:03d}"),
+        *(r"([0-9]{1,3})_([0-9]+)_([0-9]+)", "{}_{}_{}"),
+        stem=r"([0-9]{1,3})_([0-9]{1,3}_[0-9]+_[0-9]+)",
+    ),
+    "smic": Names(
+        *(r"s?0*([0-9]{1,3})", "s{:02d}"),
+        *(r"(s?[0-9]+)_(ne|po|sur)_0*([0-9]+)", "{}_{}_{:0>2}"),
+        stem=r"(s[0-9]+)_(s[0-9]+_(?:ne|po|sur)_[0-9]+)",
+    ),
+}
+
+
 def subject(corpus: str, cell: object) -> str:
-    """The subject's id as text: ("samm", 6) -> "006". Raises ValueError if it can be none."""
-    pattern, form = _SUBJECT[release(corpus)]
-    text = plain(cell)
-    found = pattern.fullmatch(re.sub(r"\.0+$", "", text))
-    if not found:
-        raise ValueError(f"{text!r} is not a subject of {corpus}, which look like {form.format(1)}")
-    return form.format(int(found[1]))
+    """`Names.subject` of CASME II, SAMM or SMIC, or of a synthetic corpus in their layout."""
+    return MEGC2019[corpus.removeprefix("synthetic_")].subject(cell)
 
 
 def clip(corpus: str, cell: object) -> str:
-    """The clip's id as text: ("smic", "s1_ne_01") -> "s01_ne_01"; others keep their spelling."""
-    text = plain(cell)
-    if release(corpus) == "smic":
-        found = re.fullmatch(r"(s?[0-9]+)_(ne|po|sur)_0*([0-9]+)", text, re.IGNORECASE)
-        if found:
-            return f"{subject(corpus, found[1])}_{found[2].lower()}_{int(found[3]):02d}"
-    if release(corpus) == "samm":
-        found = re.fullmatch(r"([0-9]{1,3})(_[0-9]+_[0-9]+)", text)
-        if found:
-            return subject(corpus, found[1]) + found[2]
-    return text
+    """`Names.clip` of CASME II, SAMM or SMIC, or of a synthetic corpus in their layout."""
+    return MEGC2019[corpus.removeprefix("synthetic_")].clip(cell)
 
 
 def from_stem(stem: str) -> tuple[str, str, str]:
@@ -66,12 +77,7 @@ def from_stem(stem: str) -> tuple[str, str, str]:
     A blank before the extension is part of the published names and is dropped. Raises ValueError.
     """
     stem = stem.strip()
-    for corpus, form in (
-        ("casme2", r"(sub[0-9]+)_(EP.+)"),
-        ("smic", r"(s[0-9]+)_(s[0-9]+_(?:ne|po|sur)_[0-9]+)"),
-        ("samm", r"([0-9]{1,3})_([0-9]{1,3}_[0-9]+_[0-9]+)"),
-    ):
-        found = re.fullmatch(form, stem, re.IGNORECASE)
-        if found:
-            return corpus, subject(corpus, found[1]), clip(corpus, found[2])
+    for corpus, names in MEGC2019.items():
+        if match := re.fullmatch(names.stem, stem, re.IGNORECASE):
+            return corpus, names.subject(match[1]), names.clip(match[2])
     raise ValueError(f"{stem!r} is not <subject>_<clip> of CASME II, SAMM or SMIC")

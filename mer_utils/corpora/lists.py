@@ -8,11 +8,14 @@ import pandas as pd
 
 from ..errors import StudyError
 from . import ids
-from .sheets import letters
+from .sheets import letters, missing_column
 from .table import CLASSES, KEY, nearest, one_line
 
-OFFICIAL_NAMES = ("combined_3class_gt*.csv", "combined_3_class_gt*.csv")
-NAMES = ("combined_3_class2_for_optical_flow*.csv", *OFFICIAL_NAMES)
+NAMES = (
+    "combined_3_class2_for_optical_flow*.csv",
+    "combined_3class_gt*.csv",
+    "combined_3_class_gt*.csv",
+)
 PART_NAMES = ("casme_class2_for_optical_flow.csv", "samm_class2*.csv", "smic_class2*.csv")
 _HEADINGS = {
     "corpus": ("dataset", "data", "corpus"),
@@ -35,7 +38,7 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Columns corpus, subject, clip, label (text, normalised) and line, as the file orders them.
+    """Columns corpus, subject, clip and label (text, normalised), in the order of the file.
 
     Raises StudyError naming the file, the line and the value.
     """
@@ -48,9 +51,9 @@ def read(path: Path) -> pd.DataFrame:
         for field, names in _HEADINGS.items():
             at = [heads.index(name) for name in names if name in heads]
             if not at:
-                known = [name for names in _HEADINGS.values() for name in names]
-                near = nearest(names[0], [c for c in rows[0][1] if letters(c) not in known])
-                raise StudyError(f"{path} has no column '{names[0]}'; the nearest is '{near}'")
+                usual = [name for names in _HEADINGS.values() for name in names]
+                unused = [cell for cell in rows[0][1] if letters(cell) not in usual]
+                raise missing_column(path, names[0], unused)
             columns[field] = at[0]
         rows = rows[1:]
     table, lines = [], {}
@@ -59,8 +62,8 @@ def read(path: Path) -> pd.DataFrame:
             raise StudyError(f"{path} line {line} has {len(cells)} columns: expected 4 at least")
         value = {field: cells[column] for field, column in columns.items()}
         corpus = value["corpus"].lower()
-        if corpus not in ids.RELEASES:
-            near = nearest(corpus, ids.RELEASES)
+        if corpus not in ids.MEGC2019:
+            near = nearest(corpus, ids.MEGC2019)
             raise StudyError(
                 f"{path} line {line}: corpus '{corpus}' is not known, nearest '{near}'"
             )
@@ -82,17 +85,12 @@ def read(path: Path) -> pd.DataFrame:
                 f"{path} lists {'/'.join(key)} twice, in lines {lines[key]} and {line}"
             )
         lines[key] = line
-        table.append((*key, label, line))
-    return pd.DataFrame(table, columns=[*KEY, "label", "line"])
+        table.append((*key, label))
+    return pd.DataFrame(table, columns=[*KEY, "label"])
 
 
 def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:
     """Clip lists in `places`, best name first; a folder that is not there holds none."""
-    found = [
-        path
-        for name in names
-        for place in dict.fromkeys(places)
-        if place.is_dir()
-        for path in sorted(place.glob(name))
-    ]
-    return list(dict.fromkeys(found))
+    folders = [place for place in dict.fromkeys(places) if place.is_dir()]
+    paths = [path for name in names for place in folders for path in sorted(place.glob(name))]
+    return list(dict.fromkeys(paths))

@@ -1,7 +1,7 @@
 """MEGC2019 as ready-made flow images: 28x28 PNG, RGB = u, v, optical strain (STSTNet, HTNet).
 
 Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) beside a clip list, or
-`<subject>/u_train|u_test/<label>/`, where 68 folders repeat every image. Optional beside them:
+`<subject>/u_train|u_test/<label>/`, where 68 folders repeat every image. Optional next to them:
 `action_units.csv`, `landmarks.csv` (pixels of a 224x224 face), or a folder `combined_datasets*`
 with the face images themselves, in which landmarks can be detected.
 """
@@ -14,7 +14,9 @@ import pandas as pd
 from ..errors import StudyError
 from . import ids, lists
 from .frames import IMAGES, entries, folders
-from .table import CLASSES, KEY, Corpus, nearest, one_line
+from .reader import Copy, Reading
+from .sheets import missing_column
+from .table import CLASSES, KEY, Corpus, one_line
 
 SIZE = 28  # pixels a side
 CROP = 224  # pixels a side of the faces that landmarks.csv counts in
@@ -33,8 +35,9 @@ def read_image(path: Path | str) -> np.ndarray:
     except OSError as error:
         raise StudyError(f"{path.name} cannot be read: {error.strerror or error}") from error
     # The end mark first: a decoder may fill a cut image up and only print a warning.
-    whole = content.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" in content[-12:]
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
+    complete = content.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" in content[-12:]
+    pixels = np.frombuffer(content, np.uint8)
+    image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
         raise StudyError(f"{path.name} is not a whole PNG image: copy it again")
     if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
@@ -43,28 +46,26 @@ def read_image(path: Path | str) -> np.ndarray:
     return image[:, :, ::-1]
 
 
-def read(path: Path) -> tuple[list[dict], list[tuple], list[str], tuple[str, ...]]:
-    """Rows for `clip_table`, for `exclusion_table`, sentences on what was read, views offered."""
+def read(copy: Copy) -> Reading:
+    path = copy.path
     folder, split = _image_folder(path)
-    beside = [path, folder, folder.parent] if folder == path else [path, folder]
-    labels, list_sources = _labels(beside)
-    images, found_labels, exclusions = _split_images(folder) if split else _flat_images(folder)
+    places = [path, folder, folder.parent] if folder == path else [path, folder]
+    labels, lists_read = _labels(places)
+    images, own_labels, exclusions = _split_images(folder) if split else _flat_images(folder)
     if not images:
         raise StudyError(f"{folder} holds no PNG named <subject>_<clip>: is it the flow folder?")
-    sources = [f"flow images {folder}", *list_sources]
-    if split:
-        for key, label in found_labels.items():
-            if labels.get(key, label) != label:
-                raise StudyError(
-                    f"{'/'.join(key)} lies under label {CLASSES.index(label)} in {folder} but is "
-                    f"{labels[key]} in {list_sources[0].split()[-1]}: one of them is wrong"
-                )
-        labels = labels or found_labels
-    elif not labels:
+    for key, label in own_labels.items():
+        if labels.get(key, label) != label:
+            raise StudyError(
+                f"{'/'.join(key)} is in folder {CLASSES.index(label)} of {folder} but is "
+                f"{labels[key]} in {lists_read[0]}: one of them is wrong"
+            )
+    labels = labels or own_labels
+    if not labels:
         raise StudyError(
             f"{folder} has no clip list: put combined_3_class2_for_optical_flow.csv beside it"
         )
-    action_units = _action_units(beside)
+    action_units = _action_units(places)
     rows = []
     for key, label in labels.items():
         if key not in images:
@@ -82,10 +83,10 @@ def read(path: Path) -> tuple[list[dict], list[tuple], list[str], tuple[str, ...
         )
     for key in images.keys() - labels.keys():
         exclusions.append((*key, f"image '{images[key].name}' is in no clip list"))
-    views = ["flow_legacy"]
-    if _landmark_file(path, folder) or _face_folder(path, folder):
-        views.append("landmarks")
-    return rows, exclusions, sources, tuple(views)
+    has_landmarks = _landmark_file(path, folder) or _face_folder(path, folder)
+    views = ("flow_legacy", "landmarks") if has_landmarks else ("flow_legacy",)
+    sources = [f"flow images {folder}", *(f"clip list {file}" for file in lists_read)]
+    return Reading(rows, exclusions, sources, views)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -106,38 +107,39 @@ def _image_folder(path: Path) -> tuple[Path, bool]:
     flat = [child for child in children if _images(child)]
     named = [child for child in flat if child.name.lower() in FLAT_NAMES]
     split = [child for child in children if _is_split(child)]
-    for found, is_split in ((named, False), (flat, False), (split, True)):
-        if len(found) > 1:
-            names = " and ".join(child.name for child in found)
+    for candidates, is_split in ((named, False), (flat, False), (split, True)):
+        if len(candidates) > 1:
+            names = " and ".join(child.name for child in candidates)
             raise StudyError(f"{path} has more than one folder of images, {names}: name one")
-        # A flat folder needs a list; without one the split folder still tells the labels.
-        if found and (is_split or not split or lists.find([path, found[0]])):
-            return found[0], is_split
+        # A flat folder needs a list; without one the split folder still gives the labels.
+        if candidates and (is_split or not split or lists.find([path, candidates[0]])):
+            return candidates[0], is_split
     raise StudyError(
         f"{path} holds no flow images: put the folder STSNet_whole_norm_u_v_os (PNG) and its csv "
         f"there, as data/README.md shows"
     )
 
 
-def _labels(places: list[Path]) -> tuple[dict[Key, str], list[str]]:
+def _labels(places: list[Path]) -> tuple[dict[Key, str], list[Path]]:
     """Labels from the clip lists in `places`; lists that contradict each other are an error."""
-    files = lists.find(places) or lists.find(places, lists.PART_NAMES)
+    files = lists.find(places)
+    parts = [] if files else lists.find(places, lists.PART_NAMES)
     labels: dict[Key, str] = {}
-    whole = not any(file.match(name) for file in files for name in lists.PART_NAMES)
-    for number, file in enumerate(files):
-        table = lists.read(file)
-        for *key, label in table[[*KEY, "label"]].to_numpy():
-            if labels.get(tuple(key), label) != label:
+    for file in files or parts:
+        for *cells, label in lists.read(file).to_numpy():
+            key = tuple(cells)
+            if labels.get(key, label) != label:
                 raise StudyError(
-                    f"{file} calls {'/'.join(key)} {label}, {files[0].name} calls it "
-                    f"{labels[tuple(key)]}: keep the list that is right"
+                    f"{file} calls {'/'.join(key)} {label}, {(files or parts)[0].name} calls it "
+                    f"{labels[key]}: keep the list that is right"
                 )
-            if not number or not whole:  # of several whole lists the first says which clips
-                labels[tuple(key)] = label
-    return labels, [f"clip list {file}" for file in files]
+            if parts or file == files[0]:  # of several whole lists the first says which clips
+                labels[key] = label
+    return labels, files or parts
 
 
 def _flat_images(folder: Path) -> tuple[dict[Key, Path], dict[Key, str], list[tuple]]:
+    """Clip -> image, no labels, and rows of the files that are no clip."""
     images, exclusions = {}, []
     for path in _images(folder):
         try:
@@ -155,14 +157,14 @@ def _split_images(folder: Path) -> tuple[dict[Key, Path], dict[Key, str], list[t
     """Every clip once, from the first folder that has it; its label must be the same in all."""
     images: dict[Key, Path] = {}
     labels: dict[Key, str] = {}
-    strange: dict[str, str] = {}
+    no_clips: dict[str, str] = {}
     for path in sorted(folder.glob("*/u_*/*/*")):
         if path.suffix.lower() != ".png" or path.parts[-3] not in SPLITS:
             continue
         try:
             key = ids.from_stem(path.stem)
         except ValueError as error:
-            strange[path.name] = str(error)
+            no_clips[path.name] = str(error)
             continue
         if path.parent.name not in ("0", "1", "2"):
             raise StudyError(f"{path.parent} is no label folder: expected 0, 1 or 2")
@@ -173,7 +175,7 @@ def _split_images(folder: Path) -> tuple[dict[Key, Path], dict[Key, str], list[t
                 f"{path.relative_to(folder)}"
             )
         images.setdefault(key, path)
-    return images, labels, [("", "", name, reason) for name, reason in sorted(strange.items())]
+    return images, labels, [("", "", *item) for item in sorted(no_clips.items())]
 
 
 def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -185,26 +187,24 @@ def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     expected = [*KEY, *columns]
     for column in expected:
         if column not in table:
-            near = nearest(column, [name for name in table if name not in expected])
-            raise StudyError(f"{path} has no column '{column}'; the nearest is '{near}'")
+            raise missing_column(path, column, [name for name in table if name not in expected])
     for line, row in enumerate(table.itertuples(), start=2):
         try:
             table.loc[row.Index, "subject"] = ids.subject(row.corpus, row.subject)
         except (KeyError, ValueError) as error:
             raise StudyError(f"{path} line {line}: {row.corpus}/{row.subject}: {error}") from error
         table.loc[row.Index, "clip"] = ids.clip(row.corpus, row.clip)
-    twice = table[table.duplicated(list(KEY))]
+    twice = table[table.duplicated(KEY)]
     if len(twice):
-        raise StudyError(f"{path} lists {'/'.join(twice.iloc[0][list(KEY)])} twice: keep one")
-    return table.set_index(list(KEY))[columns]
+        raise StudyError(f"{path} lists {'/'.join(twice.iloc[0][KEY])} twice: keep one")
+    return table.set_index(KEY)[columns]
 
 
 def _action_units(places: list[Path]) -> dict[Key, str]:
     for place in places:
-        if (place / "action_units.csv").is_file():
-            return _keyed_csv(place / "action_units.csv", ["action_units"])[
-                "action_units"
-            ].to_dict()
+        file = place / "action_units.csv"
+        if file.is_file():
+            return _keyed_csv(file, ["action_units"])["action_units"].to_dict()
     return {}
 
 
@@ -215,8 +215,8 @@ def _landmark_file(*places: Path) -> Path | None:
 
 def _face_folder(path: Path, folder: Path) -> Path | None:
     around = dict.fromkeys((path, folder, folder.parent))
-    found = [p for place in around for p in sorted(place.glob("combined_datasets*")) if p.is_dir()]
-    return found[0] if found else None
+    paths = (p for place in around for p in sorted(place.glob("combined_datasets*")))
+    return next((path for path in paths if path.is_dir()), None)
 
 
 def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
@@ -225,9 +225,8 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
     Read from `landmarks.csv`, else detected in the face images of `combined_datasets*`.
     """
     folder, _ = _image_folder(corpus.path)
-    keys = [tuple(key) for key in corpus.clips[list(KEY)].to_numpy()]
-    file = _landmark_file(corpus.path, folder)
-    if file:
+    keys = [tuple(key) for key in corpus.clips[KEY].to_numpy()]
+    if file := _landmark_file(corpus.path, folder):
         columns = [f"{axis}{point}" for point in range(68) for axis in "xy"]
         table = _keyed_csv(file, columns)
         numbers = table.apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
@@ -235,43 +234,48 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
             bad = "/".join(numbers.index[numbers.isna().any(axis=1)][0])
             raise StudyError(f"{file} holds a coordinate that is no number, of clip {bad}")
         points = numbers.to_numpy(dtype=np.float32).reshape(-1, 68, 2) * (SIZE / CROP)
-        found = dict(zip(table.index, points, strict=True))
-        return {key: found.get(key, f"no row in {file.name}") for key in keys}
+        by_key = dict(zip(table.index, points, strict=True))
+        return {key: by_key.get(key, f"no row in {file.name}") for key in keys}
     faces_folder = _face_folder(corpus.path, folder)
     if faces_folder is None:
         raise StudyError(f"{corpus.path} has no landmarks: put landmarks.csv beside the images")
-    return _detected(faces_folder, keys)
+    images = _face_images(faces_folder)
+    return {
+        key: _detected(images[key])
+        if key in images
+        else f"no face image '{key[1]}_{key[2]}' in {faces_folder.name}"
+        for key in keys
+    }
 
 
-def _detected(folder: Path, keys: list[Key]) -> dict[Key, np.ndarray | str]:
+def _face_images(folder: Path) -> dict[Key, Path]:
+    """Clip key -> face image of its apex; copies that hold the onset too say so in the name."""
+    images: dict[Key, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        stem = path.stem.strip()
+        moment = stem.rpartition("_")[2].lower()
+        if path.suffix.lower() not in IMAGES or moment == "onset":
+            continue
+        try:
+            key = ids.from_stem(stem[: -len("_apex")] if moment == "apex" else stem)
+        except ValueError:
+            continue
+        images.setdefault(key, path)
+    return images
+
+
+def _detected(path: Path) -> np.ndarray | str:
+    """(68, 2) float32 in units of the grid, or why there are no landmarks."""
     import cv2
 
     from ..preprocessing import faces
 
-    images: dict[Key, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        # One face per clip, the apex: copies that hold the onset too say so in the name.
-        stem, _, moment = path.stem.strip().lower().rpartition("_")
-        if path.suffix.lower() not in IMAGES or moment == "onset":
-            continue
-        try:
-            key = ids.from_stem(path.stem.strip()[: len(stem)] if moment == "apex" else path.stem)
-        except ValueError:
-            continue
-        images.setdefault(key, path)
-    found: dict[Key, np.ndarray | str] = {}
-    for key in keys:
-        if key not in images:
-            found[key] = f"no face image '{key[1]}_{key[2]}' in {folder.name}"
-            continue
-        image = cv2.imread(str(images[key]), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            found[key] = f"{images[key].name} cannot be decoded: copy it again"
-            continue
-        try:
-            height, width = image.shape
-            scale = np.array([SIZE / width, SIZE / height], np.float32)
-            found[key] = np.asarray(faces.landmarks(image), np.float32) * scale
-        except faces.NoFace as error:
-            found[key] = f"no face found in {images[key].name}: {error}"
-    return found
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        return f"{path.name} cannot be decoded: copy it again"
+    try:
+        points = np.asarray(faces.landmarks(image), np.float32)
+    except faces.NoFace as error:
+        return f"no face found in {path.name}: {error}"
+    height, width = image.shape
+    return points * np.array([SIZE / width, SIZE / height], np.float32)

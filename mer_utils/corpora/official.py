@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StudyError
-from . import ids, lists
+from . import lists
+from .ids import MEGC2019
 from .table import CLASSES, KEY, Corpus
 
 TABLE = Path(__file__).with_name("official.csv")
@@ -36,6 +37,13 @@ def make_table(official: Path) -> pd.DataFrame:
     return table.reset_index()
 
 
+def write_table(official: Path) -> str:
+    """Writes `official.csv` anew from the challenge's csv. Returns a sentence on it."""
+    prints = make_table(official)
+    prints.to_csv(TABLE, index=False, lineterminator="\n")
+    return f"{TABLE}: {prints['clips'].sum()} clips in {len(prints)} rows"
+
+
 def table() -> pd.DataFrame:
     """Columns corpus, subject, label, clips (int), fingerprints (separated by blanks)."""
     return pd.read_csv(TABLE, dtype=str, keep_default_na=False).astype({"clips": int})
@@ -45,49 +53,50 @@ def difference(corpus: Corpus) -> pd.DataFrame:
     """One row per difference (columns COLUMNS); none where the clips and labels are the same.
 
     `label` is what this copy says, `official` what the list says. Missing clips are counted per
-    subject and class; they are named where a copy of the official csv lies beside the data.
+    subject and class; they are named where a copy of the official csv is next to the data.
     Only the releases this corpus contains are compared; synthetic clips never are.
     """
-    known = table()
-    known = known[known["corpus"].isin(compared(corpus))]
-    unseen = {
+    official = table()
+    official = official[official["corpus"].isin(compared(corpus))]
+    missing = {
         (row.corpus, row.subject, row.label): set(row.fingerprints.split())
-        for row in known.itertuples()
+        for row in official.itertuples()
     }
     rows = []
-    for clip in corpus.clips[corpus.clips["corpus"].isin(known["corpus"])].itertuples():
+    for clip in corpus.clips[corpus.clips["corpus"].isin(official["corpus"])].itertuples():
         key = (clip.corpus, clip.subject, clip.clip)
-        says = [c for c in CLASSES if fingerprint(*key, c) in unseen.get((*key[:2], c), ())]
-        for label in says:
-            unseen[(*key[:2], label)].discard(fingerprint(*key, label))
-        if not says:
+        prints = {label: fingerprint(*key, label) for label in CLASSES}
+        labels = [name for name in CLASSES if prints[name] in missing.get((*key[:2], name), ())]
+        for label in labels:
+            missing[(*key[:2], label)].discard(prints[label])
+        if not labels:
             rows.append((*key, clip.label, "", 1, NOT_OFFICIAL))
-        elif clip.label not in says:
-            rows.append((*key, clip.label, says[0], 1, OTHER_LABEL))
+        elif clip.label not in labels:
+            rows.append((*key, clip.label, labels[0], 1, OTHER_LABEL))
     names = _names_beside(corpus)
-    for (name, subject, label), prints in unseen.items():
+    for (name, subject, label), prints in missing.items():
         named = sorted(names[print_] for print_ in prints if print_ in names)
         rows += [(name, subject, clip, "", label, 1, MISSING) for clip in named]
         if len(prints) > len(named):
             rows.append((name, subject, "", "", label, len(prints) - len(named), MISSING))
-    found = pd.DataFrame(rows, columns=list(COLUMNS))
-    return found.sort_values(["difference", *KEY], ignore_index=True)
+    differences = pd.DataFrame(rows, columns=list(COLUMNS))
+    return differences.sort_values(["difference", *KEY], ignore_index=True)
 
 
 def compared(corpus: Corpus) -> list[str]:
     """The releases whose part of the official list this corpus is compared with."""
     if corpus.synthetic or corpus.classes != CLASSES:
         return []
-    if corpus.release in ids.RELEASES:
-        return [corpus.release]
-    return list(ids.RELEASES) if corpus.release.startswith("megc2019") else []
+    if corpus.release.startswith("megc2019"):
+        return list(MEGC2019)
+    return [corpus.release] if corpus.release in MEGC2019 else []
 
 
 def fingerprint_of(corpus: Corpus) -> str:
     """First 16 digits of the sha256 of the sorted clips and labels: one list, one fingerprint.
 
-    Two copies that show the same one hold the same clips under the same labels, whatever their
-    counts: 145 clips can be another 145.
+    Two copies with the same one hold the same clips under the same labels, which equal counts do
+    not say.
     """
     lines = corpus.clips[[*KEY, "label"]].agg("/".join, axis=1) if len(corpus.clips) else []
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
@@ -95,35 +104,31 @@ def fingerprint_of(corpus: Corpus) -> str:
 
 def sentence(corpus: Corpus) -> str:
     """The comparison in one sentence: with the official list, else with the counts of a copy."""
-    parts = compared(corpus)
     if corpus.synthetic:
         return "Synthetic clips are not compared with the official MEGC2019 list."
+    parts = compared(corpus)
     if not parts:
         counts = corpus.clips["label"].value_counts().to_dict()
-        known = corpus.scheme.difference(counts) if corpus.scheme else ""
-        return known or f"No official list of {corpus.name} is known to compare these clips with."
-    known = table()
-    clips = int(known.loc[known["corpus"].isin(parts), "clips"].sum())
-    part = "" if len(parts) == len(ids.RELEASES) else f" ({', '.join(parts)} part)"
+        counted = corpus.scheme.difference(counts) if corpus.scheme else ""
+        return counted or f"No official list of {corpus.name} is known to compare these clips with."
+    official = table()
+    clips = int(official.loc[official["corpus"].isin(parts), "clips"].sum())
+    part = "" if len(parts) == len(MEGC2019) else f" ({', '.join(parts)} part)"
     counts = difference(corpus).groupby("difference")["clips"].sum()
     if counts.empty:
         return f"The same {clips} clips with the same labels as the official MEGC2019 list{part}."
-    told = [
-        f"{counts[kind]} {kind}" for kind in (MISSING, OTHER_LABEL, NOT_OFFICIAL) if kind in counts
-    ]
+    kinds = [kind for kind in (MISSING, OTHER_LABEL, NOT_OFFICIAL) if kind in counts]
     return (
         f"{len(corpus.clips)} clips where the official MEGC2019 list{part} has {clips}: "
-        f"{', '.join(told)}."
+        f"{', '.join(f'{counts[kind]} {kind}' for kind in kinds)}."
     )
 
 
 def _names_beside(corpus: Corpus) -> dict[str, str]:
-    """Fingerprint -> clip from a copy of the official csv in the data folder or beside it."""
-    names = {}
-    for path in lists.find([corpus.path, corpus.path.parent], lists.NAMES):
-        for row in lists.read(path).itertuples():
-            names[fingerprint(row.corpus, row.subject, row.clip, row.label)] = row.clip
-    return names
+    """Fingerprint -> clip from a copy of the official csv in the data folder or next to it."""
+    files = lists.find([corpus.path, corpus.path.parent])
+    rows = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
+    return {fingerprint(*row): row[2] for row in rows}
 
 
 def main(arguments: list[str]) -> int:
@@ -131,12 +136,10 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
-        made = make_table(Path(arguments[0]))
+        print(write_table(Path(arguments[0])))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    made.to_csv(TABLE, index=False, lineterminator="\n")
-    print(f"{TABLE}: {made['clips'].sum()} clips in {len(made)} rows")
     return 0
 
 

@@ -7,47 +7,27 @@ is read (480 sequences); another light is read by giving its folder. `PreProcess
 where the originals are missing. The case of the class folders differs between copies.
 """
 
-import re
-from pathlib import Path
-
 from ..errors import StudyError
-from . import ids, release
-from .frames import folders, frame_files, subjects_root
-from .schemes import Scheme
-
-FPS = 25.0
-SUBJECT = re.compile(r"p[0-9]{3}", re.IGNORECASE)
-PREFER = ("originalimg/vl/strong", "vl/strong", "vl_acropped/strong", "strong")
+from .frames import folders
+from .reader import Copy, Event, Reading
 
 
-def read(
-    path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-) -> tuple[list[dict], list[tuple], list[str]]:
-    """Rows for `clip_table`, rows for `exclusion_table`, sentences on what was read."""
-    root, others = subjects_root(path, SUBJECT, PREFER, (), "OriginalImg/VL/Strong/P001")
-    sources = [f"frames {root} (no sheet: the folders are the annotation)"]
-    sources += [f"not read: {other}" for other in others]
-    events = []
-    for person in folders(root):
-        if not SUBJECT.fullmatch(person.name):
-            continue
-        subject = ids.subject(corpus, person.name)
+def read(copy: Copy) -> Reading:
+    for subject, person in copy.subjects(copy.find_frames()):
         for folder in folders(person):
             emotion = folder.name.lower()
-            label, reason = scheme.label(emotion)
+            label, reason = copy.scheme.label(emotion)
+            event = Event(subject, emotion, {}, folder, label, emotion, reason=reason)
+            event.apex_source = "release"
+            copy.events.append(event)
             try:
-                numbers = list(frame_files(folder))
+                numbers = list(copy.listing.names(folder))
             except StudyError as error:
-                numbers, reason = [], reason or str(error)
+                event.reason = event.reason or str(error)
+                continue
             if len(numbers) < 2:
-                reason = (
-                    reason or f"{emotion} holds {len(numbers)} images: neutral and peak need two"
-                )
-            ends = (
-                {"onset": numbers[0], "apex": numbers[-1], "offset": numbers[-1]} if numbers else {}
-            )
-            events.append(
-                release.Event(subject, emotion, ends, folder, label, emotion, reason=reason)
-            )
-    rows, exclusions = release.settle(events, corpus, FPS, release.Listing())
-    return [row | {"apex_source": "release"} for row in rows], exclusions, sources
+                few = f"{emotion} holds {len(numbers)} images: neutral and peak need two"
+                event.reason = event.reason or few
+                continue
+            event.numbers = {"onset": numbers[0], "apex": numbers[-1], "offset": numbers[-1]}
+    return copy.settle()

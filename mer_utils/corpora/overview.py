@@ -1,43 +1,40 @@
-"""What lies under data/raw: which releases are recognised, which are missing and where they go."""
+"""What is in data/raw: which releases are recognised, which are missing and where they go."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from .. import paths
 from ..errors import StudyError
-from . import CORPORA, RELEASES, SHARED, default_folder, load
+from . import RELEASES, default_folder, load, summary
 from .frames import folders
 
-COLUMNS = ("corpus", "place", "state", "clips", "subjects", "left out", "told")
+COLUMNS = ("corpus", "place", "state", "clips", "subjects", "left out", "message")
 READ, BROKEN, MISSING, OTHER = "read", "cannot be read", "missing", "other name"
 WIDTH = 100
 
-EXAMPLES = {  # what goes into a corpus's folder
-    "synthetic": "made by `python -m mer_utils.synthetic`",
-    "casme2": "CASME2-coding-20140508.xlsx and CASME2_RAW_selected/sub01/EP02_01f/img46.jpg",
-    "samm": "SAMM_Micro_FACS_Codes_v2.xlsx and 006/006_1_2/006_05562.jpg",
-    "smic": "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp",
-    "megc2019": "nothing of its own: casme2, samm and smic together",
-    "megc2019_flow": "STSNet_whole_norm_u_v_os/*.png and combined_3_class2_for_optical_flow.csv",
-    "own": "clips.csv with subject,clip,label,onset,apex,offset,path",
-    "class_folders": "negative/*.mp4, positive/*.mp4, surprise/*.mp4 and clips.xlsx or clips.csv",
-    "smic_e": "SMIC-HS-E_annotation.xlsx and HS_long/SMIC_HS_E/s01/s1_ne_01/image559740.jpg",
-    "casme_squared": "CAS(ME)^2code_final.xlsx and rawpic/s15/15_0101disgustingteeth/img001.jpg",
-    "casme_squared_macro": "the folder of casme_squared",
-    "casme3": "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx and part_A/spNO.1/a/color/355.jpg",
-    "casme3_c": "CAS(ME)3_part_C_ME.xlsx and part_C/1/a/color/355.jpg, in the folder of casme3",
-    "afew": "Train_AFEW/Angry/000046280.avi and Val_AFEW/",
-    "oulu_casia": "OriginalImg/VL/Strong/P001/Anger/000.jpeg",
-}
+
+def report(
+    name: str | None = None,
+    path: Path | str | None = None,
+    classes: str | int | Sequence[str] | None = None,
+    apex: str = "sheet",
+) -> str:
+    """The text of the command `corpora [NAME [PATH]]`: one corpus, without a name all of them.
+
+    Of one: counts, clips left out and why, the comparison with the official list or with the
+    counts of a complete copy. The arguments are those of `load`. Raises StudyError.
+    """
+    return summary.text(load(name, path, classes, apex)) if name else text()
 
 
 def census() -> pd.DataFrame:
     """One row per corpus, columns COLUMNS, and one per folder of data/raw under another name."""
-    rows = [_known(name) for name in CORPORA]
+    rows = [_corpus(name) for name in RELEASES]
     if paths.RAW.is_dir():
-        places = {default_folder(name) for name in CORPORA}
+        places = {default_folder(name) for name in RELEASES}
         rows += [_unknown(folder) for folder in folders(paths.RAW) if folder not in places]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(
         {"clips": "Int64", "subjects": "Int64", "left out": "Int64"}
@@ -45,45 +42,45 @@ def census() -> pd.DataFrame:
 
 
 def _place(folder: Path) -> str:
-    """Below the data folder: a report should not tell where on a disk that lies."""
-    return folder.relative_to(paths.DATA).as_posix() if folder != paths.RAW else "raw"
+    """Below the data folder: a report must not name folders of this machine."""
+    return folder.relative_to(paths.DATA).as_posix()
 
 
-def _known(name: str) -> tuple:
-    folder = default_folder(name)
-    needed = [folder / part for part in ("casme2", "samm", "smic")]
-    missing = not folder.is_dir() or (name == "megc2019" and not all(p.is_dir() for p in needed))
-    if missing:
-        return name, _place(folder), MISSING, None, None, None, EXAMPLES[name]
+def _corpus(name: str) -> tuple:
+    release, folder = RELEASES[name], default_folder(name)
+    place = name, _place(folder)
+    needed = [folder / part.name for part in release.parts] or [folder]
+    if not all(path.is_dir() for path in needed):
+        return *place, MISSING, None, None, None, release.example
     try:
         corpus = load(name)
     except StudyError as error:
-        told = str(error).replace(f"{paths.DATA}/", "")
+        message = str(error).replace(f"{paths.DATA}/", "")
         # of two corpora that share a folder, one may be there without the other
-        state = MISSING if name in SHARED and "has no annotation sheet" in told else BROKEN
-        return name, _place(folder), state, None, None, None, told
+        alone = release.folder is not None and "has no annotation sheet" in message
+        return *place, MISSING if alone else BROKEN, None, None, None, message
     people = len(corpus.clips[["corpus", "subject"]].drop_duplicates())
-    told = "; ".join(corpus.sources)
-    return (
-        *(name, _place(folder), READ),
-        *(len(corpus.clips), people, len(corpus.exclusions), told),
-    )
+    numbers = len(corpus.clips), people, len(corpus.exclusions)
+    return *place, READ, *numbers, "; ".join(corpus.sources)
 
 
 def _unknown(folder: Path) -> tuple:
-    """Readers are tried on a folder that has no corpus's name; it is read only under one."""
-    fits = []
-    for name in (*RELEASES, "megc2019_flow", "own", "class_folders"):
+    """Every reader is tried on a folder that has no corpus's name."""
+    matches = {}
+    for name, release in RELEASES.items():
         try:
-            clips = len(load(name, folder).clips)
+            clips = 0 if release.parts else len(load(name, folder).clips)
         except StudyError:
             continue
-        fits += [(name, clips)] if clips else []
-    told = "no reader recognises it: see data/README.md"
-    if fits:
-        names = " or ".join(f"{name} ({clips} clips)" for name, clips in fits)
-        told = f"looks like {names}: rename it to raw/{fits[0][0]}, link it there, or give its path"
-    return folder.name, _place(folder), OTHER, None, None, None, told
+        if clips:
+            matches[name] = f"{name} ({clips} clips)"
+    message = "no reader recognises it: see data/README.md"
+    if matches:
+        message = (
+            f"looks like {' or '.join(matches.values())}: rename it to raw/{next(iter(matches))}, "
+            f"link it there, or give its path"
+        )
+    return folder.name, _place(folder), OTHER, None, None, None, message
 
 
 def text() -> str:
@@ -99,19 +96,16 @@ def text() -> str:
         part = table[table["state"] == state]
         if len(part):
             lines += ["", f"{title}:"]
-        for row in part.itertuples(index=False):
-            line = f"{row.corpus} ({row.place}): {row.told}"
+        for row in part.to_dict("records"):
+            message = row["message"]
             if state == READ:
-                left_out = row[COLUMNS.index("left out")]
-                line = (
-                    f"{row.corpus} ({row.place}): {row.clips} clips of {row.subjects} subjects, "
-                    f"{left_out} left out"
-                )
+                message = "{clips} clips of {subjects} subjects, {left out} left out".format(**row)
             lines += textwrap.wrap(
-                line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False
+                f"{row['corpus']} ({row['place']}): {message}",
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent="      ",
+                break_long_words=False,
             )
-    lines += [
-        "",
-        "`python -m mer_utils.corpora NAME` tells more about one; data/README.md about all.",
-    ]
-    return "\n".join(lines)
+    command = "`python -m mer_utils.corpora NAME`"
+    return "\n".join([*lines, "", f"{command} says more about one; data/README.md about all."])

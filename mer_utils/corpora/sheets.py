@@ -5,8 +5,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,7 +17,9 @@ from .frames import entries, folders
 from .ids import plain
 from .table import nearest, one_line
 
-FIELDS: Mapping[str, tuple[str, ...]] = {  # field: headings it is known under
+Fields = Mapping[str, tuple[str, ...]]  # field: the headings it may have, the usual one first
+
+FIELDS: Fields = {
     "subject": ("Subject",),
     "clip": ("Filename",),
     "onset": ("Onset Frame", "OnsetF", "Onset"),
@@ -37,8 +38,8 @@ class Sheet:
 
     path: Path
     tab: str
-    sha256: str
     rows: list[dict[str, str]]
+    sha256: str
 
     def sentence(self) -> str:
         tab = f", tab {self.tab}" if self.tab else ""
@@ -49,19 +50,17 @@ def letters(heading: object) -> str:
     return re.sub(r"[^a-z0-9]", "", plain(heading).lower())
 
 
-def _header(
-    grid: Sequence[Sequence], fields: Mapping[str, tuple[str, ...]] = FIELDS
-) -> tuple[int, dict[str, int]]:
-    """The row that looks most like a header, and the column of each field found in it."""
+def _header(grid: Sequence[Sequence], fields: Fields) -> tuple[int, dict[str, int]]:
+    """The row that looks most like a header, and the column of each field in it."""
     best: tuple[int, dict[str, int]] = (0, {})
     for number, cells in enumerate(grid[:_HEADER_WITHIN]):
         row = [letters(cell) for cell in cells]
-        columns = {}
-        for field, headings in fields.items():
-            for heading in headings:
-                if letters(heading) in row:
-                    columns[field] = row.index(letters(heading))
-                    break
+        columns = {
+            field: row.index(letters(heading))
+            for field, headings in fields.items()
+            for heading in reversed(headings)  # of two that are there the first one counts
+            if letters(heading) in row
+        }
         if len(columns) > len(best[1]):
             best = number, columns
     return best
@@ -114,25 +113,20 @@ def digest(path: Path) -> str:
         raise StudyError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read(
-    path: Path,
-    fields: Mapping[str, tuple[str, ...]] = FIELDS,
-    optional: Sequence[str] = (),
-    tab: str = "",
-) -> Sheet:
+def read(path: Path, fields: Fields = FIELDS, optional: Sequence[str] = (), tab: str = "") -> Sheet:
     """The tab of `path` that holds the annotations: the one named, else the one most like them.
 
     `optional` fields may have no column and are then "". Raises StudyError naming the file, the
-    column it expects and the nearest one it found.
+    column it expects and the nearest one there is.
     """
     tabs = grids(path)
     named = {name: grid for name, grid in tabs.items() if tab and letters(name) == letters(tab)}
-    found = {name: (grid, *_header(grid, fields)) for name, grid in (named or tabs).items()}
-    if not found or max(len(columns) for _, _, columns in found.values()) < 3:
+    headers = {name: _header(grid, fields) for name, grid in (named or tabs).items()}
+    if max((len(columns) for _, columns in headers.values()), default=0) < min(3, len(fields)):
         wanted = ", ".join(headings[0] for headings in fields.values())
         raise StudyError(f"{path} has no header row: a row must hold the columns {wanted}")
-    tab = max(found, key=lambda name: len(found[name][2]))
-    grid, header, columns = found[tab]
+    tab = max(headers, key=lambda name: len(headers[name][1]))
+    grid, (header, columns) = tabs[tab], headers[tab]
     for field, headings in fields.items():
         if field not in columns and field not in optional:
             unused = [
@@ -140,9 +134,7 @@ def read(
                 for column, cell in enumerate(grid[header])
                 if plain(cell) and column not in columns.values()
             ]
-            near = nearest(headings[0], unused)
-            hint = f"; the nearest one found is '{near}'" if near else ""
-            raise StudyError(f"{path.name} has no column '{headings[0]}'{hint}: rename it")
+            raise missing_column(path.name, headings[0], unused)
     rows = []
     for number, cells in enumerate(grid[header + 1 :], start=header + 2):
         row = dict.fromkeys(fields, "") | {
@@ -152,15 +144,24 @@ def read(
         # Blank rows and lines of prose below the table are no rows of it.
         if sum(bool(text) for text in row.values()) >= 2:
             rows.append(row | {"row": str(number)})
-    return Sheet(path, tab, digest(path), rows)
+    return Sheet(path, tab, rows, digest(path))
+
+
+def missing_column(
+    file: Path | str, column: str, headings: Sequence[str], remedy: str = "rename it"
+) -> StudyError:
+    """The error for a table without a column; `headings`: those that may be meant."""
+    near = nearest(column, headings)
+    hint = f"; the nearest is '{near}'" if near else ""
+    return StudyError(f"{file} has no column '{column}'{hint}: {remedy}")
 
 
 def find(
     places: Sequence[Path],
     patterns: Sequence[str],
     title: str,
+    fits: Callable[[Path], bool] | None,
     fallback: Sequence[Path] = (),
-    fits: Callable[[Path], bool] | None = None,
 ) -> Path:
     """The annotation sheet of a release: a file named as in `patterns`, else one that `fits`.
 
@@ -168,11 +169,10 @@ def find(
     .xls only where there is no newer form of it. Raises StudyError where there is none, or two
     that differ: their rows go with different frames.
     """
-    fits = fits or _fits
     for group in (places, fallback):
         files = _sheet_files(group)
         named = [p for p in files if any(fnmatch(p.name.lower(), one.lower()) for one in patterns)]
-        chosen = named or [path for path in files if fits(path)]
+        chosen = named or [path for path in files if fits and fits(path)]
         chosen = [path for path in chosen if path.suffix.lower() != ".xls"] or chosen
         different = {digest(path): path for path in reversed(chosen)}
         if len(different) > 1:
@@ -185,32 +185,28 @@ def find(
     )
 
 
-def around(path: Path, root: Path, subject: re.Pattern) -> tuple[list[Path], list[Path]]:
-    """Where a sheet may lie: folders from `path` down to the subjects' `root`, and beside them.
+def around(
+    path: Path, root: Path, is_subject: Callable[[str], object]
+) -> tuple[list[Path], list[Path]]:
+    """Where a sheet may be: folders from `path` down to the subjects' `root`, and next to them.
 
     Second: where to look if there is none, the folder above a root that was given itself.
     """
     parts = root.relative_to(path).parts
     on_the_way = [path.joinpath(*parts[: number + 1]) for number in range(len(parts))]
-    no_subjects = [folder for folder in folders(path) if not subject.fullmatch(folder.name)]
+    no_subjects = [folder for folder in folders(path) if not is_subject(folder.name)]
     return [path, *on_the_way, *no_subjects], [path.parent] if root == path else []
 
 
-def repeated(keys: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
-    """Keys that occur more than once: nobody can say which of their rows is meant."""
-    return {key for key, number in Counter(keys).items() if number > 1}
-
-
 def _sheet_files(places: Sequence[Path]) -> list[Path]:
-    found = [Path(entry.path) for place in dict.fromkeys(places) for entry in entries(place)]
-    return [p for p in found if p.suffix.lower() in _KINDS and not p.name.startswith("~$")]
+    files = [Path(entry.path) for place in dict.fromkeys(places) for entry in entries(place)]
+    return [p for p in files if p.suffix.lower() in _KINDS and not p.name.startswith("~$")]
 
 
-def holds(path: Path, *wanted: str, fields: Mapping[str, tuple[str, ...]] = FIELDS) -> bool:
-    """Whether some row of a sheet has headings of all the fields named."""
-    return any(set(wanted) <= _header(grid, fields)[1].keys() for grid in grids(path).values())
-
-
-def _fits(path: Path) -> bool:
-    """A sheet under another name: most fields are there, so that `read` can name the rest."""
-    return any(len(_header(grid)[1]) > len(FIELDS) // 2 for grid in grids(path).values())
+def holds(path: Path, fields: Fields, wanted: Sequence[str] = ()) -> bool:
+    """Whether some row has headings of all fields wanted; without any: of most of the fields."""
+    for grid in grids(path).values():
+        columns = _header(grid, fields)[1].keys()
+        if set(wanted) <= columns if wanted else len(columns) > len(fields) // 2:
+            return True
+    return False

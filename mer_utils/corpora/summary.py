@@ -48,20 +48,20 @@ def busiest(corpus: Corpus) -> pd.DataFrame:
 
 
 def annotations_sentence(clips: pd.DataFrame) -> str:
-    """Where the apex of these clips lies between onset and offset, in one sentence."""
-    known = clips.dropna(subset=["onset", "apex", "offset"])
+    """Where the apex of these clips is between onset and offset, in one sentence."""
+    coded = clips.dropna(subset=["onset", "apex", "offset"])
     person = f"{clips['corpus'].iloc[0]} {clips['subject'].iloc[0]}"
-    if known.empty:
+    if coded.empty:
         return f"None of the {len(clips)} clips of {person} has an annotated apex."
-    share = (known["apex"] - known["onset"]) / (known["offset"] - known["onset"])
+    share = (coded["apex"] - coded["onset"]) / (coded["offset"] - coded["onset"])
     return (
-        f"{len(known)} of {len(clips)} clips of {person} have an annotated apex, at "
+        f"{len(coded)} of {len(clips)} clips of {person} have an annotated apex, at "
         f"{100 * share.min():.0f} to {100 * share.max():.0f} % of the way from onset to offset."
     )
 
 
 def subjects_sentence(corpus: Corpus) -> str:
-    """How unevenly the clips lie over the subjects, in one sentence."""
+    """How unevenly the clips are spread over the subjects, in one sentence."""
     table = by_subject(corpus)
     one_class = int(((table[list(corpus.classes)] > 0).sum(axis=1) == 1).sum())
     return (
@@ -102,19 +102,24 @@ def reasons(corpus: Corpus) -> pd.DataFrame:
 
 def warnings(corpus: Corpus) -> list[str]:
     """What would stop or bend an experiment on this corpus, one sentence each."""
-    found = []
+    sentences = []
     subjects = corpus.clips[["corpus", "subject"]].drop_duplicates()
     if len(subjects) == 1:
-        found.append(
+        sentences.append(
             f"only one subject, {subjects.iloc[0]['subject']}: leaving one out needs two at least"
         )
-    for label in corpus.classes:
-        if not (corpus.clips["label"] == label).any():
-            found.append(f"class '{label}' has no clips: UF1 and UAR need every class")
+    present = set(corpus.clips["label"])
+    sentences += [
+        f"class '{label}' has no clips: UF1 and UAR need every class"
+        for label in corpus.classes
+        if label not in present
+    ]
     without = int((corpus.clips["apex_source"] == "").sum())
     if without and "frames" in corpus.views:
-        found.append(f"clips without an annotated apex, to be spotted in their frames: {without}")
-    return found
+        sentences.append(
+            f"clips without an annotated apex, to be spotted in their frames: {without}"
+        )
+    return sentences
 
 
 def text(corpus: Corpus) -> str:
@@ -138,13 +143,13 @@ def text(corpus: Corpus) -> str:
     lines += ["", official.sentence(corpus)]
     lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
     for row in official.difference(corpus).itertuples():
-        what = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
-        told = {
+        clip = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
+        message = {
             official.MISSING: f"{row.clips} {row.official} clip(s) of the list are missing here",
             official.OTHER_LABEL: f"is {row.label} here, {row.official} in the list",
             official.NOT_OFFICIAL: f"({row.label}) is not in the list",
         }[row.difference]
-        lines += _wrapped(f"{what} {told}" if row.clip else f"{what}: {told}")
+        lines += _wrapped(f"{clip}{'' if row.clip else ':'} {message}")
     lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
     return "\n".join(lines)
 

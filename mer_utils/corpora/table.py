@@ -2,47 +2,59 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..errors import StudyError
 
-if TYPE_CHECKING:
-    from .schemes import Scheme
-
 CLASSES = ("negative", "positive", "surprise")  # 0, 1, 2 of the MEGC2019 lists
-COLUMNS = (
-    "corpus",
-    "subject",
-    "clip",
-    "label",
-    "emotion",
-    "onset",
-    "apex",
-    "offset",
-    "apex_source",
-    "fps",
-    "action_units",
-    "frames",
-    "note",
-)
-EXCLUSION_COLUMNS = ("corpus", "subject", "clip", "reason")
 KEY = ["corpus", "subject", "clip"]  # of a clip, whose name alone may occur twice
 FRAME_NUMBERS = ("onset", "apex", "offset")
+_DETAILS = ("apex_source", "fps", "action_units", "frames", "note")
+COLUMNS = (*KEY, "label", "emotion", *FRAME_NUMBERS, *_DETAILS)
+EXCLUSION_COLUMNS = (*KEY, "reason")
 FRAME_VIEWS = (  # what frames on disk give
-    "flow",
-    "flow_legacy",
-    "landmarks",
-    "frames",
-    "video",
-    "keyframes",
-    "keyframe_points",
-    "rise",
-    "rise_points",
+    *("flow", "flow_legacy", "landmarks", "frames", "video"),
+    *("keyframes", "keyframe_points", "rise", "rise_points"),
 )
+SPELLINGS = {"other": "others", "happyiness": "happiness"}  # how sheets spell one emotion
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to make classes of a release's emotions."""
+
+    name: str  # the number of classes as text, "3"; classes that were named: "happy,sad"
+    title: str  # for sentences: "the MEGC2019 mapping"
+    classes: tuple[str, ...]
+    emotions: Mapping[str, str | None]  # emotion -> class; None: an emotion without a class here
+    counts: Mapping[str, int] = field(default_factory=dict)  # class -> clips of a complete copy
+
+    def label(self, emotion: str) -> tuple[str, str]:
+        """(class, "") or ("", the reason why an emotion has none)."""
+        if not emotion:
+            return "", "the sheet names no emotion"
+        name = emotion if emotion in self.emotions else SPELLINGS.get(emotion, emotion)
+        if name not in self.emotions:
+            near = nearest(emotion, self.emotions)
+            return "", f"emotion '{emotion}' is not known, the nearest known one is '{near}'"
+        if self.emotions[name] is None:
+            return "", f"emotion '{emotion}' has no class in {self.title}"
+        return self.emotions[name], ""
+
+    def difference(self, counts: Mapping[str, int]) -> str:
+        """How these clips per class differ from a complete copy's, in one sentence; "" unknown."""
+        if not self.counts:
+            return ""
+        by_class = ", ".join(f"{name} {number}" for name, number in self.counts.items())
+        complete = f"{sum(self.counts.values())} clips ({by_class})"
+        more = {name: counts.get(name, 0) - number for name, number in self.counts.items()}
+        if not any(more.values()):
+            return f"As many clips of each class as a complete copy has: {complete}."
+        differences = ", ".join(f"{name} {number:+d}" for name, number in more.items() if number)
+        return f"A complete copy has {complete}; this one differs by {differences}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +64,12 @@ class Corpus:
     name: str
     path: Path  # the folder that was read
     clips: pd.DataFrame  # columns COLUMNS, one row per usable clip, sorted by KEY
-    exclusions: pd.DataFrame  # columns EXCLUSION_COLUMNS: every clip seen and left out, and why
+    exclusions: pd.DataFrame  # columns EXCLUSION_COLUMNS: every clip that is left out, and why
     classes: tuple[str, ...]
     views: tuple[str, ...]  # names of the views it can offer
     synthetic: bool  # True: no people in it, and every report must say so
     sources: tuple[str, ...] = ()  # sheets and folders that were read, one sentence each
-    scheme: "Scheme | None" = None  # how emotions became classes; None: the corpus was made here
+    scheme: Scheme | None = None  # how emotions became classes; None: the corpus was made here
     apex: str = "sheet"  # policy of `apexes`
 
     @property
@@ -94,14 +106,14 @@ def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
     return table.sort_values(KEY, kind="stable", ignore_index=True)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word most like `word` ("" if there is none to choose from)."""
-    known = list(known)
-    lower = {name.lower(): name for name in reversed(known)}
-    found = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.0)
-    return lower[found[0]] if found else ""
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The choice most like `word` ("" if there is none to choose from)."""
+    choices = list(choices)
+    lower = {name.lower(): name for name in reversed(choices)}
+    matches = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.0)
+    return lower[matches[0]] if matches else ""
 
 
 def one_line(error: Exception) -> str:
-    """What another library says, fit for the one line a StudyError is."""
+    """The message of another library on one line, as a StudyError needs it."""
     return " ".join(str(error).split()) or type(error).__name__
