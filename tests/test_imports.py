@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from made_clips import clip_table, made_views
@@ -24,7 +25,8 @@ COMPUTING = {"evaluation.scores", "evaluation.statistics", "experiments", "train
 TORCH = ("training", "systems", "explain", "predict")
 
 
-def imported(name: str) -> set[str]:
+@cache
+def imported(name: str) -> frozenset[str]:
     """Every module that a file imports, at its top or inside a function; `mer_utils.` cut off.
 
     What stands under TYPE_CHECKING is for readers and type checkers: it imports nothing.
@@ -49,7 +51,7 @@ def imported(name: str) -> set[str]:
             for alias in node.names:
                 full = f"{base}.{alias.name}"
                 found.add(full if full.removeprefix("mer_utils.") in FILES else base)
-    return {module.removeprefix("mer_utils.") for module in found}
+    return frozenset(module.removeprefix("mer_utils.") for module in found)
 
 
 def users(library: str) -> set[str]:
