@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The whole study in one command: make (or find) the environment, then hand over to mer_utils.reporting.driver.
+# The whole study in one command: make (or find) the environment, then hand over to `python -m mer_utils`.
 #
 #   ./run_all.sh                 the study on the synthetic corpora; ends with where the reports lie
 #   ./run_all.sh OPTIONS         ./run_all.sh --help says which
-#   ./run_all.sh ablations       each system without each of its ingredients; takes OPTIONS too
+#   ./run_all.sh VERB ...        ablations, train, list, scores, corpora ...; --help names all
 #   ./run_all.sh test [ARGS]     the test suite, about ten minutes; ARGS go to pytest
 #   ./run_all.sh test --all      everything there is, the slow tests too
 #
@@ -17,7 +17,7 @@ export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 
 say() { printf '%s\n' "$*" >&2; }
 
-holds() { "$1" -P -m mer_utils.environment --check; }
+holds() { "$1" -P -m mer_utils environment --check; }
 
 # A Python that can make an environment: 3.11 is what the pins were tried with.
 base_python() {
@@ -45,7 +45,7 @@ make_environment() {
     fi
     # An interrupted first time may have left an interpreter without pip, or none.
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$VENV"
-    "$base" -P -m mer_utils.environment --requirements >"$VENV/requirements.txt"
+    "$base" -P -m mer_utils environment --requirements >"$VENV/requirements.txt"
     if ! (cd "$ROOT" && "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
         -r "$VENV/requirements.txt"); then
         say "error: pip could not install the packages (above is why); mend that and run this" \
@@ -67,9 +67,9 @@ for active in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}"; do
     fi
 done
 
-case "${1:-}" in -h | --help) # needs no package: do not make anyone wait for an environment
+case "${1:-} ${2:-}" in -h* | --help* | [a-z]*" --help" | [a-z]*" -h") # needs no package: do not make anyone wait for an environment
     [ -x "${python:-$VENV/bin/python}" ] || python="$(base_python)"
-    exec "${python:-$VENV/bin/python}" -P -m mer_utils.reporting.driver --help
+    exec "${python:-$VENV/bin/python}" -P -m mer_utils "$@"
     ;;
 esac
 
@@ -84,4 +84,4 @@ if [ "${1:-}" = test ]; then
     # A file's tests stay in one process, because they share what is expensive.
     exec "$python" -m pytest -n auto --maxprocesses 8 --dist loadfile "$@"
 fi
-exec "$python" -P -m mer_utils.reporting.driver "$@"
+exec "$python" -P -m mer_utils "$@"

@@ -1,15 +1,10 @@
 """The packages the study was made with: the pins in environment.yml, and what is installed.
 
 Standard library only: `run_all.sh` asks this module before anything has been installed.
-
-    python -m mer_utils.environment --check          # exit 0: every pin holds; 1: says what differs
-    python -m mer_utils.environment --requirements   # the pip list of environment.yml
-    python -m mer_utils.environment --lock           # every installed package, name==version
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -145,31 +140,3 @@ def memory() -> float | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
     except (ValueError, OSError):
         return None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m mer_utils.environment", description=__doc__)
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--check", action="store_true", help="do all pins hold? exit 1 if not")
-    choice.add_argument("--requirements", action="store_true", help="print the list for pip")
-    choice.add_argument("--lock", action="store_true", help="print every installed package")
-    options = parser.parse_args(arguments)
-    if options.requirements:
-        print("\n".join(requirements()))
-    elif options.lock:
-        print(lock(), end="")
-    else:
-        found = problems()
-        if found:
-            more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-            print("; ".join(found[:3]) + more, file=sys.stderr)
-        return 1 if found else 0
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

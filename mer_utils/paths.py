@@ -9,13 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mer_utils"
 NOTEBOOKS = ROOT / "notebooks"
-KEPT = ROOT / "reports" / "runs"  # finished runs as files that travel with the repository
+KEPT = ROOT / "reports" / "runs"  # finished runs that travel with the repository
 
 DATA = Path(os.environ.get("MER_DATA", ROOT / "data")).resolve()
 RAW = DATA / "raw"  # releases as received, never written
 SYNTHETIC = DATA / "synthetic"
 CACHE = DATA / "cache"  # may be deleted at any time
-RUNS = DATA / "runs"  # prediction rows
+RUNS = DATA / "runs"  # a run is one file
+WEIGHTS = DATA / "weights"  # of folds, where they are asked for
 
 REPORTS = Path(os.environ.get("MER_REPORTS", ROOT / "reports")).resolve()
 HTML = REPORTS / "html"

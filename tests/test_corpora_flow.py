@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_utils import corpora
+from mer_utils import cli, corpora
 from mer_utils.corpora import lists, megc2019_flow, official
-from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
 
 CLIPS = [  # dataset, subject and clip as the circulating lists write them, label, image stem
@@ -455,7 +454,7 @@ def test_differences_from_the_official_list(real, tmp_path, capsys):
         "441 clips where the official MEGC2019 list has 442: 2 missing here, 1 other label, "
         "1 not in the official list."
     )
-    main(["megc2019_flow", str(corpus.path)])
+    cli.main(["corpora", "megc2019_flow", str(corpus.path)])
     out = capsys.readouterr().out
     assert "smic/s19/s19_po_01 is negative here, positive in the list" in out
     assert "samm/006/006_9_9 (negative) is not in the list" in out
@@ -492,8 +491,8 @@ def test_split_layout_of_real_images(real, tmp_path):
 
 def test_the_command_that_makes_the_fingerprints(megc2019_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(official, "TABLE", tmp_path / "official.csv")
-    assert official.main([str(megc2019_folder / "combined_3class_gt.csv")]) == 0
+    assert cli.main(["official", str(megc2019_folder / "combined_3class_gt.csv")]) == 0
     assert "442 clips" in capsys.readouterr().out
     assert official.table()["clips"].sum() == 442
-    assert official.main([str(tmp_path / "nothing.csv")]) == 2
+    assert cli.main(["official", str(tmp_path / "nothing.csv")]) == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mer_utils import corpora, paths
+from mer_utils import cli, corpora, paths
 from mer_utils.corpora import own
-from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import images, views
 
@@ -179,10 +178,10 @@ def test_the_command_line(tmp_path, capsys):
     rows = [row.replace("surprise", "fear") for row in ROWS]
     write(tmp_path, rows)
     classes = "negative,positive,fear"
-    assert main(["own", str(tmp_path / "clips.csv"), "--classes", classes]) == 0
+    assert cli.main(["corpora", "own", str(tmp_path / "clips.csv"), "--classes", classes]) == 0
     told = capsys.readouterr().out
     assert "3 clips" in told and "fear" in told
-    assert main(["own", str(tmp_path)]) == 2
+    assert cli.main(["corpora", "own", str(tmp_path)]) == 2
     assert "label 'fear' is none of" in capsys.readouterr().err
 
 

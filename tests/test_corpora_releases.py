@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mer_utils import corpora, paths
+from mer_utils import cli, corpora, paths
 from mer_utils.corpora import errata, frames, ids, sheets, summary
-from mer_utils.corpora.__main__ import main
 from mer_utils.errors import StudyError
 
 JPG = cv2.imencode(".jpg", np.full((8, 8), 90, np.uint8))[1].tobytes()
@@ -219,7 +218,7 @@ def test_synthetic_is_read_by_the_same_readers(tmp_path, monkeypatch, capsys):
     people = corpora.load("megc2019", paths.SYNTHETIC)
     same = [c for c in corpora.COLUMNS if c != "corpus"]
     pd.testing.assert_frame_equal(corpus.clips[same], people.clips[same])
-    assert main(["synthetic"]) == 0
+    assert cli.main(["corpora", "synthetic"]) == 0
     assert "SYNTHETIC" in capsys.readouterr().out.splitlines()[1]
 
 
@@ -455,7 +454,7 @@ def test_missing_and_empty_folders(tmp_path, name):
 
 def test_missing_synthetic_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SYNTHETIC", tmp_path / "synthetic")
-    with pytest.raises(StudyError, match="python -m mer_utils.synthetic"):
+    with pytest.raises(StudyError, match="run_all.sh synthetic"):
         corpora.load("synthetic")
     write_casme2(tmp_path / "synthetic" / "casme2")
     with pytest.raises(StudyError, match="samm does not exist: make it with"):
@@ -560,7 +559,7 @@ def test_known_wrong_apex_of_samm_is_dropped_not_guessed(tmp_path):
 
 
 def test_report_of_a_copy(tmp_path, capsys):
-    assert main(["casme2", str(write_casme2(tmp_path))]) == 0
+    assert cli.main(["corpora", "casme2", str(write_casme2(tmp_path))]) == 0
     out = capsys.readouterr().out
     assert "emotion 'others' has no class in the MEGC2019 mapping: sub01/EP03_02" in out
     assert "casme2/sub05: 1 positive clip(s) of the list are missing here" in out
@@ -569,19 +568,19 @@ def test_report_of_a_copy(tmp_path, capsys):
 
 
 def test_report_warns(tmp_path, capsys):
-    main(["casme2", str(write_casme2(tmp_path, CASME2_ROWS[:1]))])
+    cli.main(["corpora", "casme2", str(write_casme2(tmp_path, CASME2_ROWS[:1]))])
     out = capsys.readouterr().out
     assert "warning: only one subject, sub01: leaving one out needs two at least" in out
     assert "warning: class 'surprise' has no clips" in out
 
 
 def test_report_of_nothing_usable(tmp_path, capsys):
-    assert main(["casme2", str(write_casme2(tmp_path, CASME2_ROWS[1:2]))]) == 0
+    assert cli.main(["corpora", "casme2", str(write_casme2(tmp_path, CASME2_ROWS[1:2]))]) == 0
     assert "Left out: 1" in capsys.readouterr().out
 
 
 def test_errors_are_one_line_and_status_2(tmp_path, capsys):
-    assert main(["casme2", str(tmp_path / "nowhere")]) == 2
+    assert cli.main(["corpora", "casme2", str(tmp_path / "nowhere")]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
     assert captured.err.startswith("error: ")

@@ -1,11 +1,13 @@
 """A run: declared by value, written fold by fold, the same rows however often it is stopped."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +16,11 @@ import pandas as pd
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import experiments, paths
+from mer_utils import cli, experiments, paths, training
 from mer_utils.corpora import CLASSES, KEY
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, protocol
+from mer_utils.experiments import store
 from mer_utils.preprocessing import views
 
 CLIPS = clip_table()
@@ -28,6 +31,8 @@ QUICK = {"epochs": 3, "batch_size": 8}
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(paths, "KEPT", tmp_path / "kept")
     return tmp_path / "runs"
 
 
@@ -139,81 +144,99 @@ def test_rows_hold_every_clip_once_with_what_was_declared():
     pd.testing.assert_frame_equal(rows, experiments.load(experiment.key))
 
 
-def test_a_finished_run_trains_nothing():
+def test_a_finished_run_is_one_file_and_trains_nothing(runs):
     experiment = declare()
     rows = train(experiment)
-    written = {file: file.stat().st_mtime_ns for file in experiment.folder.rglob("*")}
+    (file,) = runs.rglob("*.*")
+    assert file.name == f"{experiment.key}.zip"
+    written = file.stat().st_mtime_ns
     pd.testing.assert_frame_equal(rows, train(experiment))
-    assert written == {file: file.stat().st_mtime_ns for file in experiment.folder.rglob("*")}
+    assert written == file.stat().st_mtime_ns
 
 
-def test_a_half_finished_run_is_read_and_finished():
+class Stopped(Exception):
+    """Ends a run in the middle."""
+
+
+def stop_after(count: int, monkeypatch, experiment, **options) -> None:
+    """Train `count` folds of a run, as far as a killed process would have come."""
+    train_task = training.train_task
+
+    def some(*arguments, **keywords):
+        for number, result in enumerate(train_task(*arguments, **keywords)):
+            if number == count:
+                raise Stopped
+            yield result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_task", some)
+        with pytest.raises(Stopped):
+            train(experiment, **options)
+
+
+def test_a_half_finished_run_is_read_and_finished(runs, monkeypatch):
     experiment = declare(selection="inner")
     whole = train(experiment)
-    for name in ("left__001", "right__003"):
-        (experiment.folder / "folds" / f"{name}.csv").unlink()
-    (experiment.folder / "folds" / "left__002.csv").unlink()
-    (experiment.folder / "folds" / "left__002.npz").unlink()
-    half = experiments.load(experiment)
+    content = (runs / f"{experiment.key}.zip").read_bytes()
+    (runs / f"{experiment.key}.zip").unlink()
+    stop_after(3, monkeypatch, experiment)
+    half = experiments.load(experiment.key)
     assert len(half) == 15
+    pd.testing.assert_frame_equal(half, whole[:15])
+    assert experiments.predicted(experiment.key).shape == (3, 15)
     assert experiments.find(key=experiment.key)["folds"].tolist() == [3]
     pd.testing.assert_frame_equal(train(experiment), whole)
+    names = {"experiment.json", "rows.csv", "predicted.npy", "losses.npy", "validation.npy"}
+    once, again = zipfile.ZipFile(io.BytesIO(content)), zipfile.ZipFile(store.file(experiment.key))
+    with once, again:
+        assert all(once.read(name) == again.read(name) for name in names)
+    assert len(store.read(experiment.key).provenance["resumed"]) == 1
 
 
-def test_what_a_killed_writer_left_is_no_fold():
+def test_what_a_killed_writer_left_is_no_fold(monkeypatch):
     experiment = declare()
-    whole = train(experiment)
-    folds = experiment.folder / "folds"
-    (folds / "left__001.csv").rename(folds / ".left__001.csv.4711")
+    stop_after(5, monkeypatch, experiment)
+    folds = store.folder(experiment.key) / "folds"
+    (folds / "left__001.npz").rename(folds / ".left__001.npz.4711.part")
     (folds / ".left__002.4711.npz").write_bytes(b"half")
-    assert len(experiments.load(experiment)) == 25
-    assert len(experiments.epochs(experiment)) == 3 * 25
-    pd.testing.assert_frame_equal(train(experiment), whole)
+    assert len(experiments.load(experiment.key)) == 20
+    assert len(experiments.epochs(experiment.key)) == 3 * 20
+    rows = train(experiment)
+    assert len(rows) == 30
+    store.file(experiment.key).unlink()
+    pd.testing.assert_frame_equal(train(experiment), rows)
 
 
-def test_a_damaged_fold_is_named():
+def test_a_damaged_fold_is_named(monkeypatch):
+    experiment = declare("majority")
+    stop_after(3, monkeypatch, experiment)
+    file = store.folder(experiment.key) / "folds" / "left__002.npz"
+    for damage in (b"", b"PK half of it"):
+        file.write_bytes(damage)
+        with pytest.raises(StudyError, match=r"left__002\.npz is damaged .*: delete it and run"):
+            experiments.load(experiment.key)
+
+
+def test_a_damaged_run_is_named(runs):
     experiment = declare("majority")
     train(experiment)
-    file = experiment.folder / "folds" / "left__002.csv"
-    for damage in ("", "run,system\n1,2\n"):
-        file.unlink()
-        file.write_text(damage)
-        with pytest.raises(StudyError, match=r"left__002\.csv is damaged .*: delete it and run"):
-            experiments.load(experiment)
-    file.unlink()
-    file.with_suffix(".npz").write_bytes(b"PK half of it")
-    (file.parent / "left__002.csv").write_text("run,system\n1,2\n")
-    with pytest.raises(StudyError, match=r"left__002\.npz is damaged .*: delete the csv"):
-        experiments.calls(experiment)
-
-
-def test_a_finished_run_is_read_from_one_file_until_a_fold_changes():
-    experiment = declare()
-    rows, called = train(experiment), experiments.calls(experiment)
-    folds = experiment.folder / "folds"
-    apart = folds.rename(folds.with_name("elsewhere"))
-    folds.mkdir()
-    os.utime(folds, ns=(apart.stat().st_mtime_ns,) * 2)
-    pd.testing.assert_frame_equal(experiments.load(experiment), rows)
-    np.testing.assert_array_equal(experiments.calls(experiment), called)
-    folds.rmdir()
-    apart.rename(folds)
-    (experiment.folder / "rows.csv").unlink()
-    pd.testing.assert_frame_equal(experiments.load(experiment), rows)
-    np.testing.assert_array_equal(experiments.calls(experiment), called)
-    experiments.bind(experiment)
-    (folds / "right__001.csv").unlink()
-    assert len(experiments.load(experiment)) == experiments.calls(experiment).shape[1] == 25
-    (experiment.folder / "rows.csv").write_text("run,system\n1,2\n")
-    assert len(experiments.load(experiment)) == 25
-    pd.testing.assert_frame_equal(train(experiment), rows)
-    assert (experiment.folder / "rows.csv").read_text().count("\n") == len(rows) + 1
+    file = store.file(experiment.key)
+    with zipfile.ZipFile(file) as packed:
+        contents = {name: packed.read(name) for name in packed.namelist()}
+    no_rows = {name: content for name, content in contents.items() if name != "rows.csv"}
+    seed = contents["experiment.json"].replace(b'"seed": 0', b'"seed": 1')
+    other = contents | {"experiment.json": seed}
+    fewer = contents | {"folds.csv": b"fold,clips,seconds\nleft__001,5,0.1\n"}
+    for damage in (b"", b"PK", *(store.pack(each) for each in (no_rows, other, fewer))):
+        file.write_bytes(damage)
+        with pytest.raises(StudyError, match=rf"{file.name} is damaged .*: delete it and run"):
+            experiments.load(experiment.key)
 
 
 def test_every_epoch_is_kept_and_its_last_is_the_result():
     experiment = declare()
     rows = train(experiment)
-    every = experiments.epochs(experiment)
+    every = experiments.epochs(experiment.key)
     assert list(every.columns) == ["epoch", *KEY, "label", "predicted"]
     assert len(every) == 3 * len(rows)
     last = every[every["epoch"] == 3].drop(columns="epoch")
@@ -222,18 +245,18 @@ def test_every_epoch_is_kept_and_its_last_is_the_result():
         last.sort_values(order, ignore_index=True),
         rows[order].sort_values(order, ignore_index=True),
     )
-    picked = protocol.oracle(rows, experiments.calls(rows["run"].iloc[0]))
+    picked = protocol.oracle(rows, experiments.predicted(rows["run"].iloc[0]))
     right, own = ((each["label"] == each["predicted"]).mean() for each in (picked, rows))
     assert right >= own
-    curves = experiments.curves(experiment)
+    curves = experiments.curves(experiment.key)
     assert curves.groupby("fold").size().tolist() == [3] * 6
 
 
 def test_a_system_without_epochs_has_none_to_read():
     rows = train(declare("svm"))
     assert (rows["epoch"] == 0).all()
-    assert experiments.epochs(declare("svm")).empty
-    assert experiments.curves(declare("svm")).empty
+    assert experiments.epochs(declare("svm").key).empty
+    assert experiments.curves(declare("svm").key).empty
 
 
 def test_permuted_labels_are_scored_as_they_were_learned():
@@ -242,13 +265,31 @@ def test_permuted_labels_are_scored_as_they_were_learned():
     assert rows.merge(CLIPS, on=[*KEY, "label"]).shape[0] < len(rows)
 
 
-def test_weights_are_kept_where_they_are_asked_for_afterwards_too():
+def test_weights_are_kept_where_they_are_asked_for_afterwards_too(runs):
     experiment = declare()
     rows = train(experiment)
-    assert not (experiment.folder / "weights").exists()
+    assert not (paths.WEIGHTS / experiment.key).exists()
+    content = store.file(experiment.key).read_bytes()
     pd.testing.assert_frame_equal(train(experiment, keep_weights=True), rows)
-    assert len(list((experiment.folder / "weights").glob("*.safetensors"))) == 6
-    assert not (declare("svm").folder / "weights").exists()
+    assert len(list((paths.WEIGHTS / experiment.key).glob("*.safetensors"))) == 6
+    assert store.file(experiment.key).read_bytes() == content
+    train(declare("svm"), keep_weights=True)
+    assert not (paths.WEIGHTS / declare("svm").key).exists()
+
+
+def test_weights_that_predict_something_else_than_the_run_are_refused():
+    experiment = declare()
+    train(experiment)
+    file = store.file(experiment.key)
+    with zipfile.ZipFile(file) as packed:
+        contents = {name: packed.read(name) for name in packed.namelist()}
+    lines = [line.split(",") for line in contents["rows.csv"].decode().splitlines()]
+    for line in lines[1:]:
+        line[4] = next(name for name in CLASSES if name != line[4])
+    contents["rows.csv"] = "\n".join([*map(",".join, lines), ""]).encode()
+    file.write_bytes(store.pack(contents))
+    with pytest.raises(StudyError, match="the weights of .* predict something else"):
+        train(experiment, keep_weights=True)
 
 
 def test_other_data_than_was_declared_is_refused():
@@ -272,71 +313,6 @@ def test_runs_are_found_by_what_they_are():
         experiments.load("none")
 
 
-def test_what_stands_in_one_table_is_the_same_system_on_the_same_clips():
-    assert experiments.comparable("made", CLIPS).empty
-    for seed in (0, 1):
-        train(declare("svm", seed=seed, cost=1.0))
-    old = declare("svm", seed=0, cost=1.0)
-    file = old.folder / "provenance.json"
-    file.write_text(file.read_text().replace('"began": "20', '"began": "19'))
-    assert experiments.comparable("made", CLIPS)["seed"].tolist() == [0, 1]
-    train(declare("svm", seed=2, cost=5.0))  # newer: the runs of another cost give way
-    for name in ("1", "0"):
-        older = declare("svm", seed=int(name), cost=1.0).folder / "provenance.json"
-        older.write_text(older.read_text().replace('"began": "20', '"began": "19'))
-    train(declare("majority", labels="permuted"))
-    train(declare("majority"))
-    (declare("majority").folder / "folds" / "left__001.csv").unlink()
-    handful = experiments.few(VIEWS, 3)
-    train(declare("svm", given=handful, seed=7), given=handful)
-    train(declare("majority", seed=7))
-    runs = experiments.comparable("made", CLIPS)
-    assert runs[["system", "seed"]].to_numpy().tolist() == [["majority", 7], ["svm", 2]]
-    assert experiments.gather(runs).groupby("run").size().tolist() == [30, 30]
-    with pytest.raises(StudyError, match="no finished run on these clips"):
-        experiments.gather(runs[:0])
-    assert experiments.comparable("made", CLIPS.assign(label="negative")).empty
-
-
-def test_runs_on_two_versions_of_a_view_never_share_a_table():
-    """What does not read it stands with either."""
-    for name in ("svm", "ststnet", "majority"):
-        train(declare(name))
-    again = replace(VIEWS, arrays=VIEWS.arrays | {"flow": VIEWS.arrays["flow"] + 0.1})
-    assert set(experiments.comparable("made", CLIPS)["system"]) == {"majority", "ststnet", "svm"}
-    train(declare("svm", given=again), again)
-    for key in experiments.find()["key"]:
-        file = paths.RUNS / key / "provenance.json"
-        year = "20" if key == declare("svm", given=again).key else "19"
-        file.write_text(file.read_text().replace('"began": "20', f'"began": "{year}'))
-    assert experiments.comparable("made", CLIPS)["key"].tolist() == [
-        declare("majority").key,
-        declare("svm", given=again).key,
-    ]
-
-
-def test_runs_of_two_precisions_never_share_a_table(runs):
-    """Estimators have no precision and stand in every table."""
-    for name in ("ststnet", "ststnet/no_strain"):
-        train(declare(name, epochs=1))
-    train(declare("svm", precision="bf16"))
-    train(declare(epochs=1, precision="bf16"))
-    found = experiments.comparable("made", CLIPS)
-    assert found[["system", "precision"]].to_numpy().tolist() == [
-        ["ststnet", "fp32"],
-        ["ststnet/no_strain", "fp32"],
-        ["svm", "any"],
-    ]
-    found = experiments.comparable("made", CLIPS, precision="bf16")
-    assert found[["system", "precision"]].to_numpy().tolist() == [
-        ["ststnet", "bf16"],
-        ["svm", "any"],
-    ]
-    for name in ("ststnet/no_strain", "off_apexnet"):
-        train(experiments.declare(name, "made", VIEWS, epochs=1, precision="bf16"))
-    assert set(experiments.comparable("made", CLIPS)["precision"]) == {"bf16", "any"}
-
-
 def test_before_it_starts_a_run_says_how_and_about_how_long(runs, capsys):
     train(declare(), progress=True)
     told = capsys.readouterr().err
@@ -350,10 +326,9 @@ def test_a_stacked_run_says_so_and_moves_its_bar(runs, capsys):
     told = capsys.readouterr().err
     assert "6 folds, stacked: as asked" in told
     assert re.search(r"\b[1-5]/6", told), "the bar stood still until the stack had ended"
-    provenance = json.loads((experiment.folder / "provenance.json").read_text())
+    provenance = store.read(experiment.key).provenance
     assert (provenance["schedule"], provenance["why"]) == ("stacked", "as asked")
-    for file in experiment.folder.glob("folds/*"):
-        file.unlink()
+    store.file(experiment.key).unlink()
     probabilities = [f"p_{name}" for name in CLASSES]
     other = train(experiment)
     assert (rows[probabilities] - other[probabilities]).abs().max().max() < 1e-4
@@ -362,13 +337,9 @@ def test_a_stacked_run_says_so_and_moves_its_bar(runs, capsys):
 def test_provenance_says_what_it_was_made_with():
     experiment = declare("svm")
     train(experiment)
-    file = experiment.folder / "provenance.json"
-    told = json.loads(file.read_text())
-    assert {"commit", "versions", "device", "began", "schedule", "precision"} <= set(told)
-    assert "torch" in told["versions"]
-    (experiment.folder / "folds" / "left__001.csv").unlink()
-    train(experiment)
-    assert len(json.loads(file.read_text())["resumed"]) == 1
+    provenance = store.read(experiment.key).provenance
+    assert {"commit", "versions", "device", "began", "schedule", "precision"} <= set(provenance)
+    assert "torch" in provenance["versions"]
 
 
 # --- killed, and twice at once --------------------------------------------------------------------
@@ -376,7 +347,7 @@ def test_provenance_says_what_it_was_made_with():
 
 def start(file: Path, runs: Path, jobs: int = 1, **fields) -> subprocess.Popen:
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "mer_utils.experiments", "run", "ststnet", "--corpus", "made"]
+    command = [sys.executable, "-m", "mer_utils", "train", "ststnet", "--corpus", "made"]
     command += ["--data", str(file), "--jobs", str(jobs), "--device", "cpu"]
     for name, value in (QUICK | fields).items():
         command += ["--set", f"{name}={value}"]
@@ -392,7 +363,7 @@ def start(file: Path, runs: Path, jobs: int = 1, **fields) -> subprocess.Popen:
 
 
 def finished(experiment) -> int:
-    return len(list((experiment.folder / "folds").glob("*.csv")))
+    return len(store.finished_folds(experiment.key))
 
 
 @pytest.mark.slow
@@ -409,8 +380,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_rows(runs, tmp_pa
     before = finished(experiment)
     assert 2 <= before < 6, process.stdout.read()
     resumed = train(experiment)
-    for written in experiment.folder.glob("folds/*.csv"):
-        written.unlink()
+    store.file(experiment.key).unlink()
     pd.testing.assert_frame_equal(train(experiment), resumed)
 
 
@@ -421,12 +391,10 @@ def test_two_at_once_do_each_other_no_harm(runs, tmp_path):
     told = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     experiment = declare()
-    there = experiments.load(experiment)
+    there = experiments.load(experiment.key)
     assert len(there) == len(CLIPS)
-    json.loads((experiment.folder / "provenance.json").read_text())
-    assert not list(experiment.folder.rglob(".*"))  # no half file is left
-    for written in experiment.folder.glob("folds/*.csv"):
-        written.unlink()
+    assert not list(runs.rglob(".*"))  # no half file is left
+    store.file(experiment.key).unlink()
     pd.testing.assert_frame_equal(train(experiment), there)
 
 
@@ -446,15 +414,17 @@ def test_what_every_fold_would_refuse_is_refused_before_the_first():
 
 
 def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
-    assert experiments.main(["list"]) == 0
+    assert cli.main(["list"]) == 0
     assert "no runs yet" in capsys.readouterr().out
     file = views.save(VIEWS, tmp_path / "views.npz")
     options = ["--corpus", "made", "--data", str(file), "--jobs", "1"]
-    assert experiments.main(["run", "majority", *options]) == 0
+    assert cli.main(["train", "majority", *options]) == 0
     assert "UF1" in capsys.readouterr().out
-    experiments.main(["list"])
+    cli.main(["list"])
     assert "majority" in capsys.readouterr().out
-    with pytest.raises(StudyError, match="field of ststnet 'seed' is not known"):
-        experiments.main(["run", "ststnet", *options, "--set", "seed=3"])
-    with pytest.raises(StudyError, match="--set epochs: write it as FIELD=VALUE"):
-        experiments.main(["run", "ststnet", *options, "--set", "epochs"])
+    for change, sentence in (
+        ("seed=3", "field of ststnet 'seed' is not known"),
+        ("epochs", "--set epochs: write it as FIELD=VALUE"),
+    ):
+        assert cli.main(["train", "ststnet", *options, "--set", change]) == 2
+        assert sentence in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """What a report keeps: files that hold what the page shows, and none from a quick look."""
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from mer_utils.errors import StudyError
 from mer_utils.reporting import driver, execution, exports, pages, report
+from mer_utils.reporting.progress import Progress, Step
 
 FRAME = pd.DataFrame(
     {"system": ["mhssa_gcn", "svm", "a & b", "c"], "UF1": [0.61114, 0.71589, None, 0.05]}
@@ -98,9 +98,8 @@ def test_the_driver_lays_files_down_and_a_quick_look_none(tmp_path, monkeypatch,
         html=str(tmp_path / "html"),
         parameters={"smoke": smoke},
     )
-    options = argparse.Namespace(again=False, jobs=1, corpus="made", smoke=smoke)
-    checked = driver.Study(options, 1, "data", (), {}, ())
-    assert driver.execute([job], 1, driver.Clock([job], {}, 1), checked, "same") == []
+    steps = [Step(job, "a report", 1.0)]
+    assert driver.execute(steps, 1, Progress(steps, 1), "same") == []
     table = tmp_path / "reports" / "tables" / "made_numbers.csv"
     assert table.is_file() != smoke
     if not smoke:

@@ -43,7 +43,7 @@ widgets.region_graphs(clips, views.arrays["landmarks"].mean(axis=0))""",
     "failures": """rows = prediction_rows(clips[["corpus", "subject", "clip", "label"]], right=0.3)
 widgets.failures(rows, views)""",
     "curves": """paths.RUNS = Path("runs")
-few = experiments.few(views, 3)
+few = experiments.subset(views, 3)
 for system, fields in (("ststnet", {"epochs": 3}), ("svm", {})):
     declared = experiments.declare(system, "made", few, **fields)
     experiments.run(declared, few, jobs=1, device="cpu", progress=False)

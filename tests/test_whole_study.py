@@ -27,7 +27,7 @@ def disk(tmp_path_factory):
 def study(disk, *options):
     surroundings = {"MER_DATA": str(disk / "data"), "MER_REPORTS": str(disk / "reports")}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "mer_utils.reporting.driver", *options],
+        [sys.executable, "-P", "-m", "mer_utils", *options],
         env=os.environ | surroundings, cwd=paths.ROOT, capture_output=True, text=True,
     )  # fmt: skip
 

@@ -123,7 +123,7 @@ def test_ablations_shows_the_questions_of_what_is_chosen(shown):
 
 def test_curves_follow_the_run(shown, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    few = experiments.few(VIEWS, 3)
+    few = experiments.subset(VIEWS, 3)
     for system, fields in (("ststnet", {"epochs": 3}), ("svm", {})):
         declared = experiments.declare(system, "made", few, **fields)
         experiments.run(declared, few, jobs=1, device="cpu", progress=False)

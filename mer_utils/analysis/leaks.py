@@ -4,7 +4,7 @@ Two kinds.  `prices` reads finished honest runs in other ways.  `trained` reads 
 trained wrong on purpose (`experiments.LEAKS`), each beside the honest run that it equals in all
 else, so that their difference over the same subjects is the price of the leak alone:
 
-    python -m mer_utils.experiments run mhssa_gcn --leak graph
+    ./run_all.sh train mhssa_gcn --leak graph
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ COLUMNS = ["system", "selection", "seeds", "honest", "test-picked", "fold mean",
 PRICED = ["system", "selection", "leak", "seeds", "honest", "leaky", "bought", "low", "high"]
 TWINS = ["system", "corpus", "preset", "selection", "seed", "labels", "config", "data"]
 SPLITS = 5  # random divisions into folds: one alone is a matter of luck
-HOW = "python -m mer_utils.experiments run mhssa_gcn --corpus {corpus} --leak graph"
+HOW = "./run_all.sh train mhssa_gcn --corpus {corpus} --leak graph"
 
 
 def oracle(
@@ -31,7 +31,7 @@ def oracle(
 ) -> pd.DataFrame:
     """`protocol.oracle` of runs, rows of all in one table; none of systems without epochs."""
     found = [
-        protocol.oracle(experiments.load(key), experiments.calls(key), classes, ties)
+        protocol.oracle(experiments.load(key), experiments.predicted(key), classes, ties)
         for key in keys
     ]
     return pd.concat(found, ignore_index=True)

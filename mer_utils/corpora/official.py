@@ -2,16 +2,14 @@
 
 `official.csv` has a row per corpus, subject and class of the official list: how many clips it has
 there, and a fingerprint of each. A clip can be looked up in it, but not read off it. To make the
-table again from the challenge's own csv: `python -m mer_utils.corpora.official LIST.csv`.
+table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
 """
 
 import hashlib
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import StudyError
 from . import lists
 from .ids import MEGC2019
 from .table import CLASSES, KEY, Corpus
@@ -129,19 +127,3 @@ def _names_beside(corpus: Corpus) -> dict[str, str]:
     files = lists.find([corpus.path, corpus.path.parent])
     rows = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
     return {fingerprint(*row): row[2] for row in rows}
-
-
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print(__doc__)
-        return 0 if arguments in (["-h"], ["--help"]) else 2
-    try:
-        print(write_table(Path(arguments[0])))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -107,5 +107,5 @@ def text() -> str:
                 subsequent_indent="      ",
                 break_long_words=False,
             )
-    command = "`python -m mer_utils.corpora NAME`"
+    command = "`./run_all.sh corpora NAME`"
     return "\n".join([*lines, "", f"{command} says more about one; data/README.md about all."])

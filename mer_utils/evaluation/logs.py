@@ -1,12 +1,10 @@
 """Predictions as files: the MEGC2019 log of one run, and prediction rows of any number of runs.
 
-python -m mer_utils.evaluation.logs LOG     # scores of a log in the MEGC2019 format
+./run_all.sh scores LOG    # scores of a log in the MEGC2019 format
 """
 
-import argparse
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -140,26 +138,3 @@ def read_rows(path: Path | str) -> pd.DataFrame:
                 f"{path.name} has no column {name!r}: give rows as the study wrote them"
             )
     return rows
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m mer_utils.evaluation.logs", description=__doc__
-    )
-    parser.add_argument("log", help="a log file in the MEGC2019 format")
-    parser.add_argument(
-        "--classes", default=",".join(CLASSES), help="names of classes 0, 1, ... (%(default)s)"
-    )
-    options = parser.parse_args(arguments)
-    classes = tuple(options.classes.split(","))
-    scored = scores.table(read_log(options.log, classes), classes=classes)
-    print(scored.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -6,9 +6,7 @@ of one person are alike.  scipy has no test of a pooled score whose units are pe
 sample and an exchange are products of counts with a matrix of weights.
 """
 
-import argparse
 import math
-import sys
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -304,30 +302,8 @@ def spread(
     return pd.DataFrame(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    from .logs import read_rows
-
-    parser = argparse.ArgumentParser(
-        prog="python -m mer_utils.evaluation.statistics",
-        description="Scores with intervals, and every system against the best, from rows alone.",
-    )
-    parser.add_argument("rows", help="a csv of prediction rows, such as reports/predictions holds")
-    rows = read_rows(parser.parse_args(arguments).rows)
+def against_the_best(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`summary` of rows, and `compare` of the entry with the highest UF1 with every other."""
     table = summary(rows)
-    best = table.loc[table["UF1"].idxmax()]
-    best = (best["system"], best["selection"])
-    others = [
-        pair for pair in zip(table["system"], table["selection"], strict=True) if pair != best
-    ]
-    gaps = compare(rows, [(best, other) for other in others])
-    for each in (table, gaps):
-        print(each.to_string(index=False, float_format=lambda value: f"{value:.3f}"), end="\n\n")
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    best, *others = table.sort_values("UF1", ascending=False)[["system", "selection"]].to_numpy()
+    return table, compare(rows, [(tuple(best), tuple(other)) for other in others])

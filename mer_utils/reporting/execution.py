@@ -3,7 +3,7 @@
 `mer_utils.reporting.driver` starts this module once per notebook, as a process of its own:
 papermill changes the working directory, which threads of one process would share.
 
-    python -m mer_utils.reporting.execution '{"notebook": "notebooks/01_corpora.ipynb", ...}'
+    python -m mer_utils notebook '{"notebook": "notebooks/01_corpora.ipynb", ...}'
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Job:
     html: str  # folder of the page
     parameters: dict = field(default_factory=dict)
     label: str = ""  # tells reports of one notebook apart
+    seconds: float = 0.0  # that it typically takes
 
     @property
     def stem(self) -> str:
@@ -164,7 +165,7 @@ def executed_copy(job: Job) -> Path:
 
 def command(job: Job) -> list[str]:
     """The command line that runs a job in a process of its own."""
-    return [sys.executable, "-P", "-m", "mer_utils.reporting.execution", json.dumps(asdict(job))]
+    return [sys.executable, "-P", "-m", "mer_utils", "notebook", json.dumps(asdict(job))]
 
 
 def _literally(path: str | Path) -> str:
@@ -182,7 +183,8 @@ def _stop_with_parent() -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":
+def main(job: str) -> int:
+    """Run the job that is given as JSON: what `command` starts."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up on both
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    sys.exit(run(Job(**json.loads(sys.argv[1]))))
+    return run(Job(**json.loads(job)))

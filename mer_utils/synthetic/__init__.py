@@ -1,6 +1,6 @@
 """Three synthetic corpora in the release layouts of CASME II, SAMM and SMIC, with their truth.
 
-    python -m mer_utils.synthetic [FOLDER] [--seed N] [--jobs N]
+    ./run_all.sh synthetic [FOLDER] [--seed N] [--jobs N]
 
 For learning the study, for checking the pipeline against known truth, and for running before a
 licence is granted. Faces come from one public-domain photograph: nothing here is evidence about
@@ -17,12 +17,9 @@ included, `flow_face` the same with the head at rest, `landmarks` (T, 68, 2), `f
 numbers, `intensity` (T,).
 """
 
-import argparse
 import json
 import os
-import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -280,27 +277,8 @@ def _write_tables(layouts, rows: list[dict], folder: Path) -> None:
         sheets.write(layout, corpus_rows, folder / layout.name)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m mer_utils.synthetic",
-        description="Makes the synthetic corpora: " + NOTICE + ".",
-    )
-    parser.add_argument("folder", nargs="?", help="where to (default: data/synthetic)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other faces (0)")
-    parser.add_argument("--jobs", type=int, help="processes (default: one per core)")
-    options = parser.parse_args(arguments)
-    start = time.perf_counter()
-    try:
-        folder = write(options.folder, options.seed, options.jobs)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def sentence(folder: Path) -> str:
+    """What is in a folder that `write` has filled."""
     clips = _manifest(folder)["clips"]
     counts = ", ".join(f"{count} {corpus}" for corpus, count in clips.items())
-    seconds = time.perf_counter() - start
-    print(f"{folder}: {sum(clips.values())} clips ({counts}) in {seconds:.0f} s; {NOTICE}.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return f"{folder}: {sum(clips.values())} clips ({counts}); {NOTICE}."

@@ -3,7 +3,7 @@
     dask scheduler                                # prints tcp://ADDRESS:8786
     dask worker tcp://ADDRESS:8786 --nthreads 1   # one per core; or, of several GPUs, one each:
     CUDA_VISIBLE_DEVICES=0 dask worker tcp://ADDRESS:8786 --nthreads 1
-    python -m mer_utils.experiments run ststnet --dask tcp://ADDRESS:8786
+    ./run_all.sh train ststnet --dask tcp://ADDRESS:8786
 
 A batch is trained as `train_task` trains it.  A worker that is lost costs the batch it was on: Dask
 gives that to another one, and what had ended is here already.  Workers need the same code and the

@@ -1,0 +1,260 @@
+"""What a run is: every value that moves a number of it, and the name that these values give it."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import systems, training
+from ..corpora.table import CLASSES, KEY, nearest
+from ..errors import StudyError
+from ..evaluation import protocol
+from ..preprocessing.views import Views
+from ..systems import inputs
+
+LABELS = ("true", "permuted")
+ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
+VERSION = 2  # counts up when a change of the training code moves a prediction
+REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # for a view that is missing
+# Trained wrong on purpose, so that notebook 40 can price it: never a result.
+LEAKS = {
+    "scaler": "the scaler of the inputs was fitted on all clips, the left-out subject's too",
+    "graph": "the graph was counted over all clips, the left-out subject's too",
+    "random_folds": "clips were dealt to ten folds at random, so that a person is on both sides",
+    "clip_names": "a clip's file name alone said whose it is, so that namesakes change hands",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that changes a number of a run, and nothing that does not."""
+
+    system: str  # name in SYSTEMS, or name/ablation
+    corpus: str
+    preset: str  # "small" | "paper"
+    seed: int
+    selection: str  # "last": the epochs given | "inner": training subjects pick the epoch
+    labels: str  # "true" | "permuted", to see chance
+    config: str  # resolved fields of the system's Config, as JSON
+    data: str  # hash of clip keys, labels, action units, inputs and files of weights
+    classes: tuple[str, ...] = CLASSES
+    precision: str = "fp32"  # of matrix products: "fp32" | "tf32" | "bf16" | "fp64" | "any"
+    version: int = VERSION
+    leak: str = ""  # a name in LEAKS: trained wrong on purpose, no result
+
+    @property
+    def label(self) -> str:
+        """What tables call it: a leaky run never goes by the name of its system."""
+        return f"{self.system} (leak: {self.leak})" if self.leak else self.system
+
+    @property
+    def key(self) -> str:
+        """Readable first, a hash of every field last."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        marks = "-permuted" if self.labels == "permuted" else ""
+        marks += f"-LEAK-{self.leak}" if self.leak else ""
+        system = self.system.replace("/", "+")
+        return f"{self.corpus}-{system}-{self.selection}-seed{self.seed}{marks}-{digest}"
+
+    @classmethod
+    def of(cls, fields: dict) -> "Experiment":
+        """From the fields as JSON holds them. Raises TypeError for others."""
+        return cls(**fields | {"classes": tuple(fields["classes"])})
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{name}={value}" for name, value in json.loads(self.config).items())
+        return f"{self.key}\n{fields}"
+
+
+def declare(
+    system: str,
+    corpus: str,
+    views: Views,
+    *,
+    preset: str = "small",
+    seed: int = 0,
+    selection: str = "last",
+    labels: str = "true",
+    classes: Sequence[str] = CLASSES,
+    precision: str = "fp32",
+    leak: str = "",
+    **overrides,
+) -> Experiment:
+    """Resolve every name and field of a run against the views at hand; trains nothing.
+
+    A system without epochs has none to pick: its selection is `last`.  Raises StudyError for what
+    is unknown, where the corpus lacks a view that the system reads, and for a leak that the system
+    has no place for.
+    """
+    for name, value, choices in (
+        ("selection", selection, training.SELECTIONS),
+        ("labels", labels, LABELS),
+        ("precision", precision, training.PRECISIONS),
+        ("leak", leak, ("", *LEAKS)),
+    ):
+        if value not in choices:
+            choices = [choice for choice in choices if choice]
+            raise StudyError(
+                f"{name} '{value}' is not known, the nearest is '{nearest(value, choices)}': "
+                f"choose one of {', '.join(choices)}"
+            )
+    if seed < 0:
+        raise StudyError(f"seed {seed} is below 0: give a whole number from 0 up")
+    classes = tuple(classes)
+    module, config = resolve(system, corpus, views, overrides, preset)
+    protocol.check(views.clips, classes)
+    neural = systems.neural(module)
+    if neural:
+        _check_trains(module, config, views.clips, classes, selection)
+        if overrides:
+            _check_built(system, module, config, views, len(classes))
+    if leak:
+        _check_leak(leak, system, module, config, views, selection)
+    return Experiment(
+        system=system,
+        corpus=corpus,
+        preset=preset,
+        seed=int(seed),
+        selection=selection if neural else "last",
+        labels=labels,
+        config=json.dumps(dataclasses.asdict(config), sort_keys=True),
+        data=data_hash(module, config, views),
+        classes=classes,
+        precision=precision if neural else ANY_PRECISION,
+        leak=leak,
+    )
+
+
+def resolve(system: str, corpus: str, views: Views, overrides: dict, preset: str):
+    """Module and Config of a system whose inputs the corpus has."""
+    module, config = systems.resolve(system, overrides, preset)
+    config = inputs.resolved(config, tuple(views.arrays))
+    for name in inputs.views_needed(module, config):
+        if name not in views.arrays:
+            remedy = REMEDIES.get(name, "choose a corpus of original frames")
+            raise StudyError(f"{system} needs the view '{name}', which {corpus} has not: {remedy}")
+    return module, config
+
+
+def config_of(module, text: str):
+    """The Config that was declared as JSON."""
+    fields = json.loads(text).items()
+    return module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields})
+
+
+# --- refused before the first fold ----------------------------------------------------------------
+
+
+def _check_trains(module, config, clips: pd.DataFrame, classes: tuple, selection: str) -> None:
+    """Refuse what every fold would refuse."""
+    counts = clips["label"].value_counts().reindex(classes, fill_value=0).to_numpy(copy=True)
+    if hasattr(module, "loss"):
+        module.loss(config, counts)
+    if hasattr(module, "check"):
+        module.check(clips, config)
+    if selection == "inner":
+        for fold in protocol.folds(clips, classes):
+            train, _ = protocol.inner_split(clips, fold)
+            if clips["label"].iloc[train].nunique() < 2:
+                raise StudyError(
+                    f"selection inner: with {fold.corpus} {fold.subject} left out and others set "
+                    "aside to pick the epoch, fewer than two classes are left to learn: take "
+                    "selection last"
+                )
+
+
+def _check_built(system: str, module, config, views: Views, n_classes: int) -> None:
+    """Raises StudyError where fields changed by hand do not go together in a network."""
+    coded = views.clips["action_units"].fillna("") != ""
+    subset = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
+    clips = views.clips.iloc[subset]
+    arrays = {name: values[subset] for name, values in views.arrays.items()}
+    try:
+        features = module.features(arrays, clips, config)
+        context = systems.fit_context(module, clips, features, config)
+        training.try_network(module, config, n_classes, context)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{system} cannot be built with these settings ({error}): change one of them"
+        ) from error
+
+
+def _check_leak(leak: str, system: str, module, config, views: Views, selection: str) -> None:
+    """Refuse a leak that would change nothing, or nothing that can be told from the honest run."""
+    neural = systems.neural(module)
+    if leak == "scaler" and (neural or not hasattr(module.estimator(config, 3, 0), "steps")):
+        raise StudyError(f"leak scaler: {system} has no scaler to fit; take hoof or lbp_top")
+    if leak == "graph" and not (neural and _graph_changes(module, config, views)):
+        raise StudyError(
+            f"leak graph: {system} has the same graph without the left-out subject's clips; take "
+            "mhssa_gcn on a corpus with action units"
+        )
+    if leak in ("random_folds", "clip_names") and selection != "last":
+        raise StudyError(f"leak {leak}: its folds are no persons, so that none can pick an epoch")
+    if leak == "clip_names" and not views.clips["clip"].duplicated().any():
+        raise StudyError(
+            "leak clip_names: no two clips have one name here, so that no clip changes hands"
+        )
+
+
+def _graph_changes(module, config, views: Views) -> bool:
+    """Whether any left-out subject's clips change what is learned before training."""
+    features = module.features(views.arrays, views.clips, config)
+    whole = systems.fit_context(module, views.clips, features, config)
+    for fold in protocol.folds(views.clips, tuple(dict.fromkeys(views.clips["label"]))):
+        part = {name: values[fold.train] for name, values in features.items()}
+        context = systems.fit_context(module, views.clips.iloc[fold.train], part, config)
+        if any(not np.array_equal(values, context[name]) for name, values in whole.items()):
+            return True
+    return False
+
+
+# --- what a run was given -------------------------------------------------------------------------
+
+
+def data_hash(module, config, views: Views) -> str:
+    """`fingerprint` of what a run reads, and of the files that its configuration names."""
+    digest = fingerprint(views, inputs.views_needed(module, config))
+    files = module.files(config) if hasattr(module, "files") else ()
+    if not files:
+        return digest
+    both = hashlib.sha256(digest.encode())
+    for file in files:
+        try:
+            both.update(Path(file).read_bytes())
+        except OSError as error:
+            raise StudyError(
+                f"{module.__name__.rpartition('.')[2]}: {file} cannot be read ({error.strerror}): "
+                "name a file that is there"
+            ) from error
+    return both.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=64)
+def fingerprint(views: Views, names: tuple[str, ...]) -> str:
+    """16 hex digits that change with any clip, label, action unit or input value."""
+    digest = hashlib.sha256()
+    table = views.clips[[*KEY, "label", "action_units"]].astype(str)
+    digest.update(table.to_json(orient="values").encode())
+    for name in sorted(names):
+        array = np.ascontiguousarray(views.arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def subset(views: Views, count: int = 6) -> Views:
+    """The clips of a handful of subjects, for a quick look at how everything runs; no result."""
+    keep = protocol.subset(views.clips, count)
+    return dataclasses.replace(
+        views,
+        clips=views.clips.iloc[keep].reset_index(drop=True),
+        arrays={name: array[keep] for name, array in views.arrays.items()},
+    )

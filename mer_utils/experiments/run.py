@@ -1,0 +1,203 @@
+"""Trains what is missing of a run; a fold is written when it ends."""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from .. import paths, systems, training
+from ..corpora.table import CLASSES, KEY
+from ..errors import StudyError
+from ..evaluation import protocol
+from ..preprocessing.views import Views
+from ..training import cluster
+from . import store
+from .declaration import ANY_PRECISION, Experiment, config_of, data_hash, resolve
+
+
+def run(
+    experiment: Experiment,
+    views: Views,
+    *,
+    jobs: int | None = None,
+    device: str = "auto",
+    keep_weights: bool = False,
+    progress: bool = True,
+    schedule: str = "auto",
+    stack: int | None = None,
+    dask: str | None = None,
+) -> pd.DataFrame:
+    """Train the folds that are not there yet, write each as it ends, return all rows.
+
+    Folds that are there stay as they are.  keep_weights: folds without weights in data/weights are
+    trained again; of a finished run, the weights must give the predictions that it holds.
+    schedule, stack: as `training.choose_schedule` and `training.train_task` take them.  dask: the
+    address of a scheduler, or `local`; its workers train, and this process writes.
+    """
+    key = experiment.key
+    folds = folds_of(experiment, views.clips)
+    missing = _missing(experiment, folds, keep_weights)
+    if not missing:
+        if store.file(key) is None:
+            store.finish(key)
+        return store.load(key)
+    task = task_of(experiment, views, device if dask is None else "cpu", keep_weights)
+    with contextlib.ExitStack() as open_until_done:
+        workers = None
+        if dask is not None:
+            workers = open_until_done.enter_context(cluster.connect(dask, jobs))
+            task = dataclasses.replace(task, device=workers.place(device))
+        training.check(task.config, experiment.selection, task.precision, task.device)
+        chosen = training.choose_schedule(task, missing, schedule)
+        finished = store.file(key) is not None  # and weights alone are missing
+        if not finished:
+            place = workers.describe(task.device) if workers else training.device_name(task.device)
+            store.begin(experiment, len(folds), place, chosen)
+        bar = open_until_done.enter_context(
+            tqdm(
+                desc=f"{experiment.label} seed {experiment.seed}",
+                total=len(folds),
+                initial=len(folds) - len(missing),
+                unit="fold",
+                disable=not progress,
+            )
+        )
+        if workers:
+            results = workers.train(task, missing, chosen, stack)
+        else:
+            if progress:
+                bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
+            results = training.train_task(task, missing, chosen, jobs, stack, _ticks(bar))
+        for done, result in enumerate(results, start=len(folds) - len(missing) + 1):
+            if finished:
+                _check_same(experiment, views.clips, result)
+            else:
+                store.write_fold(experiment, views.clips, task.labels, result)
+            bar.update(max(0, done - bar.n))
+    if not finished:
+        store.finish(key)
+    return store.load(key)
+
+
+def _ticks(bar: tqdm):
+    """Moves the bar, by parts of a fold, while a stack trains whose folds all end at once."""
+    folds = float(bar.n)
+
+    def tick(part: float) -> None:
+        nonlocal folds
+        folds += part
+        bar.update(max(0, int(folds) - bar.n))
+
+    return tick
+
+
+def task_of(
+    experiment: Experiment, views: Views, device: str = "auto", keep_weights: bool = False
+) -> training.Task:
+    """All that its folds share. Raises StudyError where it was declared on other data."""
+    module, _ = systems.resolve(experiment.system)
+    config = config_of(module, experiment.config)
+    if data_hash(module, config, views) != experiment.data:
+        raise StudyError(
+            f"run {experiment.key} was declared on other data than it is given: declare it again"
+        )
+    numbers = {name: number for number, name in enumerate(experiment.classes)}
+    labels = views.clips["label"].map(numbers).to_numpy(np.int64)
+    if experiment.labels == "permuted":
+        labels = protocol.permuted(labels, experiment.seed)
+    weights = paths.WEIGHTS / experiment.key if keep_weights and systems.neural(module) else None
+    return training.Task(
+        module,
+        config,
+        module.features(views.arrays, views.clips, config),
+        views.clips,
+        labels,
+        n_classes=len(experiment.classes),
+        seed=experiment.seed,
+        selection=experiment.selection,
+        device=training.choose_device(device),
+        keep_weights=weights,
+        precision="fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
+        leak=experiment.leak,
+    )
+
+
+def folds_of(experiment: Experiment, clips: pd.DataFrame) -> list[protocol.Fold]:
+    """One per left-out subject; those of a leak of the folds are made wrong on purpose."""
+    if experiment.leak == "random_folds":
+        return protocol.random_folds(clips, seed=experiment.seed)
+    if experiment.leak == "clip_names":
+        return protocol.folds_by_name(clips)
+    return protocol.folds(clips, experiment.classes)
+
+
+def _missing(experiment: Experiment, folds: Sequence, keep_weights: bool) -> list:
+    """The folds that are not on disk, or whose weights are not where they are asked for."""
+    done = store.finished_folds(experiment.key)
+    if keep_weights and systems.neural(systems.resolve(experiment.system)[0]):
+        done &= {path.stem for path in (paths.WEIGHTS / experiment.key).glob("*.safetensors")}
+    return [fold for fold in folds if fold.name not in done]
+
+
+def _check_same(experiment: Experiment, clips: pd.DataFrame, result) -> None:
+    """Raises StudyError where weights trained now predict something else than the run holds."""
+    rows = store.load(experiment.key).set_index(list(KEY))["predicted"]
+    keys = pd.MultiIndex.from_frame(clips.iloc[result.fold.test][list(KEY)])
+    predicted = np.array(experiment.classes)[result.probabilities.argmax(1)]
+    if (rows.loc[keys].to_numpy() != predicted).any():
+        raise StudyError(
+            f"the weights of {experiment.key}, fold {result.fold.name}, predict something else "
+            f"than the run holds: delete {store.file(experiment.key)} and train it here"
+        )
+
+
+def _outlook(task: training.Task, folds: Sequence, schedule, jobs: int | None) -> str:
+    """What will be done, and about how long it will take, from a few timed steps."""
+    outlook = f"{len(folds)} folds, {schedule.name}: {schedule.why}"
+    if not systems.neural(task.module) or schedule.name == "stacked":
+        return outlook  # a stack tells by its first epochs, which the bar counts
+    seconds = training.estimate(task, folds, jobs)
+    return f"{outlook}; about {tqdm.format_interval(seconds)} (min:s)"
+
+
+def try_folds(
+    system: str,
+    views: Views,
+    folds: Sequence[protocol.Fold],
+    labels: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    jobs: int | None = None,
+    leak: str = "",
+    classes: Sequence[str] = CLASSES,
+) -> pd.DataFrame:
+    """Rows (key, label, predicted, seed, p_<class>) of any folds and any labels, kept nowhere.
+
+    To show in notebook 40 what a wrong protocol would have said; results come from `run`.
+    classes: of the corpus, in its order; those that no label has are left out.  leak: "scaler" or
+    "graph" is fitted on all clips.
+    """
+    module, config = resolve(system, "these views", views, {}, "small")
+    labels = np.asarray(views.clips["label"] if labels is None else labels)
+    classes = np.array([name for name in classes if name in set(labels)])
+    task = training.Task(
+        module,
+        config,
+        module.features(views.arrays, views.clips, config),
+        views.clips,
+        pd.Categorical(labels, classes).codes.astype(int),
+        n_classes=len(classes),
+        seed=seed,
+        device=training.choose_device("auto"),
+        leak=leak,
+    )
+    probabilities = np.empty((len(labels), len(classes)))
+    for result in training.train_task(task, folds, training.choose_schedule(task, folds), jobs):
+        probabilities[result.fold.test] = result.probabilities
+    predicted = classes[probabilities.argmax(1)].astype(object)
+    rows = views.clips[list(KEY)].assign(label=labels, predicted=predicted, seed=seed)
+    return rows.assign(**{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)})

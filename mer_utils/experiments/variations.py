@@ -1,0 +1,58 @@
+"""The same systems on other inputs: another algorithm of the flow, another choice of the apex."""
+
+import dataclasses
+
+from .. import systems
+from ..corpora import apexes
+from ..corpora.frames import frame_names
+from ..corpora.table import Corpus, clip_table, nearest
+from ..errors import StudyError
+from ..preprocessing import views
+
+INPUTS = {  # name -> (ingredient, question, algorithm of the flow, where the apex comes from)
+    "dis": ("flow algorithm", "Is DIS's preset as good?", "dis", ""),
+    "farneback": ("flow algorithm", "Is Farneback's flow as good?", "farneback", ""),
+    "tvl1": ("flow algorithm", "Is the literature's TV-L1 as good?", "tvl1", ""),
+    "midpoint": ("apex policy", "Is the middle of the clip as good an apex?", None, "midpoint"),
+    "spotted": ("apex policy", "Is an apex found by itself as good?", None, "spotted"),
+}
+SYSTEMS = ("svm", "ststnet", "mhssa_gcn")  # that are given them
+
+
+def names_of(system: str) -> tuple[str, ...]:
+    """Every ablation of a system by its label: `svm/unbalanced`, `svm/dis`."""
+    names = (*systems.ablations(system), *(INPUTS if system in SYSTEMS else ()))
+    return tuple(f"{system}/{name}" for name in names)
+
+
+def corpus_name(corpus: str, inputs: str) -> str:
+    """Under which name such runs are kept, so that no table takes them for the corpus itself."""
+    return f"{corpus}~{inputs}" if inputs else corpus
+
+
+def views_of(
+    corpus: Corpus, inputs: str = "", jobs: int | None = None, progress: bool = False
+) -> views.Views:
+    """Views of a corpus as it is, or with one of INPUTS. Raises StudyError where it has no frames.
+
+    An apex that a sheet has given is kept out of the way of `midpoint` and `spotted`; a clip
+    without a midpoint is left out.
+    """
+    if not inputs:
+        return views.compute(corpus, corpus.views, jobs=jobs, progress=progress)
+    if inputs not in INPUTS:
+        raise StudyError(
+            f"inputs '{inputs}' is not known, the nearest is '{nearest(inputs, INPUTS)}': "
+            f"choose one of {', '.join(INPUTS)}"
+        )
+    if "frames" not in corpus.views:
+        raise StudyError(f"{corpus.name} comes without frames: inputs={inputs} needs them")
+    _, _, method, apex = INPUTS[inputs]
+    clips = corpus.clips
+    if apex:
+        rows = clips.astype(object).where(clips.notna(), None).to_dict("records")
+        rows, _ = apexes.choose(apex, rows, frame_names)
+        clips = clip_table(rows)
+    other = dataclasses.replace(corpus, clips=clips)
+    wanted = tuple(name for name in corpus.views if name in ("flow", "flow_legacy", "landmarks"))
+    return views.compute(other, wanted, jobs=jobs, progress=progress, flow_method=method)

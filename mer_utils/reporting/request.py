@@ -1,0 +1,211 @@
+"""What a command asks for: its corpus, the runs of its study, its notebooks; checked first."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import corpora, experiments, paths, synthetic, training
+from ..errors import StudyError
+from ..experiments import Experiment, studies
+from ..experiments.studies import Line
+from ..options import unknown_name
+from ..preprocessing import views as all_views
+from ..preprocessing.views import Views
+from .progress import say
+
+TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
+ANSWERS = "52_ablations"  # reads what `ablations` trains
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A checked command line: what is to be run."""
+
+    options: argparse.Namespace
+    corpus: str
+    groups: list[dict]  # the runs of the study
+    notebooks: tuple[Path, ...]
+    runs: dict[Experiment, dict]  # to train, and parameters of their own for TEMPLATE
+    given: Views | None  # None where only rows are read
+    views: dict[str, Views]  # that runs train on, by their `inputs`
+
+    @property
+    def folder(self) -> str:
+        """Name of this study's folder below reports/html and reports/executed."""
+        return self.corpus + ("-smoke" if self.options.smoke else "")
+
+    def views_of(self, run: Experiment) -> Views:
+        return self.views[self.runs[run]["inputs"]]
+
+
+def prepare(options: argparse.Namespace) -> Request:
+    """Check everything that was asked for, make the synthetic corpora, compute the views.
+
+    Raises StudyError before the first notebook runs.
+    """
+    notebooks = choose_notebooks((TEMPLATE, ANSWERS) if options.ablations else options.notebooks)
+    corpus, groups = groups_of(options)
+    release = corpus.partition("-")[0]
+    if release not in corpora.CORPORA:
+        raise unknown_name("corpus", release, corpora.CORPORA)
+    studies.expand(groups)  # refuses an unknown system, preset or field
+    if all(metadata(path).get("reads") == "rows" for path in notebooks):
+        return Request(options, corpus, groups, notebooks, {}, None, {})
+    if release == "synthetic" and options.data is None:
+        synthetic.write(jobs=options.jobs)
+    loaded = corpora.load(corpus, options.data)
+    corpus = loaded.name  # casme2-3 is casme2
+    say(
+        f"{corpus}: {len(loaded.clips)} clips of {len(loaded.classes)} classes; "
+        f"views {', '.join(loaded.views)}"
+    )
+    notebooks = _fed(notebooks, loaded, options.notebooks)
+    views = all_views.compute(loaded, loaded.views, jobs=options.jobs)
+    by_inputs = {"": experiments.subset(views) if options.smoke else views}
+    groups = studies.pinned(groups, corpus, by_inputs[""])
+    runs = {}
+    if any(path.stem == TEMPLATE for path in notebooks):
+        runs = declare(options, groups, loaded, by_inputs)
+    return Request(options, corpus, groups, notebooks, runs, views, by_inputs)
+
+
+def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
+    """Corpus and runs: of a study file, of the options, or of the corpus's own study file."""
+    fields = {
+        "systems": options.systems,
+        "seeds": options.seeds,
+        "preset": options.preset,
+        "selections": options.selection,
+        "precision": options.precision,
+        "epochs": options.epochs,
+        "set": dict(_change(text) for text in options.set),
+    }
+    given = {name: value for name, value in fields.items() if value}
+    if options.study:
+        if given:
+            raise StudyError(
+                f"--study declares the runs: leave out --{next(iter(given))}, or write it in "
+                f"{options.study}"
+            )
+        corpus, groups = studies.read(options.study)
+        if options.corpus and options.corpus != corpus:
+            raise StudyError(f"{options.study} is of {corpus}, --corpus says {options.corpus}")
+        return corpus, groups
+    corpus = options.corpus or "synthetic"
+    if not given:
+        return corpus, [dict(group) for group in studies.groups_of(corpus)]
+    if "all" in given.get("systems", ()):
+        del given["systems"]
+    return corpus, [given, given | {"ablations": True}] if options.ablations else [given]
+
+
+def _change(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise StudyError(f"--set {text}: write it as SYSTEM.FIELD=VALUE")
+    return name, value
+
+
+def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -> tuple[Path, ...]:
+    """Notebooks by number or name; all of them without a choice. In order."""
+    folder = folder or paths.NOTEBOOKS
+    every = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not every:
+        raise StudyError(f"{folder} holds no notebook; restore the folder from git")
+    if wanted is None:
+        return tuple(every.values())
+    numbers = {name.partition("_")[0]: name for name in every}
+    chosen = set()
+    for word in wanted:
+        name = numbers.get(word, word.removesuffix(".ipynb"))
+        if name not in every:
+            raise unknown_name("notebook", word, every)
+        chosen.add(name)
+    return tuple(path for name, path in every.items() if name in chosen)
+
+
+def metadata(notebook: Path) -> dict:
+    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+
+
+def _fed(notebooks: Sequence[Path], corpus, by_name: Sequence[str] | None) -> tuple[Path, ...]:
+    """Notebooks whose views (`needs` in their metadata) the corpus has; the others are named.
+
+    Raises StudyError for one that was asked for by name.
+    """
+    fed = []
+    for path in notebooks:
+        lacks = [view for view in metadata(path).get("needs", []) if view not in corpus.views]
+        if not lacks:
+            fed.append(path)
+            continue
+        message = f"{path.stem}: {corpus.name} has no {', '.join(lacks)}"
+        if by_name:
+            raise StudyError(f"{message}; data/README.md says what a corpus may hold")
+        say(f"Without {message}")
+    return tuple(fed)
+
+
+def declare(
+    options: argparse.Namespace, groups: list[dict], corpus, by_inputs: dict[str, Views]
+) -> dict[Experiment, dict]:
+    """The runs to train, each with the parameters of its own; what the corpus cannot feed is said.
+
+    by_inputs: the usual views as "", to which those of other inputs are added.  Ablations are
+    trained by the command of that name.
+    """
+    runs: dict[Experiment, dict] = {}
+    said = set()
+    for line in studies.expand(groups):
+        if line.ablation and not options.ablations:
+            continue
+        try:
+            if line.inputs not in by_inputs:
+                by_inputs[line.inputs] = experiments.views_of(corpus, line.inputs, options.jobs)
+            name = line.inputs or ("smoke" if options.smoke else "")
+            experiment = experiments.declare(
+                line.system,
+                experiments.corpus_name(corpus.name, name),
+                by_inputs[line.inputs],
+                preset=line.preset,
+                seed=line.seed,
+                selection=line.selection,
+                precision="fp32" if line.precision == "any" else line.precision,
+                leak=line.leak,
+                classes=corpus.classes,
+                **line.overrides,
+            )
+            runs[experiment] = _parameters(line, options)
+        except StudyError as error:
+            if line.by_name and not line.ablation:
+                raise
+            if str(error) not in said:
+                say(f"Without {line.label}: {error}")
+            said.add(str(error))
+    return runs
+
+
+def _parameters(line: Line, options: argparse.Namespace) -> dict:
+    """What TEMPLATE is given for one run."""
+    names = ("system", "preset", "selection", "seed", "leak", "overrides", "inputs")
+    return {name: getattr(line, name) for name in names} | {
+        "precision": "fp32" if line.precision == "any" else line.precision,
+        "device": options.device,
+        "dask": options.dask,
+        "jobs": max(1, options.jobs // trained_at_once(options)),
+        "keep_weights": options.keep_weights,
+        "label": line.label,
+    }
+
+
+def trained_at_once(options: argparse.Namespace) -> int:
+    """Two runs share the cores, so that one trains while the other starts or draws its report.
+
+    A GPU, and workers elsewhere, get one run after the other: each of them fills those.
+    """
+    alone = options.dask or training.choose_device(options.device) == "cuda"
+    return 1 if alone else min(2, options.jobs)
