@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from mer_utils import paths
+from mer_utils.reporting.plots.style import title
 
 pytestmark = [
     browser.needed,
@@ -151,13 +152,14 @@ def test_a_key_in_a_drop_down_redraws_the_figure_once(lab, page):
 
 def test_an_ingredient_is_chosen_and_its_questions_alone_are_shown(lab, page):
     run_notebook(page, lab, "ablations")
-    page.until("document.body.innerText.includes('svm/unbalanced: Must they be weighted?')")
+    unbalanced = f"document.body.innerText.includes('{title('svm/unbalanced')}: Must')"
+    page.until(unbalanced)
     before = pictures(page)
     page.choose_next(dropdown("show"))
-    assert page.value(f"{dropdown('show')}.value") == "system mhssa_gcn"
+    assert page.value(f"{dropdown('show')}.value") == f"system {title('mhssa_gcn')}"
     other_pictures(page, before)
-    page.until("!document.body.innerText.includes('svm/unbalanced: Must')")
-    assert "no_graph: Does it matter? it earns its place (+0.100)" in page.words()
+    page.until(f"!{unbalanced}")
+    assert "no graph: Does it matter? it earns its place (+0.100)" in page.words()
     assert page.value(f"{PICTURES}.length") == 1 and "Traceback" not in page.words()
 
 
@@ -165,9 +167,9 @@ def test_a_cell_of_the_confusion_is_chosen_and_its_clips_are_offered(lab, page):
     run_notebook(page, lab, "failures")
     offered = f"[...{dropdown('clip')}.options].map(each => each.text).join()"
     before = page.value(offered), pictures(page)
-    called = page.value(f"{dropdown('called')}.value")
-    page.choose_next(dropdown("called"))
-    assert page.value(f"{dropdown('called')}.value") != called
+    before_choice = page.value(f"{dropdown('predicted')}.value")
+    page.choose_next(dropdown("predicted"))
+    assert page.value(f"{dropdown('predicted')}.value") != before_choice
     page.until(f"{offered} !== {json.dumps(before[0])}")
     other_pictures(page, before[1])
     assert "Traceback" not in page.words()
@@ -176,7 +178,7 @@ def test_a_cell_of_the_confusion_is_chosen_and_its_clips_are_offered(lab, page):
 def test_a_run_is_chosen_and_its_training_curves_are_shown(lab, page):
     run_notebook(page, lab, "curves")
     assert page.until(f"{PICTURES}.length === 2")  # scores after every epoch, and losses
-    assert page.value(f"{dropdown('run')}.value") == "ststnet (last), seed 0"
+    assert page.value(f"{dropdown('run')}.value") == f"{title('ststnet')} (last), seed 0"
     page.choose_next(dropdown("run"))
     page.until("document.body.innerText.includes('it has no epochs')")
     assert page.value(f"{PICTURES}.length") == 0 and "Traceback" not in page.words()

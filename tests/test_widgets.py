@@ -47,7 +47,7 @@ def test_failures_shows_the_clips_of_the_cell_that_is_chosen(shown):
     chosen = controls(widgets.failures(rows, VIEWS))
     chosen["system"].value, chosen["label"].value = "made", CLASSES[1]
     for name in CLASSES:
-        chosen["called"].value = name
+        chosen["predicted"].value = name
         mine = rows[(rows["system"] == "made") & (rows["label"] == CLASSES[1])]
         expected = (mine["predicted"] == name).sum()
         options = [value for _, value in chosen["clip"].options if value >= 0]
@@ -55,7 +55,7 @@ def test_failures_shows_the_clips_of_the_cell_that_is_chosen(shown):
         if expected:
             assert any("other: negative" in word for word in shown if isinstance(word, str))
     chosen["system"].value = "other"
-    chosen["called"].value = CLASSES[2]
+    chosen["predicted"].value = CLASSES[2]
     assert chosen["clip"].options == (("no clip", -1),)
 
 
@@ -67,7 +67,7 @@ def test_failures_speaks_of_the_clips_that_have_rows(shown):
     offered = set()
     for label in CLASSES:
         for name in CLASSES:
-            chosen["label"].value, chosen["called"].value = label, name
+            chosen["label"].value, chosen["predicted"].value = label, name
             places = [place for _, place in chosen["clip"].options if place >= 0]
             mine = rows[(rows["label"] == label) & (rows["predicted"] == name)]
             assert sorted(places) == sorted(mine.index)
@@ -112,13 +112,11 @@ def test_ablations_shows_the_questions_of_what_is_chosen(shown):
     shown.clear()
     chosen.value = ("ingredient", "graph")
     words = [word for word in shown if isinstance(word, str)]
-    assert [word.partition(":")[0] for word in words] == ["mhssa_gcn/no_graph", "am_gcn/no_graph"]
+    labels = [style.title("mhssa_gcn/no_graph"), style.title("am_gcn/no_graph")]
+    assert [word.partition(":")[0] for word in words] == labels
     assert "A? it earns its place (+0.100)" in words[0]
     axis = shown[0].axes[0]
-    assert [tick.get_text() for tick in axis.get_yticklabels()] == [
-        style.title("mhssa_gcn/no_graph"),
-        style.title("am_gcn/no_graph"),
-    ]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == labels
 
 
 def test_curves_follow_the_run(shown, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
-"""What a notebook shows its reader: where it stands, figures with words, tables, the answer.
+"""What a notebook shows its reader: its corpus, code, figures with alt text, tables, the answer.
 
-Every piece carries a small `study` entry in the metadata of its output, from which the index of
-reports is built without running anything again.
+Every piece carries a small `study` entry in the metadata of its output, from which the front page
+is built without running anything again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import html
 import inspect
 import io
-import re
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -28,34 +27,77 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..corpora import Corpus
+    from ..experiments import Study
 
 FIGURE_DPI = 150  # pixels per inch in the file: sharp on a phone, about 50 KB a figure
-SCREEN_DPI = 100  # pixels per inch at which the figure is laid out on the page
+SCREEN_DPI = 100  # pixels per inch at which the page lays the figure out
 SYNTHETIC = (
     "Synthetic faces, made by this study from one photograph. "
     "Nothing here is evidence about how well a system reads people."
 )
 
 
-def header(corpus: Corpus) -> None:
-    """Say on which corpus this report stands, first of all when nobody in it is real."""
-    clips, subjects = len(corpus.clips), len(_subjects(corpus.clips))
-    parts = [
-        f"`{name}` {len(part)} clips of {len(_subjects(part))} subjects"
-        for name, part in corpus.clips.groupby("corpus", sort=False)
-    ]
-    counts = f"Corpus `{corpus.name}`: {clips} clips of {subjects} subjects"
-    if len(parts) > 1:
-        counts += " (" + ", ".join(parts) + ")"
-    if len(corpus.exclusions):
-        counts += f"; {len(corpus.exclusions)} left out, each with its reason"
-    banner = f"> **{SYNTHETIC}**\n\n" if corpus.synthetic else ""
-    entry = {"synthetic": bool(corpus.synthetic), "counts": counts}
-    _display(markdown=f"{banner}{counts}.", study={"header": entry})
+def header(corpus: Corpus | Study) -> None:
+    """Name the corpus of a report and count its clips; synthetic faces are announced first.
+
+    A study without a finished run ends the notebook here (see `stop`).
+    """
+    try:
+        clips = corpus.clips
+    except StudyError as error:
+        message = str(error)
+        stop(f"{message[:1].upper()}{message[1:]}.")
+    groups = clips.groupby("corpus", sort=False)["subject"]
+    subjects = groups.nunique()
+    counts = f"Corpus `{corpus.name}`: {len(clips)} clips of {subjects.sum()} subjects"
+    if len(groups) > 1:
+        parts = [
+            f"`{name}` {len(part)} clips of {subjects[name]} subjects" for name, part in groups
+        ]
+        counts += f" ({', '.join(parts)})"
+    if excluded := len(getattr(corpus, "exclusions", ())):
+        counts += f"; {excluded} left out, each with its reason"
+    synthetic = getattr(corpus, "synthetic", corpus.name.startswith("synthetic"))
+    banner = f"> **{SYNTHETIC}**\n\n" if synthetic else ""
+    _display(f"{banner}{counts}.", {"header": {"synthetic": bool(synthetic), "counts": counts}})
+
+
+def source(*objects: object, docstring: bool = True) -> None:
+    """Show functions, classes or methods of this study as their files hold them.
+
+    Each comes with its file and first line.  JupyterLab and the page colour it; on the page it is
+    open, unlike the code of cells.
+    docstring: False leaves the docstring out.
+    Raises StudyError for an object that is not defined by a file of this repository.
+    """
+    blocks = []
+    for target in objects:
+        code = inspect.unwrap(target.fget if isinstance(target, property) else target)
+        try:
+            path = Path(inspect.getsourcefile(code)).resolve().relative_to(paths.ROOT)
+            lines, first = inspect.getsourcelines(code)
+        except (TypeError, OSError, ValueError) as error:
+            raise StudyError(
+                "report.source shows functions, classes and methods of this repository, "
+                f"not {target}"
+            ) from error
+        text = textwrap.dedent("".join(lines)).rstrip()
+        text = text if docstring else _without_docstring(text)
+        blocks.append(f"`{path.as_posix()}`, line {first}\n\n````python\n{text}\n````")
+    _display("\n\n".join(blocks))
+
+
+def _without_docstring(code: str) -> str:
+    definition = ast.parse(code).body[0]
+    if ast.get_docstring(definition) is None or len(definition.body) == 1:
+        return code
+    lines, text = code.splitlines(), definition.body[0]
+    del lines[text.lineno - 1 : text.end_lineno]
+    return "\n".join(lines)
 
 
 def show(fig: Figure, alt: str, *, name: str = "") -> None:
-    """Show a figure as PNG, with `alt`: one sentence that says what it shows to who cannot see it.
+    """Show a figure as PNG; `alt` is one sentence with what it shows, for readers who cannot see.
 
     name: the driver also keeps it as reports/figures/<corpus>_<name>.svg and .pdf.
     The figure is closed afterwards, so that the kernel does not show it a second time.
@@ -63,19 +105,15 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight", facecolor="white")
-    kept = {"study": {"kept": exports.figure(fig, name)}} if name else {}
-    plt.close(fig)
+    fig.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
     png = buffer.getvalue()
     pixels = int.from_bytes(png[16:20], "big")  # the width in a PNG's first chunk
-    display(
-        {"image/png": base64.b64encode(png).decode(), "text/plain": alt},
-        raw=True,
-        metadata={
-            "image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)},
-            **kept,
-        },
-    )
+    metadata = {"image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)}}
+    if name:
+        metadata["study"] = {"kept": exports.figure(fig, name)}
+    plt.close(fig)
+    bundle = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
+    display(bundle, raw=True, metadata=metadata)
 
 
 def table(
@@ -90,31 +128,33 @@ def table(
 
     name: the driver also keeps it as reports/tables/<corpus>_<name>.csv and .tex.
     """
-    shown = frame.map(lambda value: _cell(value, digits))
-    body = shown.to_html(index=index, border=0, escape=True, classes="study-table")
+    cells = frame.map(lambda value: _cell(value, digits))
+    body = cells.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:
-        body = re.sub(
-            r"(<table[^>]*>)",
-            lambda found: f"{found[1]}\n  <caption>{html.escape(caption)}</caption>",
-            body,
-            count=1,
-        )
-    text = f"{caption}\n{shown.to_string(index=index)}".strip()
+        start, end, rest = body.partition(">")  # of the opening tag
+        body = f"{start}{end}\n  <caption>{html.escape(caption)}</caption>{rest}"
+    bundle = {"text/html": body, "text/plain": f"{caption}\n{cells.to_string(index=index)}".strip()}
     kept = {"kept": exports.table(frame, name, caption, digits, index)} if name else {}
-    display({"text/html": body, "text/plain": text}, raw=True, metadata={"study": kept})
+    display(bundle, raw=True, metadata={"study": kept})
 
 
-def say(text: str) -> None:
-    """A sentence made from numbers, set like the text around it (Markdown)."""
-    _display(markdown=" ".join(text.split()), study={})
+def _cell(value: object, digits: int) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def answer(text: str) -> None:
+def say(message: str) -> None:
+    """Show a sentence with computed numbers like the text around it (Markdown)."""
+    _display(" ".join(message.split()))
+
+
+def answer(message: str) -> None:
     """Close a notebook: the answer to its title, in one sentence with the number (Markdown)."""
-    if not text.strip():
+    message = " ".join(message.split())
+    if not message:
         raise StudyError("report.answer needs the sentence that answers the notebook's title")
-    text = " ".join(text.split())
-    _display(markdown=f"**Answer.** {text}", study={"answer": text})
+    _display(f"**Answer.** {message}", {"answer": message})
 
 
 def stop(message: str) -> NoReturn:
@@ -126,51 +166,6 @@ def stop(message: str) -> NoReturn:
     raise EndOfNotebook("nothing to show, the other cells are not run")
 
 
-def source(*objects: object, docstring: bool = True) -> None:
-    """Show functions, classes or methods of this study as their files hold them.
-
-    Each stands below its file and first line.  JupyterLab and the page colour it; on the page it is
-    open, unlike the code of cells.
-    docstring: False leaves the docstring out.
-    Raises StudyError for an object that is not defined by a file of this repository.
-    """
-    blocks = []
-    for each in objects:
-        target = inspect.unwrap(each.fget if isinstance(each, property) else each)
-        try:
-            path = Path(inspect.getsourcefile(target)).resolve().relative_to(paths.ROOT)
-            lines, first = inspect.getsourcelines(target)
-        except (TypeError, OSError, ValueError) as error:
-            raise StudyError(
-                f"report.source shows functions, classes and methods of this repository, not {each}"
-            ) from error
-        code = textwrap.dedent("".join(lines)).rstrip()
-        if not docstring:
-            code = _without_docstring(code)
-        blocks.append(f"`{path.as_posix()}`, line {first}\n\n````python\n{code}\n````")
-    _display(markdown="\n\n".join(blocks), study={})
-
-
-def _without_docstring(code: str) -> str:
-    definition = ast.parse(code).body[0]
-    if ast.get_docstring(definition) is None or len(definition.body) == 1:
-        return code
-    lines, text = code.splitlines(), definition.body[0]
-    del lines[text.lineno - 1 : text.end_lineno]
-    return "\n".join(lines)
-
-
-def _cell(value: object, digits: int) -> str:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-
-
-def _display(markdown: str, study: dict) -> None:
+def _display(markdown: str, study: dict | None = None) -> None:
     bundle = {"text/markdown": markdown, "text/plain": markdown}
-    display(bundle, raw=True, metadata={"study": study})
-
-
-def _subjects(clips: pd.DataFrame) -> pd.DataFrame:
-    """Persons are told apart by corpus and subject: ids repeat across corpora."""
-    return clips[["corpus", "subject"]].drop_duplicates()
+    display(bundle, raw=True, metadata={"study": study or {}})

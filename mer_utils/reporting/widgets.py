@@ -1,10 +1,11 @@
-"""Controls for looking inside, shown after the static figures; they need a running kernel.
+"""Controls for a look inside, shown after the static figures; they need a running kernel.
 
 A report made from the notebook keeps the figures above a widget and not the widget itself.
 """
 
 import html
 import io
+from collections.abc import Callable, Iterable, Iterator
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -27,32 +28,29 @@ from .plots import failures as failure_plots
 from .plots import motion as motion_plots
 from .plots import regions as region_plots
 from .plots import results as result_plots
+from .plots.style import title
 
+Shown = Figure | pd.DataFrame | str
 DPI = 80  # of a figure on a page; its picture has twice as many, for sharp screens
 
 
 def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
     """Choose a subject; see onset, apex and offset of its clips, and what is noted on each.
 
-    Only the table is shown: no frame is opened, and nobody's face is seen.
+    Only the table is shown: no frame is opened, and no face is seen.
     """
-    clips = corpus.clips
-    people = clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False, name=None)
-    options = [(" ".join(person), person) for person in people]
-    choice = ipywidgets.Dropdown(options=options, description="subject")
-    place = ipywidgets.VBox()
+    people = corpus.clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False)
+    subject = _dropdown("subject", [(" ".join(person), tuple(person)) for person in people])
 
-    def draw(*_):
-        if choice.value is None:
+    def draw() -> Iterator[Shown]:
+        if subject.value is None:
             return
-        part = corpus_summary.of_subject(corpus, *choice.value)
-        table = part[["clip", "label", "emotion", "action_units", "apex_source", "note"]]
-        drawn = part["onset"].notna().any()
-        _show(place, *([corpus_plots.annotations(part, corpus.classes)] if drawn else []), table)
+        part = corpus_summary.of_subject(corpus, *subject.value)
+        if part["onset"].notna().any():
+            yield corpus_plots.annotations(part, corpus.classes)
+        yield part[["clip", "label", "emotion", "action_units", "apex_source", "note"]]
 
-    choice.observe(draw, "value")
-    draw()
-    return ipywidgets.VBox([choice, place])
+    return _drawn(draw, subject)
 
 
 def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
@@ -63,33 +61,24 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
     rows all begin with "synthetic": any other row is shown without its face.
     """
     clips = found.clips
-    corpus = ipywidgets.Dropdown(options=list(dict.fromkeys(clips["corpus"])), description="corpus")
-    clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="22em"))
-    place = ipywidgets.VBox()
+    corpus = _dropdown("corpus", list(dict.fromkeys(clips["corpus"])))
+    clip = _dropdown("clip", [], "22em")
 
-    def choose(*_):
-        rows = clips[clips["corpus"] == corpus.value]
-        options = [
-            (f"{row.subject} {row.clip} ({row.label})", row.Index)
-            for row in rows[[*KEY, "label"]].itertuples()
-        ]
-        _offer(clip, options)
+    def clips_of_corpus() -> list[tuple[str, int]]:
+        rows = clips[clips["corpus"] == corpus.value].itertuples()
+        return [(f"{row.subject} {row.clip} ({row.label})", row.Index) for row in rows]
 
-    def draw(*_):
-        if clip.value is None:
-            return
-        _show(place, *_figures(found, clip.value, show_faces), _told(clips.loc[clip.value]))
+    def draw() -> Iterator[Shown]:
+        if clip.value is not None:
+            yield from _figures(found, clip.value, show_faces)
+            yield _annotation(clips.loc[clip.value])
 
-    corpus.observe(choose, "value")
-    clip.observe(draw, "value")
-    choose()
-    draw()
-    return ipywidgets.VBox([ipywidgets.HBox([corpus, clip]), place])
+    _dependent(clip, clips_of_corpus, corpus)
+    return _drawn(draw, clip, corpus, clip)
 
 
-def _figures(found: Views, i: int, show_faces: bool):
-    row = found.clips.loc[i]
-    points = found.arrays.get("landmarks")
+def _figures(found: Views, i: int, show_faces: bool) -> Iterator[Figure]:
+    row, points = found.clips.loc[i], found.arrays.get("landmarks")
     if "flow" in found.arrays:
         face = None if points is None else points[i : i + 1]
         yield motion_plots.maps(found.arrays["flow"][i : i + 1], face, [row["label"]])
@@ -102,13 +91,7 @@ def _figures(found: Views, i: int, show_faces: bool):
         yield face_plots.pictures(found.arrays["frames"][i], marks, ["onset", "apex"])
 
 
-def _offer(dropdown: ipywidgets.Dropdown, options: list) -> None:
-    """New options, the first of them chosen: a drop-down that began empty stays at none."""
-    dropdown.options = options
-    dropdown.value = options[0][1]
-
-
-def _told(row) -> str:
+def _annotation(row: pd.Series) -> str:
     parts = [f"{row['corpus']} {row['subject']} {row['clip']}: {row['emotion'] or row['label']}"]
     if row["action_units"]:
         parts.append(f"action units {row['action_units']}")
@@ -118,73 +101,64 @@ def _told(row) -> str:
 
 
 def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
-    """Choose a system and a cell of its confusion; see its clips, their flow, what others say.
+    """Choose a system and a cell of its confusion; see its clips, their flow, all predictions.
 
     rows: of several systems on clips of `found`, which holds `flow` or `flow_legacy`; a clip
     without rows is not offered.
     """
-    system = ipywidgets.Dropdown(options=list(dict.fromkeys(rows["system"])), description="system")
     names = scores.classes_of(rows)
-    label = ipywidgets.Dropdown(options=names, description="label")
-    called = ipywidgets.Dropdown(options=names, value=names[1], description="called")
-    clip = ipywidgets.Dropdown(description="clip", layout=ipywidgets.Layout(width="28em"))
-    place = ipywidgets.VBox()
+    systems = list(dict.fromkeys(rows["system"]))
+    system = _dropdown("system", [(title(name), name) for name in systems])
+    label, predicted = _dropdown("label", names), _dropdown("predicted", names)
+    predicted.value = names[1]
+    clip = _dropdown("clip", [], "28em")
     clips = found.clips.reset_index(drop=True)
-    words = said(rows, clips)  # of the clips that have rows, at their places in `found`
-    clips = clips.loc[words.index]
+    votes = said(rows, clips)  # of the clips that have rows, at their places in `found`
+    clips = clips.loc[votes.index]
 
-    def choose(*_):
-        mine = (clips["label"] == label.value) & (words[system.value] == called.value)
-        options = [(f"{row.corpus} {row.subject} {row.clip}", row.Index)
-                   for row in clips[mine].itertuples()]  # fmt: skip
-        _offer(clip, options or [("no clip", -1)])
+    def clips_of_cell() -> list[tuple[str, int]]:
+        cell = (clips["label"] == label.value) & (votes[system.value] == predicted.value)
+        options = [(" ".join(row[1:]), row[0]) for row in clips[cell][list(KEY)].itertuples()]
+        return options or [("no clip", -1)]
 
-    def draw(*_):
-        if clip.value < 0:
-            _show(place)
-            return
-        row = clips.loc[clip.value]
-        fig = failure_plots.looks(found.arrays, np.array([clip.value]), [row["label"]])
-        others = "; ".join(f"{name}: {words.loc[clip.value, name]}" for name in system.options)
-        _show(place, fig, _told(row), others)
+    def draw() -> Iterator[Shown]:
+        if clip.value >= 0:
+            row = clips.loc[clip.value]
+            yield failure_plots.looks(found.arrays, np.array([clip.value]), [row["label"]])
+            yield _annotation(row)
+            yield "; ".join(f"{title(name)}: {votes.loc[clip.value, name]}" for name in systems)
 
-    for each in (system, label, called):
-        each.observe(choose, "value")
-    clip.observe(draw, "value")
-    choose()
-    draw()
-    return ipywidgets.VBox([ipywidgets.HBox([system, label, called]), clip, place])
+    _dependent(clip, clips_of_cell, system, label, predicted)
+    return _drawn(draw, clip, system, label, predicted, clip)
 
 
 def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
-    """Choose an ingredient or a system; see its questions, their worth and their answers.
+    """Choose an ingredient or a system; see its questions, the effects and the answers.
 
     answered: of `ablations.answers`.
     """
-    systems = answered["ablation"].str.partition("/")[0]
+    kinds = {"system": answered["ablation"].str.partition("/")[0]}
+    kinds["ingredient"] = answered["ingredient"]
     options = [("everything", ("", ""))]  # None would be no choice, and shown as none
-    options += [(f"system {name}", ("system", name)) for name in systems.unique()]
-    options += [(f"ingredient {n}", ("ingredient", n)) for n in answered["ingredient"].unique()]
-    choice = ipywidgets.Dropdown(options=options, description="show")
-    place = ipywidgets.VBox()
+    options += [
+        (f"{kind} {title(name)}", (kind, name))
+        for kind, names in kinds.items()
+        for name in names.unique()
+    ]
+    choice = _dropdown("show", options)
 
-    def draw(*_):
-        part, (kind, name) = answered, choice.value
-        if kind:
-            part = answered[(systems if kind == "system" else answered["ingredient"]) == name]
-        lines = [
-            f"{line.ablation}: {line.question} {line.answer} ({line.worth:+.3f})"
-            for line in part.itertuples()
-        ]
-        _show(place, comparison_plots.worth(part, "UF1"), *lines)
+    def draw() -> Iterator[Shown]:
+        kind, name = choice.value
+        part = answered[kinds[kind] == name] if kind else answered
+        yield comparison_plots.worth(part, "UF1")
+        for line in part.itertuples():
+            yield f"{title(line.ablation)}: {line.question} {line.answer} ({line.worth:+.3f})"
 
-    choice.observe(draw, "value")
-    draw()
-    return ipywidgets.VBox([choice, place])
+    return _drawn(draw, choice)
 
 
 def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widget:
-    """Choose who is left out; see the graph of everybody else, and how it departs from the mean.
+    """Choose the left-out subject; see the graph of all others, and how it departs from the mean.
 
     clips: of `Views.clips`; landmarks (68, 2) of the face it is drawn on, in cells of the grid.
     """
@@ -192,20 +166,17 @@ def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widg
     stack = np.array([regions.co_occurrence(clips.iloc[fold.train]) for fold in folds])
     away = np.abs(stack - stack.mean(axis=0)).reshape(len(folds), -1).max(axis=1)
     options = [(f"{fold.corpus} {fold.subject}", number) for number, fold in enumerate(folds)]
-    choice = ipywidgets.Dropdown(options=options, description="left out")
-    place = ipywidgets.VBox()
+    choice = _dropdown("left out", options)
 
-    def draw(*_):
+    def draw() -> Iterator[Shown]:
         fold, rank = folds[choice.value], int((away > away[choice.value]).sum()) + 1
-        told = (
+        yield region_plots.departure(landmarks, stack, choice.value)
+        yield (
             f"Without the {len(fold.test)} clips of {fold.corpus} {fold.subject} an entry "
             f"moves by up to {away[choice.value]:.3f}: number {rank} of {len(folds)} folds."
         )
-        _show(place, region_plots.departure(landmarks, stack, choice.value), told)
 
-    choice.observe(draw, "value")
-    draw()
-    return ipywidgets.VBox([choice, place])
+    return _drawn(draw, choice)
 
 
 def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
@@ -213,45 +184,76 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
 
     runs: as `experiments.find` lists them.
     """
-    names = [(f"{run.system} ({run.selection}), seed {run.seed}", run.key)
-             for run in runs.itertuples()]  # fmt: skip
-    choice = ipywidgets.Dropdown(
-        options=names, description="run", layout=ipywidgets.Layout(width="28em")
-    )
-    place = ipywidgets.VBox()
+    options = [
+        (f"{title(run.system)} ({run.selection}), seed {run.seed}", run.key)
+        for run in runs.itertuples()
+    ]
+    choice = _dropdown("run", options, "28em")
 
-    def draw(*_):
+    def draw() -> Iterator[Shown]:
         every = experiments.epochs(choice.value)
         if not len(every):
-            _show(place, "This system is fitted in one go: it has no epochs.")
+            yield "This system is fitted in one go: it has no epochs."
             return
         final = experiments.load(choice.value)
-        honest, classes = scores.uf1(final), scores.classes_of(final)
+        classes = scores.classes_of(final)
         by_epoch = [(epoch, scores.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
         by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
-        picked = scores.uf1(leaks.oracle([choice.value]))
-        figure = result_plots.epochs_on_test(by_epoch, honest, picked)
-        _show(place, figure, result_plots.learning(experiments.curves(choice.value)))
+        oracle = scores.uf1(leaks.oracle([choice.value]))
+        yield result_plots.epochs_on_test(by_epoch, scores.uf1(final), oracle)
+        yield result_plots.learning(experiments.curves(choice.value))
 
-    choice.observe(draw, "value")
-    draw()
-    return ipywidgets.VBox([choice, place])
+    return _drawn(draw, choice)
 
 
-def _show(place: ipywidgets.VBox, *shown: Figure | pd.DataFrame | str) -> None:
-    """Figures, tables and sentences take the place of what stood there.
+def _dropdown(description: str, options: list, width: str = "20em") -> ipywidgets.Dropdown:
+    layout = ipywidgets.Layout(width=width)
+    return ipywidgets.Dropdown(options=options, description=description, layout=layout)
+
+
+def _dependent(
+    child: ipywidgets.Dropdown, options: Callable[[], list], *parents: ipywidgets.Dropdown
+) -> None:
+    """Give `child` new options whenever a parent changes, and choose the first of them."""
+
+    def offer(*_):
+        child.options = options()
+        child.value = child.options[0][1]  # a drop-down that began empty stays at none
+
+    for parent in parents:
+        parent.observe(offer, "value")
+    offer()
+
+
+def _drawn(
+    draw: Callable[[], Iterable[Shown]], choice: ipywidgets.Dropdown, *row: ipywidgets.Dropdown
+) -> ipywidgets.Widget:
+    """The drop-downs of `row` (or `choice` alone) above what `draw` gives whenever it changes."""
+    place = ipywidgets.VBox()
+
+    def redraw(*_):
+        _show(place, *draw())
+
+    choice.observe(redraw, "value")
+    redraw()
+    wrap = ipywidgets.Layout(flex_flow="row wrap")
+    return ipywidgets.VBox([ipywidgets.HBox(row or (choice,), layout=wrap), place])
+
+
+def _show(place: ipywidgets.VBox, *shown: Shown) -> None:
+    """Figures, tables and sentences replace what was in this place.
 
     As pictures and text and not through ipywidgets.Output: that one makes papermill write to the
     kernel while it waits for the end of the cell, and now and then it waits for ever (nbclient
     issue 312).
     """
     before = place.children
-    place.children = [_widget(each) for each in shown]
-    for each in before:
-        each.close()
+    place.children = [_widget(one) for one in shown]
+    for widget in before:
+        widget.close()
 
 
-def _widget(shown: Figure | pd.DataFrame | str) -> ipywidgets.Widget:
+def _widget(shown: Shown) -> ipywidgets.Widget:
     if isinstance(shown, pd.DataFrame):
         return ipywidgets.HTML(shown.to_html(index=False))
     if isinstance(shown, str):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from .face import GRID, grid, outline
 from .planted import planted as planted
-from .style import ACCENT, EDGE, PALE, SIGNED, key, reference
+from .style import ACCENT, EDGE, PALE, SIGNED, bare, key, reference
 
 EXTENT = (0, GRID, GRID, 0)
 
@@ -70,6 +70,7 @@ def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
         weights, units = weights[np.ix_(linked, linked)], [units[i] for i in linked]
     fig, axis = plt.subplots(figsize=(5.6, 4.8))
     image = axis.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max())
+    bare(axis)
     for ticks in (axis.set_xticks, axis.set_yticks):
         ticks(range(len(units)), units, fontsize=8)
     axis.set(xlabel="from action unit", ylabel="to action unit")

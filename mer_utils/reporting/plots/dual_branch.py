@@ -78,6 +78,7 @@ def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Fi
     pairs = zip(weights.flat, winners.flat, strict=True)
     texts = np.array([f"{weight:.2f}\nstep {winner + 1}" for weight, winner in pairs])
     cells(axis, texts.reshape(weights.shape), image, fontsize=7.5)
+    bare(axis)
     axis.set_xticks(range(steps), range(1, steps + 1))
     axis.set_yticks(range(count), widths)
     axis.set(xlabel="step that is read", ylabel="width of the head")

@@ -34,9 +34,10 @@ def steadiness(spread: pd.DataFrame) -> Figure:
     `spread`: index the part, columns ways of aligning the face, values pixels of the aligned face.
     """
     fig, axis = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spread)))
-    spread.plot.barh(ax=axis, width=0.8, color=(PALE, INK), edgecolor=EDGE, linewidth=0.5)
+    spread.plot.barh(ax=axis, width=0.8, color=(PALE, INK), edgecolor=EDGE, lw=0.5, legend=False)
     axis.invert_yaxis()
     axis.set(xlabel="scatter over the clips, pixels of the aligned face", ylabel="")
+    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 

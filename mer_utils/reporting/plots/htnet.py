@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from . import intervals
 from .face import GRID, grid, outline
 from .planted import planted_curves as planted_curves
-from .style import ACCENT, CLASS_COLOURS, EDGE, FORMS, INK, cells, reference
+from .style import ACCENT, CLASS_COLOURS, EDGE, FORMS, INK, bare, cells, reference
 
 CROP, PATCH = 14, 7
 EXTENT = (0, GRID, GRID, 0)
@@ -73,6 +73,7 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     numbers.axhline(3.5, color="black", lw=1.5)
     numbers.axvline(3.5, color="black", lw=1.5)
     names = ["upper left", "upper right", "lower left", "lower right"] * 2
+    bare(numbers)
     numbers.set_xticks(range(8), names, rotation=90, fontsize=7)
     numbers.set_yticks(range(8), names, fontsize=7)
     numbers.set(xlabel="token that is read", ylabel="reading token")

@@ -14,16 +14,19 @@ ROW, DENSE, MANY = 0.42, 0.27, 12  # inches of a row, of a row among more than s
 
 
 def rows(
-    labels: Sequence[str], xlabel: str, limits: tuple = (None, None), extra: float = 1.0
+    labels: Sequence[str], xlabel: str, limits: tuple | None = None, extra: float = 1.0
 ) -> tuple[Figure, Axes]:
     """An empty figure with a row per label, the first on top; names of systems as their titles.
 
-    limits: of the x axis; extra: inches besides the rows, for the axis and a legend.
+    limits: of the x axis, where the dots do not set them; extra: inches besides the rows, for the
+    axis and a legend.
     """
     height = DENSE if len(labels) > MANY else ROW
     fig, axis = plt.subplots(figsize=(7.8, extra + height * len(labels)))
     axis.set_yticks(range(len(labels)), [title(label) for label in labels])
-    axis.set(ylim=(len(labels) - 0.5, -0.7), xlim=limits, xlabel=xlabel)
+    axis.set(ylim=(len(labels) - 0.5, -0.7), xlabel=xlabel)
+    if limits:
+        axis.set_xlim(limits)
     return fig, axis
 
 

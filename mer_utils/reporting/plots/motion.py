@@ -51,7 +51,7 @@ def ways(errors: pd.DataFrame) -> Figure:
     """One dot per clip and way of treating the head, the mean as a bar (truth.head_errors)."""
     means = errors.groupby("way")["error"].mean().sort_values()
     xlabel = "distance to the face's own motion, pixels of the aligned face"
-    fig, axis = intervals.rows(list(means.index), xlabel, (0, None))
+    fig, axis = intervals.rows(list(means.index), xlabel)
     for row, (name, mean) in enumerate(means.items()):
         values = errors.loc[errors["way"] == name, "error"]
         intervals.swarm(
@@ -59,6 +59,7 @@ def ways(errors: pd.DataFrame) -> Figure:
             width=0.5, s=9,
         )  # fmt: skip
         axis.text(mean, row - 0.36, f" {mean:.2f}", color=WARNING, fontsize=9)
+    axis.set_xlim(left=0)
     return fig
 
 

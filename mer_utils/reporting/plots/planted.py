@@ -32,6 +32,12 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
                 values, np.full(len(values), row + shift), marker, color=colour, ls="", ms=7,
                 zorder=3, label=kind if row == 0 else None,
             )  # fmt: skip
+            if len(kinds) == 1:
+                mean = values.mean()
+                axis.annotate(
+                    f"{mean:.0%}", (mean, row), (0, 9), textcoords="offset points", ha="center",
+                    fontsize=8,
+                )  # fmt: skip
             if "seed" in table:
                 axis.vlines(values.mean(), row - 0.25, row + 0.25, color=ACCENT, lw=3, zorder=2)
     reference(axis, chance, "chance")
@@ -58,7 +64,9 @@ def planted_curves(table: pd.DataFrame, bar: float = 0.5, label: str = "guessing
                 line["epoch"], line["accuracy"], color=colour, ls=dash, marker=marker, ms=4
             )
         reference(axis, bar, label, level=True)
-        axis.set(xlabel="epoch", ylim=(0.4, 1.03), title=case if len(cases) > 1 else "")
+        axis.set(xlabel="epoch", ylim=(0.4, 1.03))
+        axis.set_title(case.replace("_", " ") if len(cases) > 1 else "")
     axes[0, 0].set_ylabel("share of unseen clips right")
-    fig.legend(lines.values(), lines, loc="outside lower center", ncols=3)
+    names = [form.replace("_", " ") for form in lines]
+    fig.legend(lines.values(), names, loc="outside lower center", ncols=3)
     return fig

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ...preprocessing.regions import POINTS, REGIONS
 from .face import grid, outline
-from .style import ACCENT, EDGE, GREEN, INK, PALE, SIGNED, WARNING, cells
+from .style import ACCENT, EDGE, GREEN, INK, PALE, SIGNED, WARNING, bare, cells
 
 # Distinct by marker as well: right and left share a colour.
 REGION_COLOURS = (ACCENT, ACCENT, INK, INK, GREEN, WARNING)
@@ -111,13 +111,14 @@ def movement(levels: Mapping[str, np.ndarray], label: str) -> Figure:
 def blank_face(axis, landmarks: np.ndarray, title: str = "") -> None:
     """A face as grey lines on blank ground; landmarks (68, 2) in cells of the flow grid."""
     outline(axis, landmarks, "0.75")
-    grid(axis, title, margin=1.0)
+    grid(axis, title, margin=2.0)
 
 
 def _region_ticks(axis, title: str) -> None:
+    bare(axis, title=title)
+    axis.tick_params(length=0)
     axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
     axis.set_yticks(range(len(SHORT)), SHORT)
-    axis.set_title(title)
 
 
 def _both_ways(matrix: np.ndarray) -> np.ndarray:

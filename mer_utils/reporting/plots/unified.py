@@ -65,6 +65,7 @@ def strongest(shares: np.ndarray) -> Figure:
     for begin in begins[1:]:
         axis.axhline(begin - 0.5, color="white", linewidth=1.5)
     middles = (np.array(begins) + np.array([*begins[1:], len(shares)]) - 1) / 2
+    bare(axis)
     axis.set_yticks(middles, list(PARTS))
     axis.set_xticks(range(shares.shape[1]), range(1, shares.shape[1] + 1))
     axis.set(xlabel="pattern: three key frames in a row")

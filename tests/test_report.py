@@ -4,6 +4,7 @@ import functools
 
 import browser
 import nbformat
+import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -122,3 +123,34 @@ def test_jupyterlab_shows_no_traceback_at_the_early_end(capsys):
     shown = capsys.readouterr()
     assert "Traceback" not in shown.out + shown.err and "ends here" in shown.out + shown.err
     assert issubclass(EndOfNotebook, Exception)
+
+
+class Study:
+    """As much of a declared study as a header reads; without a run it has no clips."""
+
+    name = "smic"
+
+    def __init__(self, clips=None):
+        self.table = clips
+
+    @property
+    def clips(self):
+        if self.table is None:
+            raise StudyError("no run is finished: run 41_loso first")
+        return self.table
+
+
+def test_a_header_counts_the_clips_of_a_study_without_its_release(outputs):
+    columns = ["corpus", "subject", "clip", "label"]
+    clips = pd.DataFrame([("smic", "1", "a", "x"), ("smic", "1", "b", "x")], columns=columns)
+    report.header(Study(clips))
+    assert outputs[0].metadata["study"]["header"] == {
+        "synthetic": False,
+        "counts": "Corpus `smic`: 2 clips of 1 subjects",
+    }
+    clips.loc[1, "corpus"] = "samm"  # the same number, another person
+    report.header(Study(clips))
+    assert "2 subjects (`smic` 1 clips of 1" in outputs[1].metadata["study"]["header"]["counts"]
+    with pytest.raises(EndOfNotebook):
+        report.header(Study())
+    assert outputs[2].metadata["study"]["answer"] == "No run is finished: run 41_loso first."
