@@ -44,7 +44,7 @@ from mer_utils.corpora import CLASSES
 from mer_utils.evaluation import protocol
 from mer_utils.preprocessing import regions
 from mer_utils.preprocessing.views import Views
-from mer_utils.systems import mhssa_gcn
+from mer_utils.systems import layers
 from mer_utils.training import stacked
 from mer_utils.training.fold import inputs, numerics, time_steps
 from mer_utils.training.noise import Noise
@@ -232,12 +232,13 @@ def graph_part(options) -> None:
     expected = []
     published = seconds(lambda: expected.append(published_graph(cosines)))
     note("graph", "published: paths and scaling on the host", 1e6 * published / clips, "us/clip")
-    _, coded = systems.resolve("mhssa_gcn/as_coded")
-    for what, config, given in (
-        ("as described: paths, affinity, mixed", mhssa_gcn.Config(), features),
-        ("as coded: the published numbers", coded, features.double()),
+    for what, name, given in (
+        ("as described: paths, affinity, mixed", "mhssa_gcn", features),
+        ("as coded: the published numbers", "mhssa_gcn/as_coded", features.double()),
     ):
-        graph = mhssa_gcn.RegionGraph(config, known).to(given.dtype).to(options.device)
+        module, config = systems.resolve(name)
+        net = module.network(config, len(CLASSES), {"action_unit_graph": known})
+        graph = net.relate.to(given.dtype).to(options.device)
         given = given.to(options.device)
 
         def ours(graph=graph, given=given):
@@ -251,7 +252,7 @@ def graph_part(options) -> None:
     note("graph", "as coded: largest difference", np.abs(found - expected[0]).max(), "")
     paths_alone = (1 - unit @ unit.mT).to(options.device)
     taken = statistics.median(
-        seconds(lambda: (mhssa_gcn.shortest_paths(paths_alone), wait(options.device)))
+        seconds(lambda: (layers.shortest_paths(paths_alone), wait(options.device)))
         for _ in range(30)
     )
     note("graph", "shortest paths alone, a batch at once", 1e6 * taken / clips, "us/clip")

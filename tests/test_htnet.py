@@ -1,5 +1,6 @@
 """HTNet and HyperHTNet: crops, nested blocks, the ball, and the parts of the code that are dead."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,11 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from mer_utils import corpora
+from mer_utils import corpora, systems
 from mer_utils.checks import planted
 from mer_utils.corpora import megc2019_flow
 from mer_utils.errors import StudyError
-from mer_utils.systems import hierarchy, htnet, hyperhtnet
+from mer_utils.systems import (
+    hierarchy,
+    htnet,
+    htnet_as_coded,
+    hyperhtnet,
+    hyperhtnet_as_coded,
+)
 
 TINY = htnet.SMALL | {"dim": 24}
 
@@ -26,16 +33,20 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def build(module=htnet, variant=None, seed=0, n_classes=3, sizes=TINY, **fields):
-    changes = module.ABLATIONS[variant][2] if variant else {}
-    config = module.Config(**{**sizes, **changes, **fields})
+def build(system="htnet", seed=0, n_classes=3, sizes=TINY, **fields):
+    """Module, config and network; an ablation's change stands above `sizes`."""
+    name, _, ablation = system.partition("/")
+    module, config = systems.resolve(system)
+    changes = systems.ablations(name)[ablation].changes if ablation else {}
+    config = dataclasses.replace(config, **{**sizes, **changes, **fields})
     torch.manual_seed(seed)
-    return config, module.network(config, n_classes, {})
+    return module, config, module.network(config, n_classes, {})
 
 
-def parameters(module, **fields):
+def parameters(system, preset="paper"):
+    module, config = systems.resolve(system, {}, preset)
     with torch.device("meta"):  # shapes without memory
-        net = module.network(module.Config(**fields), 3, {})
+        net = module.network(config, 3, {})
     return sum(p.numel() for p in net.parameters()), net
 
 
@@ -61,26 +72,26 @@ def fit(module, config, canvas, labels, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("module", "variant", "published"),
+    ("system", "published"),
     [
-        (htnet, "as_coded", 139_582_982),
-        (hyperhtnet, "as_coded", 139_716_486),
-        (hyperhtnet, "as_coded_main", 139_716_486),
+        ("htnet/as_coded", 139_582_982),
+        ("hyperhtnet/as_coded", 139_716_486),
+        ("hyperhtnet/as_coded_main", 139_716_486),
     ],
 )
-def test_as_coded_has_the_published_parameters(module, variant, published):
-    assert parameters(module, **module.ABLATIONS[variant][2])[0] == published
+def test_as_coded_has_the_published_parameters(system, published):
+    assert parameters(system)[0] == published
 
 
 def test_queries_and_keys_are_22_million_of_them():
-    _, net = parameters(htnet, **htnet.AS_CODED)
+    _, net = parameters("htnet/as_coded")
     assert sum(m.weight.numel() * 2 // 3 for m in queries_and_keys(net)) == 22_195_200
 
 
 def test_as_described_sizes():
-    assert parameters(htnet)[0] == 34_268_163
-    assert parameters(htnet, **htnet.SMALL)[0] < 400_000
-    assert parameters(hyperhtnet, **hyperhtnet.SMALL)[0] < 400_000
+    assert parameters("htnet")[0] == 34_268_163
+    assert parameters("htnet", "small")[0] < 400_000
+    assert parameters("hyperhtnet", "small")[0] < 400_000
 
 
 def test_small_presets_share_the_trunk():
@@ -98,10 +109,14 @@ def face(right_eye, left_eye, right_corner, left_corner):
     return landmarks
 
 
+def centres(landmarks):
+    return hierarchy.centres({"landmarks": landmarks}, htnet.Config())
+
+
 def test_crops_are_centred_on_eyes_and_mouth_corners():
     image = np.arange(3 * 28 * 28, dtype=np.float32).reshape(1, 3, 28, 28)
     # x then y; the last lies too near the border and is moved inside
-    points = hierarchy.centres(face((8, 9), (19, 10), (11, 20), (27, 26)))
+    points = centres(face((8, 9), (19, 10), (11, 20), (27, 26)))
     canvas = hierarchy.canvas(image, hierarchy.edges(points))[0]
     assert np.array_equal(canvas[:, :14, :14], image[0, :, 2:16, 1:15])
     assert np.array_equal(canvas[:, :14, 14:], image[0, :, 3:17, 12:26])
@@ -113,15 +128,15 @@ def test_swapped_axes_are_the_published_cut():
     image = np.random.default_rng(0).normal(size=(1, 3, 28, 28)).astype(np.float32)
     landmarks = face((8.7, 9.2), (19.1, 10.6), (9.4, 20.9), (20.3, 21.8))
     crops = []
-    for x, y in hierarchy.centres(landmarks)[0]:  # restated: int, kept in 7..21, rows by x
+    for x, y in centres(landmarks)[0]:  # restated: int, kept in 7..21, rows by x
         x, y = (min(max(int(v), 7), 21) for v in (x, y))
         crops.append(image[0, :, x - 7 : x + 7, y - 7 : y + 7])
     right_eye, left_eye, right_corner, left_corner = crops
     first, second = [right_eye, right_corner], [left_eye, left_corner]
     restated = np.concatenate([np.concatenate(row, axis=2) for row in (first, second)], axis=1)
     views = {"flow_legacy": image, "landmarks": landmarks}
-    config = htnet.Config(flow="flow_legacy", scale="raw", axes="swapped")
-    assert np.array_equal(htnet.features(views, None, config)["canvas"][0], restated)
+    config = htnet_as_coded.Config(flow="flow_legacy", scale="raw", axes="swapped")
+    assert np.array_equal(htnet_as_coded.features(views, None, config)["canvas"][0], restated)
 
 
 def test_scales_are_fixed_and_need_no_other_clip():
@@ -137,19 +152,19 @@ def test_scales_are_fixed_and_need_no_other_clip():
 
 def test_constant_crops_need_no_landmarks():
     config = htnet.Config(flow="flow_legacy", points="constant")
-    assert htnet.views_needed(config) == ("flow_legacy",)
+    assert systems.views_needed(htnet, config) == ("flow_legacy",)
     assert htnet.features({"flow_legacy": np.ones((2, 3, 28, 28))}, None, config)["canvas"].any()
 
 
 def test_real_faces_give_whole_canvases(megc2019_folder):
     corpus = corpora.load("megc2019_flow", megc2019_folder)
     landmarks = np.stack(list(megc2019_flow.landmarks(corpus).values()))
-    centres = hierarchy.centres(landmarks)
-    assert len(centres) == 442
-    assert (centres[:, 0, 0] < centres[:, 1, 0]).all()  # the person's right eye is on the left
-    assert (centres[:, :2, 1] < centres[:, 2:, 1]).all()  # eyes above mouth
+    points = centres(landmarks)
+    assert len(points) == 442
+    assert (points[:, 0, 0] < points[:, 1, 0]).all()  # the person's right eye is on the left
+    assert (points[:, :2, 1] < points[:, 2:, 1]).all()  # eyes above mouth
     # the corrected and the coded crops differ by cells, not by a mirror: on the real mean face
-    mean = centres.mean(axis=0)
+    mean = points.mean(axis=0)
     assert np.abs(mean[[0, 2, 1, 3], ::-1] - mean).max() < 2
 
 
@@ -157,22 +172,21 @@ def test_real_faces_give_whole_canvases(megc2019_folder):
     "fields", [{"points": "mtcnn"}, {"patch": 5}, {"levels": 4}, {"levels": 0}, {"patch": 0}]
 )
 def test_what_cannot_be_is_refused_in_one_sentence(fields):
-    with pytest.raises(StudyError, match=next(iter(fields))):
-        htnet.Config(**fields)
-    with pytest.raises(StudyError, match="hyperhtnet"):
-        hyperhtnet.Config(**fields)
+    for system in ("htnet", "hyperhtnet", "htnet/as_coded"):
+        with pytest.raises(StudyError, match=next(iter(fields))):
+            systems.resolve(system, fields)
 
 
 def test_an_unknown_distance_is_refused():
     with pytest.raises(StudyError, match="poincare"):
-        hyperhtnet.Config(distance="d")
+        systems.resolve("hyperhtnet", {"distance": "d"})
 
 
 # --- attention ------------------------------------------------------------------------------------
 
 
 def test_as_coded_attends_over_one_token_and_its_queries_never_learn():
-    _, net = build(variant="as_coded")
+    *_, net = build("htnet/as_coded")
     canvas = torch.rand(4, 3, 28, 28) * 255
     for level, blocks in zip(htnet.attention(net, canvas), (16, 4, 1), strict=True):
         for weights in level:
@@ -185,9 +199,9 @@ def test_as_coded_attends_over_one_token_and_its_queries_never_learn():
         assert v.any()
 
 
-@pytest.mark.parametrize("module", [htnet, hyperhtnet])
-def test_as_described_every_weight_gets_a_gradient(module):
-    config, net = build(module)
+@pytest.mark.parametrize("system", ["htnet", "hyperhtnet"])
+def test_as_described_every_weight_gets_a_gradient(system):
+    module, config, net = build(system)
     criterion = getattr(module, "loss", lambda *_: F.cross_entropy)(config, None)
     criterion(net(torch.randn(8, 3, 28, 28)), torch.arange(8) % 3).backward()
     for name, parameter in net.named_parameters():
@@ -197,7 +211,7 @@ def test_as_described_every_weight_gets_a_gradient(module):
 
 
 def test_as_described_attends_over_the_four_tokens_of_an_area():
-    _, net = build()
+    *_, net = build()
     first, last = htnet.attention(net, torch.randn(2, 3, 28, 28))
     assert {tuple(w.shape) for w in first} == {(2, 4, 3, 4, 4)}
     assert {tuple(w.shape) for w in last} == {(2, 1, 6, 4, 4)}
@@ -207,7 +221,7 @@ def test_as_described_attends_over_the_four_tokens_of_an_area():
 
 @pytest.mark.parametrize(("attention", "reach"), [("local", 4), ("own", 1), ("global", 16)])
 def test_a_token_is_heard_where_the_blocks_say(attention, reach):
-    _, net = build(attention=attention)
+    *_, net = build(attention=attention)
     canvas = torch.randn(1, 3, 28, 28)
     moved = canvas.clone()
     moved[:, :, 7:14, 14:21] += 1  # the lower left token of the left eye's area: row 1, column 2
@@ -222,8 +236,8 @@ def test_a_token_is_heard_where_the_blocks_say(attention, reach):
 
 def test_the_coded_position_is_dead_in_the_last_level():
     canvas = torch.randn(3, 3, 28, 28, dtype=torch.float64)
-    for position, moves in (("scalar", False), ("vector", True)):
-        net = build(position=position)[1].double().eval()
+    for system, moves in (("htnet/scalar_position", False), ("htnet", True)):
+        net = build(system)[2].double().eval()
         with torch.no_grad():
             before = net(canvas)
             net.trunk.levels[-1].position += torch.randn_like(net.trunk.levels[-1].position)
@@ -234,11 +248,11 @@ def test_the_coded_position_is_dead_in_the_last_level():
 
 
 @pytest.mark.parametrize(
-    ("module", "variant"),
-    [(htnet, None), (htnet, "as_coded"), (hyperhtnet, None), (hyperhtnet, "hyperbolic_classifier")],
+    "system", ["htnet", "htnet/as_coded", "hyperhtnet", "hyperhtnet/hyperbolic_classifier"]
 )
-def test_learns_nine_clips(module, variant):
-    config, _ = build(module, variant, scale="fixed", epochs=40, learning_rate=2e-3)
+def test_learns_nine_clips(system):
+    scale = {"scale": "fixed"} if system == "htnet/as_coded" else {}
+    module, config, _ = build(system, epochs=40, learning_rate=2e-3, **scale)
     torch.manual_seed(1)
     canvas, labels = torch.randn(9, 3, 28, 28), torch.arange(9) % 3
     net = fit(module, config, canvas, labels)
@@ -249,15 +263,17 @@ def test_only_attention_inside_areas_finds_the_marked_twin():
     views, labels = planted.marked_twin(1100)
     labels = torch.as_tensor(labels)
     correct = {}
-    for variant in (None, "one_token"):
-        config, _ = build(variant=variant, epochs=14, learning_rate=1e-3)
+    for system in ("htnet", "htnet/one_token"):
+        _, config, _ = build(system, epochs=14, learning_rate=1e-3)
         canvas = torch.as_tensor(htnet.features(views, None, config)["canvas"])
         net = fit(htnet, config, canvas[:800], labels[:800])
         with torch.no_grad():
             found = net(canvas[800:]).argmax(1)
-        correct[variant] = (found == labels[800:]).double().mean().item()
-    assert correct[None] > 0.95
-    assert correct["one_token"] < 0.8  # the majority of the three directions is right in 3 of 4
+        correct[system] = (found == labels[800:]).double().mean().item()
+    assert correct["htnet"] > 0.95
+    assert (
+        correct["htnet/one_token"] < 0.8
+    )  # the majority of the three directions is right in 3 of 4
 
 
 # --- the ball -------------------------------------------------------------------------------------
@@ -285,7 +301,7 @@ def test_distances_are_those_of_their_names():
         ("spherical", spherical),
         ("euclidean", squared.sqrt()),
     ):
-        assert torch.allclose(hyperhtnet.distances(z, c, kind), expected, atol=1e-6), kind
+        assert torch.allclose(hyperhtnet_as_coded.distances(z, c, kind), expected, atol=1e-6), kind
     zero = torch.zeros(1, 5, dtype=torch.float64)
     from_zero = hyperhtnet.distances(torch.cat([zero, z]), c)[0, 1:]
     assert torch.allclose(from_zero, 2 * tangent.norm(dim=-1))
@@ -295,12 +311,12 @@ def test_distances_are_those_of_their_names():
 def test_coded_radii_are_one_and_ours_vary():
     canvas = torch.randn(64, 3, 28, 28)
     radii = {}
-    for variant in ("as_coded", None):
-        _, net = build(hyperhtnet, variant, sizes=TINY | {"embedding": 128})
-        radii[variant] = net(canvas)[1].norm(dim=-1)
-    assert torch.allclose(radii["as_coded"], torch.tensor(1.9651), atol=1e-4)
-    assert radii[None].std() / radii[None].mean() > 0.02
-    assert radii[None].max() < 1.9651
+    for system in ("hyperhtnet/as_coded", "hyperhtnet"):
+        *_, net = build(system, sizes=TINY | {"embedding": 128})
+        radii[system] = net(canvas)[1].norm(dim=-1)
+    assert torch.allclose(radii["hyperhtnet/as_coded"], torch.tensor(1.9651), atol=1e-4)
+    assert radii["hyperhtnet"].std() / radii["hyperhtnet"].mean() > 0.02
+    assert radii["hyperhtnet"].max() < 1.9651
 
 
 def test_contrast_averages_over_positives():
@@ -322,8 +338,8 @@ def test_contrast_averages_over_positives():
 def test_coded_contrast_is_restated():
     _, z, labels = points_and_labels(8)
     for average, divisor in (("batch", 8), ("sum", 1)):
-        config = hyperhtnet.Config(distance="spherical", average=average)
-        s = -hyperhtnet.distances(z, 0.1, "spherical") / 0.2
+        config = hyperhtnet_as_coded.Config(distance="spherical", average=average)
+        s = -hyperhtnet_as_coded.distances(z, 0.1, "spherical") / 0.2
         same = labels[:, None] == labels[None]
         own = torch.eye(8, dtype=torch.bool)
         pairs = torch.stack(
@@ -334,7 +350,7 @@ def test_coded_contrast_is_restated():
             dim=1,
         )
         expected = F.cross_entropy(pairs, torch.zeros(8, dtype=torch.long))
-        assert torch.allclose(hyperhtnet.contrast(z, labels, config), expected)
+        assert torch.allclose(hyperhtnet_as_coded.contrast(z, labels, config), expected)
 
 
 def test_coded_contrast_hears_the_large_class_only():
@@ -343,7 +359,9 @@ def test_coded_contrast_hears_the_large_class_only():
     pull = {}
     for average in ("batch", "counts"):
         points = hyperhtnet.exponential_map(2 * torch.eye(32), 0.1).requires_grad_()
-        hyperhtnet.contrast(points, many.long(), hyperhtnet.Config(average=average)).backward()
+        hyperhtnet_as_coded.contrast(
+            points, many.long(), hyperhtnet_as_coded.Config(average=average)
+        ).backward()
         each = points.grad.norm(dim=1)
         pull[average] = (each[~many].mean() / each[many].mean()).item()
     assert pull["batch"] < 0.7 and pull["counts"] > 1
@@ -384,8 +402,8 @@ def test_hyperbolic_classifier_is_ganeas():
 
 def test_the_ball_speaks_while_training_only():
     canvas = torch.randn(4, 3, 28, 28)
-    for variant in (None, "hyperbolic_classifier"):
-        _, net = build(hyperhtnet, variant)
+    for system in ("hyperhtnet", "hyperhtnet/hyperbolic_classifier"):
+        *_, net = build(system)
         logits, points = net(canvas)
         assert logits.shape == (4, 3) and points.shape == (4, 128)
         assert net.eval()(canvas).shape == (4, 3)
@@ -396,13 +414,12 @@ def test_the_ball_speaks_while_training_only():
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize(
-    ("module", "variant"),
-    [(htnet, None), (hyperhtnet, None), (hyperhtnet, "hyperbolic_classifier")],
+    "system", ["htnet", "hyperhtnet", "hyperhtnet/hyperbolic_classifier", "hyperhtnet/as_coded"]
 )
-def test_stacked_folds_train_as_one_by_one(module, variant):
-    config, net = build(module, variant)
+def test_stacked_folds_train_as_one_by_one(system):
+    module, config, net = build(system)
     criterion = getattr(module, "loss", lambda *_: F.cross_entropy)(config, None)
-    nets = [build(module, variant, seed=seed)[1].double() for seed in range(2)]
+    nets = [build(system, seed=seed)[2].double() for seed in range(2)]
     canvas = torch.randn(2, 6, 3, 28, 28, dtype=torch.float64)
     labels = torch.arange(12).reshape(2, 6) % 3
     stacked, buffers = stack_module_state(nets)

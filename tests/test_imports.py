@@ -87,6 +87,10 @@ def test_systems_never_import_each_other():
     for name in papers:
         assert imported(name) & papers == set(), name
         assert not imported(name) & ABOVE, name
+    for name in FILES:
+        if name.startswith("systems.") and name.endswith("_as_coded"):
+            assert imported(name) & papers <= {name.removesuffix("_as_coded")}, name
+            assert not imported(name) & ABOVE, name
 
 
 def test_figures_compute_no_score():

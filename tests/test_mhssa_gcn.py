@@ -1,6 +1,6 @@
 """MHSSA-GCN: what the header claims of the code and of the description, proven on small cases."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,19 @@ from scipy.sparse.csgraph import floyd_warshall
 from sklearn.manifold import MDS
 from torch.nn import functional
 
-from mer_utils import training
+from mer_utils import systems, training
 from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
 from mer_utils.preprocessing import regions
-from mer_utils.systems import mhssa_gcn
-from mer_utils.systems.mhssa_gcn import Config, attention, network, shortest_paths, smacof
+from mer_utils.systems import mhssa_gcn, mhssa_gcn_as_coded
+from mer_utils.systems.layers import normalise, shortest_paths
+from mer_utils.systems.mhssa_gcn import Config, attention
+from mer_utils.systems.mhssa_gcn_as_coded import smacof
 
+ABLATIONS = systems.ablations("mhssa_gcn")
 DESCRIBED = Config()
-AS_CODED = replace(DESCRIBED, **mhssa_gcn.ABLATIONS["as_coded"][2])
+AS_CODED = systems.resolve("mhssa_gcn/as_coded")[1]
 TINY = {
     "dim": 32,
     "region_dim": 8,
@@ -31,6 +34,18 @@ TINY = {
     "dropout": 0.0,
 }
 UNITS = ["1+2", "4+7", "12", "4+9", "R2+25", "6+12", "", "10", "4"]
+
+
+def changed(name: str = "", **fields) -> Config:
+    """The Config of an ablation, its own change before the given fields; as described without."""
+    config = systems.resolve(f"mhssa_gcn/{name}" if name else "mhssa_gcn", {"flow": "auto"})[1]
+    changes = ABLATIONS[name].changes if name else {}
+    return replace(config, **(fields | changes))
+
+
+def module_of(config: Config):
+    """The file whose Config it is."""
+    return mhssa_gcn if type(config) is Config else mhssa_gcn_as_coded
 
 
 def coded_clips(units=UNITS, corpus="casme2") -> pd.DataFrame:
@@ -51,13 +66,14 @@ def tiny_views(count: int = 9, seed: int = 0) -> dict[str, np.ndarray]:
 
 def batch(config: Config, views=None) -> dict[str, torch.Tensor]:
     views = tiny_views() if views is None else views
-    found = mhssa_gcn.features(views, coded_clips(), config)
+    found = module_of(config).features(views, coded_clips(), config)
     return {name: torch.tensor(values) for name, values in found.items()}
 
 
 def fresh(config: Config, n_classes: int = 3, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return network(config, n_classes, mhssa_gcn.fit_context(coded_clips(), {}, config))
+    module = module_of(config)
+    return module.network(config, n_classes, module.fit_context(coded_clips(), {}, config))
 
 
 # --- it is the published architecture -------------------------------------------------------------
@@ -82,14 +98,15 @@ def test_as_coded_is_the_published_computation_step_by_step():
     net = fresh(config).double().eval()
     inputs = {name: values.double() for name, values in batch(config).items()}
     with torch.no_grad():
-        tokens = inputs["patches"] @ net.patch_embedding[1].weight.T + net.patch_embedding[1].bias
-        region = net.region_embedding(torch.arange(6).repeat_interleave(12)).expand(9, -1, -1)
-        tokens = net.combine(torch.cat([tokens, region], dim=-1)).reshape(54, 12, 32)
+        linear = net.embed.patch_embedding[1]
+        tokens = inputs["patches"] @ linear.weight.T + linear.bias
+        region = net.embed.region_embedding(torch.arange(6).repeat_interleave(12)).expand(9, -1, -1)
+        tokens = net.embed.combine(torch.cat([tokens, region], dim=-1)).reshape(54, 12, 32)
         keypoints = inputs["positions"].reshape(54, 12, 2)
         spatial = 1.0 / (torch.cdist(keypoints, keypoints) + 1e-8)
         valid = (keypoints.sum(-1) != 0).double()
         spatial = spatial * valid[:, :, None] * valid[:, None]
-        for norm, block, feedforward in net.encoders[0].layers:
+        for norm, block, feedforward in net.encode.encoders[0].layers:
             query, key, value = block.qkv(norm(tokens)).chunk(3, dim=-1)
             heads = []
             for head in range(2):
@@ -98,12 +115,12 @@ def test_as_coded_is_the_published_computation_step_by_step():
                 heads.append(logits.softmax(-1) @ value[..., part])
             tokens = tokens + block.out(torch.cat(heads, dim=-1))
             tokens = tokens + feedforward(tokens)
-        features = net.aggregate(tokens.mean(dim=1)).reshape(9, 6, 32)
+        features = net.encode.aggregate(tokens.mean(dim=1)).reshape(9, 6, 32)
         cosine = functional.cosine_similarity(features[:, :, None], features[:, None], dim=-1)
         found = np.array([published_manifold(one) for one in cosine.numpy()])
-        weight, known = net.graph.weight, net.graph.action_unit_graph
+        weight, known = net.relate.weight, net.relate.action_unit_graph
         graph = weight * torch.tensor(found) + (1 - weight) * known
-        for layer in net.gcn:
+        for layer in net.relate.layers:
             features = (graph @ layer(features)).relu()
         expected = net.head(features.mean(dim=1))
         torch.testing.assert_close(net(**inputs), expected, rtol=0, atol=1e-9)
@@ -155,7 +172,7 @@ def test_batched_min_plus_is_floyd_warshall():
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_batched_scaling_is_scikit_learns(tolerance):
     paths = shortest_paths(random_lengths(20, seed=1))
-    starts = fresh(AS_CODED).graph.starts
+    starts = fresh(AS_CODED).relate.starts
     points = smacof(paths, starts, tolerance=tolerance)
     expected = np.array([scikit_mds(one, tolerance) for one in paths.numpy()])
     apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
@@ -164,7 +181,7 @@ def test_batched_scaling_is_scikit_learns(tolerance):
 
 def test_scaling_under_vmap_is_the_same():
     paths = shortest_paths(random_lengths(12, seed=2))
-    starts = fresh(AS_CODED).graph.starts
+    starts = fresh(AS_CODED).relate.starts
     folded = torch.func.vmap(lambda one: smacof(one, starts))(paths.unflatten(0, (3, 4)))
     torch.testing.assert_close(folded.flatten(0, 1), smacof(paths, starts), rtol=0, atol=0)
 
@@ -174,20 +191,20 @@ def test_the_networks_manifold_graph_is_that_of_regions():
     features = torch.randn(7, 6, 32, dtype=torch.float64)
     distances = regions.manifold_distances(features.numpy())
     expected = regions.normalise(regions.manifold_affinity(distances))
-    np.testing.assert_allclose(net.graph.manifold_graph(features), expected, atol=1e-12)
+    np.testing.assert_allclose(net.relate.manifold_graph(features), expected, atol=1e-12)
 
 
 def test_the_graph_is_the_mix_it_is_said_to_be():
     features = torch.randn(5, 6, 32)
     parts = {
-        kind: fresh(replace(DESCRIBED, **TINY, graph=kind)).graph(features).detach()
-        for kind in mhssa_gcn.CHOICES["graph"]
+        kind: fresh(replace(DESCRIBED, **TINY, graph=kind)).relate.graph(features).detach()
+        for kind in ("both", "action_units", "manifold", "identity")
     }
     half = (parts["action_units"] + parts["manifold"]) / 2  # sigmoid(0) is a half
     torch.testing.assert_close(parts["both"], half)
     torch.testing.assert_close(parts["identity"], torch.eye(6).expand(5, -1, -1))
-    product = fresh(replace(DESCRIBED, **TINY, combine="product")).graph(features)
-    expected = mhssa_gcn.normalise(parts["action_units"] * parts["manifold"])
+    product = fresh(replace(DESCRIBED, **TINY, combine="product")).relate.graph(features)
+    expected = normalise(parts["action_units"] * parts["manifold"])
     torch.testing.assert_close(product, expected)
 
 
@@ -217,7 +234,7 @@ def test_as_described_landmarks_look_around_but_only_in_their_region():
     seen = attention(net, **batch(DESCRIBED))  # (3, 9, 4, 43, 43)
     assert seen.shape == (3, 9, 4, 43, 43)
     torch.testing.assert_close(seen.sum(-1), torch.ones(3, 9, 4, 43))
-    elsewhere = net.region[:, None] != net.region[None]
+    elsewhere = net.embed.region[:, None] != net.embed.region[None]
     assert not seen[..., elsewhere].any()
     assert seen.diagonal(dim1=-2, dim2=-1).mean() < 0.5
 
@@ -228,7 +245,7 @@ def test_near_landmarks_are_heard_more_than_far_ones():
     inputs["patches"] = torch.zeros_like(inputs["patches"])  # content says nothing
     seen = attention(net, **inputs)[0, 0, 0]
     distance = torch.cdist(inputs["positions"][0], inputs["positions"][0])
-    mouth = net.region == regions.MOUTH
+    mouth = net.embed.region == regions.MOUTH
     row = seen[mouth][:, mouth][0]
     expected = 1 / (1 + distance[mouth][:, mouth][0])
     torch.testing.assert_close(row, expected / expected.sum(), rtol=1e-4, atol=1e-6)
@@ -241,23 +258,23 @@ def swapped(inputs, first: int, second: int):
 
 
 @pytest.mark.parametrize(
-    ("changes", "blind"),
+    ("name", "blind"),
     [
-        ({}, False),
-        ({"spatial": "linear"}, False),
-        ({"spatial": "none"}, True),
-        ({"spatial": "inverse"}, True),
-        ({"layers": 0}, True),
-        (mhssa_gcn.ABLATIONS["as_coded"][2], True),
+        ("", False),
+        ("linear_bias", False),
+        ("no_spatial_bias", True),
+        ("coded_spatial_bias", True),
+        ("no_transformer", True),
+        ("as_coded", True),
     ],
 )
-def test_who_sees_which_landmark_of_a_region_moved(changes, blind):
+def test_who_sees_which_landmark_of_a_region_moved(name, blind):
     """Two landmarks of the mouth exchange what they see: without distances nothing changes."""
-    config = replace(DESCRIBED, **(TINY | changes))
+    config = changed(name, **TINY)
     net = fresh(config).double().eval()
-    inputs = {name: values.double() for name, values in batch(config).items()}
+    inputs = {key: values.double() for key, values in batch(config).items()}
     inputs["positions"] = spread(inputs["positions"])
-    corner, middle = (60, 63) if config.padding else (31, 34)
+    corner, middle = (60, 63) if name == "as_coded" else (31, 34)
     with torch.no_grad():
         change = (net(**swapped(inputs, corner, middle)) - net(**inputs)).abs().max()
     assert change < 1e-9 if blind else change > 1e-6
@@ -266,10 +283,9 @@ def test_who_sees_which_landmark_of_a_region_moved(changes, blind):
 # --- gradients and learning -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", *mhssa_gcn.ABLATIONS])
+@pytest.mark.parametrize("name", ["", *ABLATIONS])
 def test_gradients_reach_every_parameter_that_is_meant_to_learn(name):
-    changes = mhssa_gcn.ABLATIONS[name][2] if name else {}
-    config = replace(DESCRIBED, **(TINY | changes))
+    config = changed(name, **TINY)
     net = fresh(config)
     logits = net(**batch(config))
     assert logits.shape == (9, 3) and logits.isfinite().all()
@@ -279,11 +295,8 @@ def test_gradients_reach_every_parameter_that_is_meant_to_learn(name):
         for parameter_name, parameter in net.named_parameters()
         if parameter.grad is None or not parameter.grad.any()
     }
-    assert {parameter_name.split(".")[0] for parameter_name in without} <= (
-        {"inter_encoder"} if config.dead_encoder else set()
-    )
-    if config.dead_encoder:
-        assert without == {n for n, _ in net.named_parameters() if n.startswith("inter_encoder")}
+    dead = {n for n, _ in net.named_parameters() if n.startswith("encode.inter_encoder")}
+    assert without == dead and bool(dead) == (name == "as_coded")
 
 
 def test_nine_clips_are_learned():
@@ -299,17 +312,17 @@ def test_nine_clips_are_learned():
     assert (net(**inputs).argmax(1) == labels).all()
 
 
-def accuracy(case: str, steps: int, **changes) -> float:
+def accuracy(case: str, steps: int, name: str = "") -> float:
     """Of 500 unseen clips of a planted case, after training on 1500."""
-    config = replace(DESCRIBED, **(TINY | changes))
+    config = changed(name, **TINY)
+    module = module_of(config)
     views, labels, clips = getattr(planted, case)(2000)
     labels = torch.tensor(labels)
     inputs = {
-        name: torch.tensor(values)
-        for name, values in mhssa_gcn.features(views, clips, config).items()
+        key: torch.tensor(values) for key, values in module.features(views, clips, config).items()
     }
     torch.manual_seed(0)
-    net = network(config, 2, mhssa_gcn.fit_context(clips[:1500], {}, config))
+    net = module.network(config, 2, module.fit_context(clips[:1500], {}, config))
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     for _ in range(steps):
         chosen = torch.randint(1500, (64,))
@@ -325,15 +338,15 @@ def accuracy(case: str, steps: int, **changes) -> float:
 
 def test_where_in_a_region_it_moves_is_learned_by_distances_alone():
     assert accuracy("gathered", 350) > 0.9
-    for blind in ("none", "inverse"):
-        assert 0.4 < accuracy("gathered", 150, spatial=blind) < 0.6, "half are right by chance"
+    for blind in ("no_spatial_bias", "coded_spatial_bias"):
+        assert 0.4 < accuracy("gathered", 150, blind) < 0.6, "half are right by chance"
 
 
 def test_which_regions_move_together_is_learned_by_the_graph_alone():
     assert accuracy("regions_together", 200) > 0.95
-    for changes in ({"graph": "identity"}, {"gcn_layers": 0}):
+    for name in ("no_graph", "no_gcn"):
         # what no sum over regions can tell, a LayerNorm of the sum can for one pair of the four
-        assert accuracy("regions_together", 200, **changes) < 0.85
+        assert accuracy("regions_together", 200, name) < 0.85
 
 
 # --- what a fold may learn from -------------------------------------------------------------------
@@ -342,40 +355,40 @@ def test_which_regions_move_together_is_learned_by_the_graph_alone():
 @pytest.mark.parametrize("config", [DESCRIBED, AS_CODED])
 def test_the_graph_knows_nothing_of_the_left_out_subject(config):
     clips = coded_clips().assign(subject=[*"aaabbbccc"])
-    changed = clips.copy()
-    changed.loc[clips["subject"] == "c", "action_units"] = "1+7+9+25"
+    other = clips.copy()
+    other.loc[clips["subject"] == "c", "action_units"] = "1+7+9+25"
     train = np.flatnonzero(clips["subject"] != "c")
     first, second = (
-        mhssa_gcn.fit_context(table.iloc[train], {}, config)["action_unit_graph"]
-        for table in (clips, changed)
+        module_of(config).fit_context(table.iloc[train], {}, config)["action_unit_graph"]
+        for table in (clips, other)
     )
     np.testing.assert_array_equal(first, second)
-    everyone = mhssa_gcn.fit_context(changed, {}, config)["action_unit_graph"]
+    everyone = module_of(config).fit_context(other, {}, config)["action_unit_graph"]
     assert not np.array_equal(first, everyone), "the change would have been seen"
 
 
 @pytest.mark.parametrize("variant", ["", "as_coded"])
 def test_predictions_do_not_move_with_the_left_out_subjects_units(variant):
-    changes = mhssa_gcn.ABLATIONS[variant][2] if variant else {}
-    config = replace(DESCRIBED, **(TINY | changes), epochs=2, batch_size=4)
+    config = changed(variant, **TINY, epochs=2, batch_size=4)
+    module = module_of(config)
     clips = coded_clips().assign(subject=[*"aaabbbccc"], clip=[*"123456789"])
     fold = protocol.Fold("casme2", "c", np.arange(6), np.arange(6, 9))
-    changed, others = clips.copy(), clips.copy()
-    changed.loc[fold.test, "action_units"] = "1+7+9+25"
+    other, others = clips.copy(), clips.copy()
+    other.loc[fold.test, "action_units"] = "1+7+9+25"
     others.loc[fold.train, "action_units"] = "1+7+9+25"
     first, second, third = (
         training.train_fold(
             training.Task(
-                mhssa_gcn,
+                module,
                 config,
-                mhssa_gcn.features(tiny_views(), table, config),
+                module.features(tiny_views(), table, config),
                 table,
                 np.arange(9) % 3,
                 n_classes=3,
             ),
             fold,
         ).probabilities
-        for table in (clips, changed, others)
+        for table in (clips, other, others)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, third), "the training clips' units do count"
@@ -385,7 +398,7 @@ def test_as_coded_counts_casme2_alone():
     mixed = pd.concat([coded_clips(), coded_clips(["1+7"] * 9, corpus="samm")], ignore_index=True)
     for corpus in ("casme2", "synthetic_casme2"):
         clips = mixed.replace({"corpus": {"casme2": corpus}})
-        found = mhssa_gcn.fit_context(clips, {}, AS_CODED)["action_unit_graph"]
+        found = mhssa_gcn_as_coded.fit_context(clips, {}, AS_CODED)["action_unit_graph"]
         expected = regions.co_occurrence(coded_clips(), regions.PUBLISHED_UNITS, sides=False)
         np.testing.assert_allclose(found, expected, atol=1e-7)
 
@@ -405,7 +418,7 @@ def test_inputs_are_scaled_by_constants():
     views = tiny_views()
     pixels = batch(DESCRIBED, views)["patches"].reshape(9, 43, 7, 7, 3)
     cut, centres = regions.patches(views["flow"], views["landmarks"])
-    scales = np.array([mhssa_gcn.FLOW_SCALE, mhssa_gcn.FLOW_SCALE, mhssa_gcn.STRAIN_SCALE])
+    scales = np.array(systems.inputs.SCALES["flow"])
     np.testing.assert_allclose(pixels, cut.reshape(9, 43, 7, 7, 3) / scales, rtol=1e-6)
     one = {name: values[:1] for name, values in views.items()}
     np.testing.assert_array_equal(batch(DESCRIBED, one)["patches"][0], pixels[0].reshape(43, 147))
@@ -420,27 +433,22 @@ def test_inputs_are_scaled_by_constants():
 
 
 def test_the_views_needed_follow_the_flow():
-    assert mhssa_gcn.views_needed(DESCRIBED) == ("flow", "landmarks")
-    assert mhssa_gcn.views_needed(AS_CODED) == ("flow_legacy", "landmarks")
+    assert systems.views_needed(mhssa_gcn, DESCRIBED) == ("flow", "landmarks")
+    assert systems.views_needed(mhssa_gcn_as_coded, AS_CODED) == ("flow_legacy", "landmarks")
 
 
 def test_unknown_choices_are_refused_with_the_known_ones():
-    with pytest.raises(StudyError, match="spatial='bounded' is not known; choose one of logarith"):
-        replace(DESCRIBED, spatial="bounded")
-
-
-def test_every_ablation_is_a_question_and_one_change():
-    default = asdict(DESCRIBED)
-    for name, (_, question, changes) in mhssa_gcn.ABLATIONS.items():
-        assert question.endswith("?")
-        assert all(default[field] != value for field, value in changes.items())
-        assert len(changes) == 1 or name == "as_coded"
+    with pytest.raises(StudyError, match="nearest is 'none': choose one of logarithmic, linear"):
+        systems.resolve("mhssa_gcn", {"spatial": "non"})
+    with pytest.raises(StudyError, match="belongs to the published code.*mhssa_gcn/padded"):
+        systems.resolve("mhssa_gcn", {"padding": True})
+    assert systems.resolve("mhssa_gcn/padded", {"spatial": "inverse"})[1].spatial == "inverse"
 
 
 @pytest.mark.parametrize("name", ["", "as_coded", "six_encoders"])
 def test_folds_trained_together_are_the_folds_trained_alone(name):
     """Gradients of two folds stacked under vmap, in float64, against one after the other."""
-    config = replace(DESCRIBED, **(TINY | (mhssa_gcn.ABLATIONS[name][2] if name else {})))
+    config = changed(name, **TINY)
     nets = [fresh(config, seed=seed).double() for seed in (0, 1)]
     inputs = {key: values.double() for key, values in batch(config).items()}
     labels = torch.arange(9) % 3

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import typing
 
+import made_system
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,6 +128,23 @@ def test_a_system_trains_and_predicts(name):
     np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_and_forward_name_the_inputs_alike(name):
+    module, config = systems.resolve(name, {}, "small")
+    features = module.features(VIEWS, CLIPS, config)
+    net = module.network(config, 3, systems.fit_context(module, CLIPS, features, config))
+    systems.inputs.check_names(net, features)
+
+
+def test_inputs_of_other_names_are_refused_before_the_first_step(monkeypatch):
+    monkeypatch.setattr(made_system, "fit_context", lambda *_: {"mean": np.zeros((3, 7, 7), "f4")})
+    features = {"flows": VIEWS["flow"][:, :, ::4, ::4]}
+    task = training.Task(made_system, made_system.Config(), features, CLIPS, LABELS, n_classes=3)
+    words = r"features\(\) returns flows, but Net.forward takes flow: give the inputs the same"
+    with pytest.raises(StudyError, match=words):
+        list(training.train_folds(task, protocol.folds(CLIPS)[:1], jobs=1))
+
+
 # --- names, fields, values ------------------------------------------------------------------------
 
 
@@ -147,8 +165,8 @@ def test_one_number_alone_is_a_tuple_of_one():
 
 
 def test_text_stays_text_and_words_become_truth():
-    _, config = systems.resolve("ststnet", {"flow": "006"})
-    assert config.flow == "006"
+    _, config = systems.resolve("unified", {"vit_weights": "006"})
+    assert config.vit_weights == "006"
     _, config = systems.resolve("svm", {"balanced": "False"})
     assert config.balanced is False
 
@@ -196,8 +214,9 @@ def test_the_table_names_what_a_corpus_lacks():
             "ststnet",
             "channels",
             "('u', 'w')",
-            "channel 'w' is not known; choose among u, v, strain",
+            "ststnet.channels='w' is not known, the nearest is 'v': choose one of u, v, strain",
         ),
+        ("svm", "flow", "flows", "nearest is 'flow': choose one of auto, flow, flow_legacy"),
         ("svm", "cost", -1, "is not possible: give numbers above 0"),
         ("lbp_top", "radius", 5, "leaves no frame of 10 with neighbours"),
         ("lbp_top", "planes", "('zz',)", "plane 'zz' is not known"),

@@ -59,7 +59,7 @@ class Ablation:
     def changed(self, preset: str) -> dict:
         """The fields that differ from the system's own at this size; none where only INPUTS do."""
         module, config = resolve(self.declared, {}, preset)
-        described = module.Config(**(module.SMALL if preset == "small" else {}))
+        described = module.Config(**(SYSTEMS[self.system].SMALL if preset == "small" else {}))
         own, other = dataclasses.asdict(described), dataclasses.asdict(config)
         return {field: value for field, value in other.items() if value != own[field]}
 
@@ -212,8 +212,8 @@ def _runs(
     preset, described = own.iloc[0]["preset"], json.loads(own.iloc[0]["config"])
     if not (line.inputs or line.changed(preset)):
         return [], f"changes nothing at the {preset} size"
-    wanted = described | json.loads(json.dumps(line.changes))
-    if wanted == described and not line.inputs:
+    wanted = json.loads(json.dumps(dataclasses.asdict(module.Config()) | described | line.changes))
+    if all(described.get(field) == wanted[field] for field in line.changes) and not line.inputs:
         return [], f"changes nothing on {corpus.name}"
     if line.inputs:
         runs = experiments.finished(corpus_name(corpus.name, line.inputs), corpus.clips)

@@ -43,11 +43,14 @@ from . import (
     dual_branch_3dcnn,
     hoof,
     htnet,
+    htnet_as_coded,
     hyperhtnet,
+    hyperhtnet_as_coded,
     inputs,
     lbp_top,
     majority,
     mhssa_gcn,
+    mhssa_gcn_as_coded,
     off_apexnet,
     rcn,
     ststnet,
@@ -71,7 +74,11 @@ SYSTEMS = {
     "dual_branch_3dcnn": dual_branch_3dcnn,
     "unified": unified,
 }
-AS_CODED: dict[str, types.ModuleType] = {}  # the published code of the same names
+AS_CODED = {  # the published code of some
+    "mhssa_gcn": mhssa_gcn_as_coded,
+    "htnet": htnet_as_coded,
+    "hyperhtnet": hyperhtnet_as_coded,
+}
 
 PRESETS = ("small", "paper")
 ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0

@@ -12,12 +12,16 @@ facial area; the three levels of the published code make **one**, and attention 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from ..errors import StudyError
+from .inputs import Arrays, Flow, flow_view, scaled_flow
+from .layers import encoder_layer, outputs_of
 
 CANVAS = 28  # cells a side
 CROP = 14  # cells a side of one area
@@ -27,28 +31,13 @@ MOUTH_CORNERS = (48, 54)
 # x, y of the same four on a 28x28 face: the code takes these where its detector finds no face
 CONSTANT = ((9.53, 11.06), (21.40, 10.92), (10.26, 22.12), (20.58, 22.26))
 
-FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
-STRAIN_SCALE = 0.1  # pixels per pixel
-LEGACY_SCALE = 255.0
-
-CHOICES = {
-    "flow": ("auto", "flow", "flow_legacy"),
-    "scale": ("fixed", "raw"),
-    "points": ("dlib", "constant"),
-    "axes": ("xy", "swapped"),
-    "attention": ("local", "global", "own"),
-    "position": ("vector", "scalar"),
-}
-
 
 @dataclass(frozen=True)
 class TrunkConfig:
     """Input, trunk and training of HTNet; the sizes are the published ones."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
-    scale: str = "fixed"  # divide by a fixed constant, or take the values "raw"
-    points: str = "dlib"  # centres of the four crops; "constant": the code's substitute, any face
-    axes: str = "xy"  # "swapped": rows cut by x and columns by y, as coded
+    flow: Flow = "auto"
+    points: Literal["dlib", "constant"] = "dlib"  # crop centres; constant: the same for any face
     patch: int = 7  # cells a side of a token
     levels: int = 2  # 2: four tokens a block; 3, as coded: one
     dim: int = 256  # width of a token at the first level; it doubles with each
@@ -57,60 +46,44 @@ class TrunkConfig:
     last_layers: int = 10  # transformer layers of the last level
     feedforward: int = 4  # hidden width of the MLP over the token's width
     dropout: float = 0.0
-    attention: str = "local"  # inside blocks; "global": one block; "own": a token hears itself only
-    position: str = "vector"  # learned per token and channel; "scalar": one number per token
+    attention: Literal["local", "global", "own"] = "local"  # in blocks; one block; to itself only
     epochs: int = 800
     batch_size: int = 256
     learning_rate: float = 5e-5
     weight_decay: float = 0.0
 
     def __post_init__(self):
-        check(self, CHOICES)
         grid = CANVAS // self.patch if self.patch > 0 else 0
         if grid * self.patch != CANVAS or self.levels < 1 or grid % 2 ** (self.levels - 1):
             raise StudyError(
-                f"{_name(self)}: patch={self.patch} and levels={self.levels} do not tile 28x28; "
+                f"patch={self.patch} and levels={self.levels} do not tile 28x28; "
                 f"28 / patch must be a whole multiple of 2^(levels - 1), as 7 with 2 or 3"
             )
-
-
-def check(config, choices: dict[str, tuple[str, ...]]) -> None:
-    """Raises StudyError for a field whose value is not among its choices."""
-    for field, known in choices.items():
-        if getattr(config, field) not in known:
-            raise StudyError(
-                f"{_name(config)}: {field}={getattr(config, field)!r} is not known; "
-                f"choose one of {', '.join(known)}"
-            )
-
-
-def _name(config) -> str:
-    return type(config).__module__.rpartition(".")[2]
 
 
 # --- the input ------------------------------------------------------------------------------------
 
 
 def views_needed(config: TrunkConfig) -> tuple[str, ...]:
-    """The views a run reads: the flow of its choice, and landmarks unless the crops stand still."""
-    flow = "flow" if config.flow == "auto" else config.flow
-    return (flow, "landmarks") if config.points == "dlib" else (flow,)
+    """Flow, and landmarks unless the crops are the same for any face."""
+    return ("flow", "landmarks") if config.points == "dlib" else ("flow",)
 
 
-def centres(landmarks: np.ndarray) -> np.ndarray:
-    """(N, 68, 2) -> (N, 4, 2): the middles of both eyes, then both mouth corners, as `AREAS`."""
+def centres(views: Arrays, config: TrunkConfig) -> np.ndarray:
+    """(N, 4, 2): the middles of both eyes, then both mouth corners, in the order of `AREAS`."""
+    if config.points == "constant":
+        count = len(views[flow_view(config)])
+        return np.broadcast_to(np.array(CONSTANT, np.float32), (count, 4, 2))
+    landmarks = views["landmarks"]  # (N, 68, 2)
     eyes = [landmarks[:, eye].mean(axis=1) for eye in EYES]
     return np.stack([*eyes, *(landmarks[:, corner] for corner in MOUTH_CORNERS)], axis=1)
 
 
-def edges(points: np.ndarray, axes: str = "xy") -> np.ndarray:
+def edges(points: np.ndarray) -> np.ndarray:
     """Centres (N, 4, 2) -> where the crops are centred: edges between cells, x then y, whole.
 
-    Kept 7 cells from the border, as published, so that every crop lies inside.
+    Kept 7 cells from the border, as published, so that every crop is inside.
     """
-    if axes == "swapped":
-        # the code cuts img[x-7:x+7, y-7:y+7] and sets the second eye below the first
-        points = np.trunc(points[:, (0, 2, 1, 3), ::-1])
     half = CROP // 2
     return np.clip(np.rint(points), half, CANVAS - half).astype(np.int64)
 
@@ -126,18 +99,9 @@ def canvas(images: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(joined.reshape(len(images), -1, CANVAS, CANVAS), dtype=np.float32)
 
 
-def features(views: dict[str, np.ndarray], config: TrunkConfig) -> dict[str, np.ndarray]:
-    """The canvas (N, 3, 28, 28) float32 of every clip."""
-    name, *landmarks = views_needed(config)
-    images = views[name].astype(np.float32)  # (N, 3, 28, 28)
-    if config.scale == "fixed" and name == "flow":
-        scales = np.array([FLOW_SCALE, FLOW_SCALE, STRAIN_SCALE], np.float32)
-        images = images / scales[:, None, None]
-    elif config.scale == "fixed":
-        images = images / np.float32(LEGACY_SCALE)
-    constant = np.broadcast_to(np.array(CONSTANT, np.float32), (len(images), 4, 2))
-    points = centres(views["landmarks"]) if landmarks else constant
-    return {"canvas": canvas(images, edges(points, config.axes))}
+def features(views: Arrays, clips: pd.DataFrame, config: TrunkConfig) -> Arrays:
+    """The four crops next to each other: canvas (N, 3, 28, 28) float32."""
+    return {"canvas": canvas(scaled_flow(views, config), edges(centres(views, config)))}
 
 
 # --- the trunk ------------------------------------------------------------------------------------
@@ -171,28 +135,20 @@ class Level(nn.Module):
     def __init__(self, dim: int, heads: int, layers: int, side: int, config: TrunkConfig):
         super().__init__()
         self.side = side  # tokens a side of a block
-        vector = config.position == "vector"
-        # NesT's code draws one number per token, N(0, 1); as a vector, small as in ViT
-        position = torch.randn(side**2, dim if vector else 1) * (0.02 if vector else 1.0)
-        self.position = nn.Parameter(position)
-        hidden = config.feedforward * dim
+        self.position = nn.Parameter(self.first_position(side**2, dim))
         self.layers = nn.ModuleList(
-            nn.ModuleList(
-                [
-                    nn.LayerNorm(dim),
-                    Attention(dim, heads, side**2, config),
-                    nn.Sequential(
-                        nn.LayerNorm(dim),
-                        nn.Linear(dim, hidden),
-                        nn.GELU(),
-                        nn.Dropout(config.dropout),
-                        nn.Linear(hidden, dim),
-                        nn.Dropout(config.dropout),
-                    ),
-                ]
+            encoder_layer(
+                Attention(dim, heads, side**2, config),
+                dim,
+                config.feedforward * dim,
+                config.dropout,
             )
             for _ in range(layers)
         )
+
+    def first_position(self, tokens: int, dim: int) -> torch.Tensor:
+        """Small and random, as in ViT."""
+        return torch.randn(tokens, dim) * 0.02
 
     def forward(self, grid):
         batch, height, width, dim = grid.shape
@@ -200,9 +156,9 @@ class Level(nn.Module):
         x = grid.reshape(batch, height // side, side, across, side, dim)
         x = x.transpose(2, 3).reshape(batch, -1, side**2, dim)  # (B, blocks, T, dim)
         x = x + self.position
-        for norm, attention, feedforward in self.layers:
+        for norm, attention, mlp in self.layers:
             x = x + attention(norm(x))
-            x = x + feedforward(x)
+            x = x + mlp(x)
         x = x.reshape(batch, height // side, across, side, side, dim).transpose(2, 3)
         return x.reshape(batch, height, width, dim)
 
@@ -225,18 +181,20 @@ class Aggregate(nn.Module):
 class Trunk(nn.Module):
     """Canvas (B, 3, 28, 28) -> tokens of the last level (B, T, dim * 2^(levels-1))."""
 
+    level = Level
+
     def __init__(self, config: TrunkConfig):
         super().__init__()
         self.patch = config.patch
         self.embedding = nn.Linear(3 * config.patch**2, config.dim)
         grid = CANVAS // config.patch
         self.levels, self.aggregates = nn.ModuleList(), nn.ModuleList()
-        for level in range(config.levels):
-            last = level == config.levels - 1
-            dim, heads = config.dim * 2**level, config.heads * 2**level
-            blocks = 1 if config.attention == "global" else 2 ** (config.levels - 1 - level)
+        for number in range(config.levels):
+            last = number == config.levels - 1
+            dim, heads = config.dim * 2**number, config.heads * 2**number
+            blocks = 1 if config.attention == "global" else 2 ** (config.levels - 1 - number)
             layers = config.last_layers if last else config.layers
-            self.levels.append(Level(dim, heads, layers, grid // blocks, config))
+            self.levels.append(self.level(dim, heads, layers, grid // blocks, config))
             if not last:
                 self.aggregates.append(Aggregate(dim))
                 grid = grid // 2
@@ -271,19 +229,7 @@ class Head(nn.Module):
 
 def attention(net: nn.Module, canvas: torch.Tensor) -> list[list[torch.Tensor]]:
     """Per level and layer the weights (B, blocks, heads, T, T) of one forward pass in eval mode."""
-    seen: list[list[torch.Tensor]] = [[] for _ in net.trunk.levels]
-    hooks = [
-        module.softmax.register_forward_hook(lambda _, __, out, keep=keep: keep.append(out))
-        for keep, level in zip(seen, net.trunk.levels, strict=True)
-        for _, module, _ in level.layers
-    ]
-    training = net.training
-    net.eval()
-    try:
-        with torch.no_grad():
-            net(canvas)
-    finally:
-        net.train(training)
-        for hook in hooks:
-            hook.remove()
-    return seen
+    levels = net.trunk.levels
+    softmaxes = [block.softmax for level in levels for _, block, _ in level.layers]
+    weights = iter(outputs_of(net, softmaxes, canvas=canvas))
+    return [[next(weights) for _ in level.layers] for level in levels]

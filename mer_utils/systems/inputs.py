@@ -8,7 +8,7 @@ No other module knows that field.
 import dataclasses
 import inspect
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -16,10 +16,12 @@ from torch import nn
 
 from ..errors import StudyError
 
+Arrays = dict[str, np.ndarray]
 Flow = Literal["auto", "flow", "flow_legacy"]  # auto: in pixels where the corpus offers it
 # Each channel (u, v, strain) is divided by a constant that is the same for all clips.
 # flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
 SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
+RAW = dict.fromkeys(SCALES, (1.0, 1.0, 1.0))
 STRETCHED = (  # asked of every system that reads flow
     "input scaling",
     "Is the stretched flow of the published images better than flow in pixels?",
@@ -53,15 +55,13 @@ def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
     return tuple(flow_view(config) if name == "flow" else name for name in views)
 
 
-def scaled_flow(
-    views: Mapping[str, np.ndarray], config, scales=SCALES, kind=np.float32
-) -> np.ndarray:
+def scaled_flow(views: Arrays, config, scales=SCALES, kind=np.float32) -> np.ndarray:
     """Flow (N, 3, 28, 28) of the chosen form, each channel divided by its constant in `kind`."""
     name = flow_view(config)
-    return views[name] / np.array(scales[name], kind)[:, None, None]
+    return views[name].astype(np.float32, copy=False) / np.array(scales[name], kind)[:, None, None]
 
 
-def check_names(net: nn.Module, features: Mapping[str, np.ndarray]) -> None:
+def check_names(net: nn.Module, features: Arrays) -> None:
     """Raises StudyError where `features` and the network's `forward` do not name inputs alike."""
     parameters = inspect.signature(net.forward).parameters.values()
     needed = {each.name for each in parameters if each.default is each.empty}

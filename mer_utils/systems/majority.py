@@ -20,12 +20,7 @@ class Config:
 
 
 SMALL: dict = {}
-ABLATIONS: dict[str, tuple[str, str, dict]] = {}
-
-
-def views_needed(config: Config) -> tuple[str, ...]:
-    """It looks at nothing."""
-    return ()
+ABLATIONS: dict = {}
 
 
 def features(
@@ -33,13 +28,6 @@ def features(
 ) -> dict[str, np.ndarray]:
     """x (N, 1): zeros."""
     return {"x": np.zeros((len(clips), 1), np.float32)}
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """Nothing is learned beforehand."""
-    return {}
 
 
 def estimator(config: Config, n_classes: int, seed: int) -> DummyClassifier:

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .inputs import Flow, scaled_flow
+
 TITLE = "OFF-ApexNet"
 COLOUR, MARKER = "#e8a764", "D"
 VIEWS = ("flow",)
@@ -32,7 +34,7 @@ CHANNELS_LAST = True  # a step of the small preset on one core takes 0.83 of the
 class Config:
     """Defaults are the paper's sizes; the schedule is STSTNet's."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    flow: Flow = "auto"
     maps: tuple[int, ...] = (6, 16)  # of the two convolutions of a stream
     kernel: int = 5
     hidden: tuple[int, ...] = (1024, 1024)  # widths of the joined layers
@@ -56,29 +58,12 @@ ABLATIONS = {
     "narrow": ("width", "Are two layers of 1024 needed?", {"hidden": (128, 128)}),
 }
 
-FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
-LEGACY_SCALE = 255.0
-
-
-def views_needed(config: Config) -> tuple[str, ...]:
-    """The flow of its choice."""
-    return ("flow" if config.flow == "auto" else config.flow,)
-
 
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
     """u and v over a fixed constant, (N, 2, 28, 28)."""
-    name = views_needed(config)[0]
-    scale = FLOW_SCALE if name == "flow" else LEGACY_SCALE
-    return {"flow": (views[name][:, :2] / scale).astype(np.float32)}
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """Nothing is learned from the training clips but the weights."""
-    return {}
+    return {"flow": scaled_flow(views, config)[:, :2].copy()}
 
 
 class Stream(nn.Sequential):

@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .inputs import Flow, scaled_flow
+
 TITLE = "RCN-A"
 COLOUR, MARKER = "#b5651d", "P"
 VIEWS = ("flow",)
@@ -38,7 +40,7 @@ CHANNELS_LAST = True  # a step of the small preset on one core takes 0.75 of the
 class Config:
     """Defaults are those of the published training script."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    flow: Flow = "auto"
     size: int = 60  # pixels a side
     maps: int = 64
     steps: int = 2  # times the 3x3 convolution is used in a row
@@ -74,30 +76,12 @@ ABLATIONS = {
     "no_halving": ("schedule", "Does the published rate stop too early?", {"rate_halving": 0}),
 }
 
-FLOW_SCALE = 2.0  # pixels of the 128-pixel face: a strong micro-movement
-STRAIN_SCALE = 0.1  # pixels per pixel
-LEGACY_SCALE = 255.0
-
-
-def views_needed(config: Config) -> tuple[str, ...]:
-    """The flow of its choice."""
-    return ("flow" if config.flow == "auto" else config.flow,)
-
 
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
     """u, v, strain over fixed constants, (N, 3, 28, 28); the network enlarges them."""
-    name = views_needed(config)[0]
-    scale = (FLOW_SCALE, FLOW_SCALE, STRAIN_SCALE) if name == "flow" else (LEGACY_SCALE,) * 3
-    return {"flow": (views[name] / np.array(scale)[:, None, None]).astype(np.float32)}
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """Nothing is learned from the training clips but the weights."""
-    return {}
+    return {"flow": scaled_flow(views, config, kind=np.float64).astype(np.float32)}
 
 
 def convolution(channels: int, maps: int, kernel: int, padding: int) -> nn.Sequential:

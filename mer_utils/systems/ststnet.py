@@ -11,6 +11,7 @@ Input flow (B, 3, 28, 28); output (B, n_classes).
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,15 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..errors import StudyError
+from .inputs import Flow, scaled_flow
 
 TITLE = "STSTNet"
 COLOUR, MARKER = "#d9822b", "o"
 VIEWS = ("flow",)
 
-# `flow`: pixels of the 128-pixel face, and strain; `flow_legacy`: 0..255
-SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
-CHANNELS = ("u", "v", "strain")
+Channel = Literal["u", "v", "strain"]
+CHANNELS = get_args(Channel)
 CHANNELS_LAST = True  # in memory: its pooling and BatchNorm are 1.7 times as fast on a CPU
 
 
@@ -34,8 +34,8 @@ CHANNELS_LAST = True  # in memory: its pooling and BatchNorm are 1.7 times as fa
 class Config:
     """Defaults are the published numbers."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
-    channels: tuple[str, ...] = CHANNELS  # flow maps the network sees
+    flow: Flow = "auto"
+    channels: tuple[Channel, ...] = CHANNELS  # flow maps the network sees
     widths: tuple[int, ...] = (3, 5, 8)  # maps of the three streams
     dropout: float = 0.5
     epochs: int = 800
@@ -43,17 +43,10 @@ class Config:
     learning_rate: float = 5e-5
     weight_decay: float = 0.0
 
-    def __post_init__(self):
-        for channel in self.channels:
-            if channel not in CHANNELS:
-                raise StudyError(
-                    f"ststnet: channel {channel!r} is not known; choose among {', '.join(CHANNELS)}"
-                )
-
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
 
-ABLATIONS: dict[str, tuple[str, str, dict]] = {
+ABLATIONS = {
     "no_strain": (
         "streams",
         "Does strain add anything to the flow it is computed from?",
@@ -68,25 +61,12 @@ ABLATIONS: dict[str, tuple[str, str, dict]] = {
 }
 
 
-def views_needed(config: Config) -> tuple[str, ...]:
-    """The flow of its choice."""
-    return ("flow" if config.flow == "auto" else config.flow,)
-
-
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
     """flow (N, channels, 28, 28), each channel over a fixed constant."""
-    name = views_needed(config)[0]
-    flow = views[name] / np.array(SCALES[name], np.float32)[:, None, None]
+    flow = scaled_flow(views, config)
     return {"flow": flow[:, [CHANNELS.index(channel) for channel in config.channels]]}
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """Nothing is learned beforehand."""
-    return {}
 
 
 class STSTNet(nn.Module):

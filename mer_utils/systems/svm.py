@@ -12,50 +12,37 @@ import numpy as np
 import pandas as pd
 from sklearn.svm import SVC
 
+from .inputs import Flow, scaled_flow
+
 TITLE = "SVM on flow"
 COLOUR, MARKER = "#1f3b63", "s"
 VIEWS = ("flow",)
 
-# `flow`: pixels of the 128-pixel face and strain in pixels per pixel; `flow_legacy`: 0..255.
 # The kernel's width follows the variance of x, so that only the ratio of channels matters.
 SCALES = {"flow": (1.0, 1.0, 0.05), "flow_legacy": (255.0, 255.0, 255.0)}
 
 
 @dataclass(frozen=True)
 class Config:
-    """Two numbers of the machine and the view it sees."""
+    """One number of the machine, and whether rare classes weigh more."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    flow: Flow = "auto"
     cost: float = 10.0  # C, the price of a clip on the wrong side
     balanced: bool = True  # weigh classes by 1 / frequency
 
 
 SMALL: dict = {}
-ABLATIONS: dict[str, tuple[str, str, dict]] = {
+ABLATIONS = {
     "cost_1": ("margin", "Does a softer margin do better?", {"cost": 1.0}),
     "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),
 }
-
-
-def views_needed(config: Config) -> tuple[str, ...]:
-    """The flow of its choice."""
-    return ("flow" if config.flow == "auto" else config.flow,)
 
 
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
     """x (N, 2352): every pixel over a fixed constant of its channel."""
-    name = views_needed(config)[0]
-    scale = np.array(SCALES[name], np.float32)[:, None, None]
-    return {"x": (views[name] / scale).reshape(len(clips), -1)}
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """Nothing is learned beforehand."""
-    return {}
+    return {"x": scaled_flow(views, config, SCALES).reshape(len(clips), -1)}
 
 
 def estimator(config: Config, n_classes: int, seed: int) -> SVC:
