@@ -50,6 +50,29 @@ command line or the data, said in one line; 130 interrupted.
 """
 
 
+HELP = {
+    "corpus": "synthetic (default), casme2, samm, smic, megc2019, megc2019_flow, own (a csv of "
+    "your clips) or another; `./run_all.sh corpora` names all and what is there; casme2-5 is "
+    "casme2 in five classes, casme2-midpoint with another apex (data/README.md)",
+    "data": "folder of that corpus; default: data/raw/NAME, as data/README.md shows",
+    "study": "the runs that this file declares, instead of those of notebooks/studies or of the "
+    "options below",
+    "systems": "systems to train, an ablation as system/ablation; default: all that the corpus "
+    "can feed; known: ",
+    "preset": "small (default): sized for a laptop; paper: every number as published",
+    "selection": "what picks the epoch: nothing (last, default) or training subjects (inner)",
+    "epochs": "train all neural systems for N epochs instead of the preset's",
+    "set": "change one field of one system's Config; may be given more than once",
+    "precision": "of matrix products while training; two precisions never share a table",
+    "dask": "train on the workers of this Dask scheduler, as tcp://host:8786",
+    "jobs": "processes at once; default: one per core (%(default)s here)",
+    "notebooks": "only these, by number or name; what they need is not run first",
+    "plan": "say what would run, what is there and how long it takes; train nothing",
+    "again": "make every report again, also where nothing that it shows has changed",
+    "smoke": "a quick look: notebooks cut their work short, reports go to a folder of their own",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """One line for a mistake, with the option that was probably meant."""
 
@@ -85,105 +108,27 @@ def run_parser(verb: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    data = parser.add_argument_group("what to study")
-    data.add_argument(
-        "--corpus",
-        metavar="NAME",
-        help="synthetic (default), casme2, samm, smic, megc2019, megc2019_flow, own (a csv of your "
-        "clips) or another; `./run_all.sh corpora` names all and what is there; casme2-5 is "
-        "casme2 in five classes, casme2-midpoint with another apex (data/README.md)",
-    )
-    data.add_argument(
-        "--data",
-        type=Path,
-        metavar="PATH",
-        help="folder of that corpus; default: data/raw/NAME, as data/README.md shows",
-    )
-    data.add_argument(
-        "--study",
-        type=Path,
-        metavar="FILE",
-        help="the runs that this file declares, instead of those of notebooks/studies or of the "
-        "options below",
-    )
-    data.add_argument(
-        "--systems",
-        type=names,
-        metavar="A,B",
-        help="systems to train, an ablation as system/ablation; default: all that the corpus can "
-        f"feed; known: {', '.join(known)}",
-    )
-    data.add_argument("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
-    data.add_argument(
-        "--preset",
-        choices=("small", "paper"),
-        help="small (default): sized for a laptop; paper: every number as published",
-    )
-    data.add_argument(
-        "--selection",
-        type=names,
-        metavar="last,inner",
-        help="what picks the epoch: nothing (last, default) or subjects of the training set "
-        "(inner)",
-    )
-    data.add_argument(
-        "--epochs",
-        type=positive,
-        metavar="N",
-        help="train all neural systems for N epochs instead of the preset's",
-    )
-    data.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SYSTEM.FIELD=VALUE",
-        help="change one field of one system's Config; may be given more than once",
-    )
-    how = parser.add_argument_group("how to run it")
-    how.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
-    how.add_argument(
-        "--precision",
-        choices=("fp32", "tf32", "bf16"),
-        help="of matrix products while training; runs of two precisions never share a table",
-    )
-    how.add_argument(
-        "--dask",
-        default="",
-        metavar="ADDRESS",
-        help="train on the workers of this Dask scheduler, as tcp://host:8786",
-    )
-    how.add_argument(
-        "--jobs",
-        type=positive,
-        default=environment.cores(),
-        metavar="N",
-        help="processes at once; default: one per core (%(default)s here)",
-    )
-    how.add_argument(
-        "--keep-weights", action="store_true", help="keep the trained weights of every fold"
-    )
+    data = parser.add_argument_group("what to study").add_argument
+    data("--corpus", metavar="NAME", help=HELP["corpus"])
+    data("--data", type=Path, metavar="PATH", help=HELP["data"])
+    data("--study", type=Path, metavar="FILE", help=HELP["study"])
+    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(known))
+    data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
+    data("--preset", choices=("small", "paper"), help=HELP["preset"])
+    data("--selection", type=names, metavar="last,inner", help=HELP["selection"])
+    data("--epochs", type=positive, metavar="N", help=HELP["epochs"])
+    data("--set", action="append", default=[], metavar="SYSTEM.FIELD=VALUE", help=HELP["set"])
+    how = parser.add_argument_group("how to run it").add_argument
+    how("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
+    how("--precision", choices=("fp32", "tf32", "bf16"), help=HELP["precision"])
+    how("--dask", default="", metavar="ADDRESS", help=HELP["dask"])
+    how("--jobs", type=positive, default=environment.cores(), metavar="N", help=HELP["jobs"])
+    how("--keep-weights", action="store_true", help="keep the trained weights of every fold")
     if verb == "run":
-        how.add_argument(
-            "--notebooks",
-            type=names,
-            metavar="01,41",
-            help="only these, by number or name; what they need is not run first",
-        )
-    how.add_argument(
-        "--plan",
-        action="store_true",
-        help="say what would run, what is there already and how long it takes; train nothing",
-    )
-    how.add_argument(
-        "--again",
-        action="store_true",
-        help="make every report again, also where nothing that it shows has changed",
-    )
-    how.add_argument(
-        "--smoke",
-        action="store_true",
-        help="a quick look: notebooks cut their work short, reports go to a folder of their own",
-    )
+        how("--notebooks", type=names, metavar="01,41", help=HELP["notebooks"])
+    how("--plan", action="store_true", help=HELP["plan"])
+    how("--again", action="store_true", help=HELP["again"])
+    how("--smoke", action="store_true", help=HELP["smoke"])
     return parser
 
 
