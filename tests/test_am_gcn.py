@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from mer_utils import training
+from mer_utils import systems, training
 from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
 from mer_utils.preprocessing import regions
-from mer_utils.systems import am_gcn
+from mer_utils.systems import am_gcn, am_gcn_as_coded, am_gcn_units
 
 torch.set_num_threads(1)
 
@@ -21,8 +21,18 @@ TINY = planted.UNITS_TOGETHER_SIZES
 
 
 def variant(name, **changes):
-    base = am_gcn.ABLATIONS[name][2] if name else {}
-    return am_gcn.Config(**{**base, **changes})
+    if not name:
+        return am_gcn.Config(**changes)
+    line = systems.ablations("am_gcn")[name]
+    return line.module.Config(**{**line.changes, **changes})
+
+
+def module_of(config):
+    return am_gcn_as_coded if isinstance(config, am_gcn_as_coded.Config) else am_gcn
+
+
+def network(config, n_classes, context):
+    return module_of(config).network(config, n_classes, context)
 
 
 def parameters(module) -> int:
@@ -48,7 +58,7 @@ def inputs(config, count=3, seed=0):
 
 def test_parameter_counts():
     """The published network of the script for three classes, and the one described, at full size"""
-    coded = am_gcn.network(variant("as_coded"), 3, {})
+    coded = network(variant("as_coded"), 3, {})
     assert parameters(coded) == 9_974_531
     assert parameters(coded) - parameters(coded.dead) == 3_030_649
     assert parameters(coded.dead["position"]) == 6_415_366
@@ -56,7 +66,7 @@ def test_parameter_counts():
     assert parameters(coded.dead["time"]) == 49_284
     assert parameters(coded.head) == 501_765  # five outputs, in the script for three classes
     config = am_gcn.Config()
-    described = am_gcn.network(config, 3, graph(config))
+    described = network(config, 3, graph(config))
     # + position branch without its unused head, mask and class token; + ours; the head shrinks
     ours = parameters(described.units) + parameters(described.unit_head) + 2 * 512  # BatchNorm
     position = 6_415_366 - 512 - 2_565 - 513
@@ -65,7 +75,7 @@ def test_parameter_counts():
 
 def backward(config, n_classes=3):
     torch.manual_seed(0)
-    net = am_gcn.network(config, n_classes, graph(config))
+    net = network(config, n_classes, graph(config))
     known = torch.zeros(3, len(config.units))
     known[:, ::2] = 1
     criterion = am_gcn.loss(config, None)
@@ -90,14 +100,14 @@ def test_dead_parts_get_no_gradient_as_coded():
 
 def test_outputs_beyond_the_classes_are_trained_but_never_predicted():
     config = variant("as_coded", **TINY)
-    net = am_gcn.network(config, 3, {})
+    net = network(config, 3, {})
     assert net(**inputs(config)).shape == (3, 5)
     assert net.eval()(**inputs(config)).shape == (3, 3)
 
 
 def test_a_cell_of_the_last_map_sees_39_pixels():
     config = variant("as_coded", **{**TINY, "size": 160})
-    net = am_gcn.network(config, 3, {}).double().eval()
+    net = network(config, 3, {}).double().eval()
     motion = torch.randn(1, 1, 160, 160, dtype=torch.float64, requires_grad=True)
     last, _ = net.trunk(motion)
     last[0, :, 5, 5].sum().backward()
@@ -108,12 +118,12 @@ def test_a_cell_of_the_last_map_sees_39_pixels():
 def test_attention_is_carried_on():
     """A block's map is never above what the block before it let through."""
     config = variant(None, **TINY)
-    net = am_gcn.network(config, 3, graph(config)).eval()
+    net = network(config, 3, graph(config)).eval()
     maps = net.trunk(inputs(config)["motion"])[1]
     for before, after in zip(maps, maps[1:], strict=False):
         limit = torch.nn.functional.max_pool2d(before, 3, 2, padding=1)
         assert (after <= limit).all()
-    alone = am_gcn.network(replace(config, continuous=False), 3, graph(config)).eval()
+    alone = network(replace(config, continuous=False), 3, graph(config)).eval()
     alone.load_state_dict(net.state_dict())
     assert torch.equal(alone.trunk(inputs(config)["motion"])[1][0], maps[0])
     assert not torch.equal(alone.trunk(inputs(config)["motion"])[1][1], maps[1])
@@ -122,7 +132,7 @@ def test_attention_is_carried_on():
 def test_position_weighs_the_motion_and_as_in_mmnet_is_added_to_it():
     for fusion, expected in (("product", lambda x, p: x * (1 + p)), ("sum", lambda x, p: x + p)):
         config = variant(None, **TINY, fusion=fusion)
-        net = am_gcn.network(config, 3, graph(config)).eval()
+        net = network(config, 3, graph(config)).eval()
         batch = inputs(config)
         x = net.trunk(batch["motion"])[0]
         position = net.position(batch["face"].expand(-1, config.channels, -1, -1))
@@ -133,7 +143,7 @@ def test_position_weighs_the_motion_and_as_in_mmnet_is_added_to_it():
 def test_motion_enters_as_strong_as_position():
     config = variant(None, **TINY)
     torch.manual_seed(0)
-    net = am_gcn.network(config, 3, graph(config)).train()
+    net = network(config, 3, graph(config)).train()
     x = net.trunk(inputs(config, 8)["motion"])[0]
     assert x.std() < 0.3
     assert net.balance(x).std().item() == pytest.approx(1, abs=0.1)
@@ -206,15 +216,15 @@ def test_multi_label_loss():
     scores = torch.tensor([[2.0, -1.0, 0.5], [9.0, 9.0, 9.0]], requires_grad=True)
     known = torch.tensor([[1.0, 0.0, 0.0], [-1.0, -1.0, -1.0]])
     expected = np.log1p(np.exp(-2.0)) + np.log(1 + np.exp(-1.0) + np.exp(0.5))
-    cost = am_gcn.multi_label_loss(scores, known)
+    cost = am_gcn_units.multi_label_loss(scores, known)
     assert cost.item() == pytest.approx(expected, rel=1e-5)
     cost.backward()
     assert scores.grad[1].eq(0).all() and scores.grad[0].ne(0).all()
-    assert am_gcn.multi_label_loss(scores, torch.full_like(known, -1)).item() == 0
+    assert am_gcn_units.multi_label_loss(scores, torch.full_like(known, -1)).item() == 0
 
 
 def test_pools_lie_on_their_regions():
-    pool = am_gcn.region_pools(planted.units_together(2)[0]["landmarks"], 14)
+    pool = am_gcn_units.region_pools(planted.units_together(2)[0]["landmarks"], 14)
     assert pool.shape == (2, 6, 196)
     np.testing.assert_allclose(pool.sum(-1), 1, rtol=1e-5)
     rows, columns = np.divmod(pool[0].argmax(-1), 14)
@@ -223,10 +233,17 @@ def test_pools_lie_on_their_regions():
     assert names["right brow"][1] < 7 <= names["left brow"][1]  # the person's right is ours left
 
 
-@pytest.mark.parametrize("change", [{"graph": "units"}, {"head": "mean"}, {"units": (1, 46)}])
-def test_unknown_values_are_refused(change):
-    with pytest.raises(StudyError, match="am_gcn: .*choose"):
-        am_gcn.Config(**change)
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("am_gcn", {"graph": "units"}),
+        ("am_gcn/flat", {"head": "mean"}),
+        ("am_gcn", {"units": (1, 46)}),
+    ],
+)
+def test_unknown_values_are_refused(name, change):
+    with pytest.raises(StudyError, match="am_gcn.*choose"):
+        systems.resolve(name, change)
 
 
 # --- trained --------------------------------------------------------------------------------------
@@ -237,7 +254,7 @@ def train(config, views, labels, table, train_count, seed=0):
     positions = np.arange(len(labels))
     fold = Fold("planted", "unseen", positions[:train_count], positions[train_count:])
     features = am_gcn.features(views, table, config)
-    task = training.Task(am_gcn, config, features, table, labels, n_classes=2, seed=seed)
+    task = training.Task(module_of(config), config, features, table, labels, n_classes=2, seed=seed)
     run = training.train_folds(task, [fold], jobs=1)
     return next(run).probabilities
 
@@ -258,15 +275,11 @@ def test_only_the_graph_sees_units_that_move_together():
     """Brows and mouth, each half of the time up in either class; 80 clips nobody has seen."""
     views, labels, table = planted.units_together(240)
     right = {}
-    coded = am_gcn.ABLATIONS["as_coded"][2] | {"dead_parts": False}
-    for name, changes in {
-        "described": {},
-        "no_graph": am_gcn.ABLATIONS["no_graph"][2],
-        "as_coded": coded,
-    }.items():
-        config = am_gcn.Config(**{**TINY, **changes})
+    coded = systems.ablations("am_gcn")["as_coded"].changes | {"dead_parts": False}
+    for name, changes in {"": {}, "no_graph": {"graph": "identity"}, "as_coded": coded}.items():
+        config = variant(name, **TINY | changes)
         predicted = train(config, views, labels, table, 160).argmax(1)
-        right[name] = (predicted == labels[160:]).mean()
+        right[name or "described"] = (predicted == labels[160:]).mean()
     assert right["described"] > 0.95
     assert right["no_graph"] < 0.7 and right["as_coded"] < 0.7  # chance: 0.5 +- 0.06
 

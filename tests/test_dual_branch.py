@@ -8,11 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mer_utils import training
+from mer_utils import systems, training
 from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
 from mer_utils.systems import dual_branch_3dcnn as dual
+from mer_utils.systems import dual_branch_3dcnn_as_coded as coded_dual
+from mer_utils.systems import dual_branch_3dcnn_parts as parts
 
 torch.set_num_threads(1)
 
@@ -20,8 +22,24 @@ TINY = {**dual.SMALL, "size": 18, "dropout": 0.0}
 
 
 def variant(name, **changes):
-    base = dual.ABLATIONS[name][2] if name else {}
-    return dual.Config(**{**base, **changes})
+    if not name:
+        return dual.Config(**changes)
+    line = systems.ablations("dual_branch_3dcnn")[name]
+    return line.module.Config(**{**line.changes, **changes})
+
+
+def changed(sizes, name):
+    """A variant at other sizes: what it changes comes last."""
+    line = systems.ablations("dual_branch_3dcnn")[name] if name else None
+    return variant(name, **{**sizes, **(line.changes if line else {})})
+
+
+def module_of(config):
+    return coded_dual if isinstance(config, coded_dual.Config) else dual
+
+
+def network(config, n_classes, context):
+    return module_of(config).network(config, n_classes, context)
 
 
 def parameters(module) -> int:
@@ -40,7 +58,7 @@ def inputs(config, count=3, seed=0):
 
 def test_parameter_counts():
     """The script's network, layer by layer, and the one described."""
-    coded = dual.network(variant("as_coded"), 3, {})
+    coded = network(variant("as_coded"), 3, {})
     assert {name: parameters(part) for name, part in coded.named_children()} == {
         "branches": 12_032 + 2_624,
         "both": 55_328,
@@ -52,7 +70,7 @@ def test_parameter_counts():
         "head": 65_408 + 8_256 + 195,
     }
     assert parameters(coded) == 2_836_759
-    described = dual.network(dual.Config(), 3, {})
+    described = network(dual.Config(), 3, {})
     # one grey channel instead of three, one spatial map instead of 32; more steps cost nothing
     spared = 32 * 2 * (5**3 + 3**3) + 31 * (2 * 27 + 1)
     assert parameters(described) == 2_836_759 - spared
@@ -61,7 +79,7 @@ def test_parameter_counts():
 def test_shapes_of_the_published_size():
     """10 frames of 128 pixels: 4 x 43 x 43 after the branches, then 2 x 15 x 15, 510 numbers."""
     config = variant("as_coded")
-    net = dual.network(config, 3, {}).eval()
+    net = network(config, 3, {}).eval()
     face = inputs(config, 1)["face"]
     with torch.no_grad():
         assert net.branches[0](face[:, None].expand(-1, 3, -1, -1, -1)).shape == (1, 32, 4, 43, 43)
@@ -75,12 +93,12 @@ def test_shapes_of_the_published_size():
 
 def test_pooling_pads_as_keras_does():
     """Of missing cells the odd one stands at the end, and padding never wins a maximum."""
-    config = dual.Config(maps=2, time_pool=3)
-    block = dual.Block(1, config, 1, 1).eval()
+    block = parts.Block(1, 2, 1, 1).eval()
+    block.pool = (3, 3, 3)
     x = torch.randn(1, 1, 10, 13, 18) - 5
     before_after = (0, 0, 1, 1, 1, 1)  # of columns, rows, frames: 18 fit, 13 and 10 lack two
     padded = F.pad(block.convolution(x), before_after, value=-torch.inf)
-    expected = F.leaky_relu(F.max_pool3d(padded, 3), dual.SLOPE)
+    expected = F.leaky_relu(F.max_pool3d(padded, 3), parts.SLOPE)
     torch.testing.assert_close(block(x), expected)
     assert block(torch.randn(1, 1, 2, 128, 128)).shape[2:] == (1, 43, 43)
 
@@ -90,7 +108,7 @@ def test_pooling_pads_as_keras_does():
 
 def seen_frames(config) -> np.ndarray:
     """(steps, frames) whether the convolutions of a step see a frame."""
-    net = dual.network(config, 3, {}).double().eval()
+    net = network(config, 3, {}).double().eval()
     pictures = {name: values.double().requires_grad_() for name, values in inputs(config).items()}
     x = net.convolve(**pictures)
     found = []
@@ -116,7 +134,7 @@ def test_heads_do_not_know_the_order_of_the_steps():
     """The scores' maximum over queries is the same whatever order the queries come in."""
     torch.manual_seed(0)
     config = dual.Config(width=32, scales=(2, 4, 8))
-    heads = dual.MultiScaleMultiHead(6, config).double()
+    heads = parts.MultiScaleMultiHead(6, config).double()
     x = torch.randn(2, 10, 6, dtype=torch.float64)
     other = torch.randperm(10)
     torch.testing.assert_close(heads.weights(x)[:, :, other], heads.weights(x[:, other]))
@@ -127,9 +145,9 @@ def test_heads_do_not_know_the_order_of_the_steps():
 
 @pytest.mark.parametrize("name", ["no_gru", None])
 def test_only_the_gru_knows_the_order_when_kernels_see_one_frame(name):
-    config = variant(name, **{**planted.ORDER_SIZES, **dual.ABLATIONS.get(name, ("", "", {}))[2]})
+    config = changed(planted.ORDER_SIZES, name)
     torch.manual_seed(0)
-    net = dual.network(config, 2, {}).double().eval()
+    net = network(config, 2, {}).double().eval()
     pictures = {name: values.double() for name, values in inputs(config).items()}
     turned = {name: values.flip(1) for name, values in pictures.items()}
     same = torch.allclose(net(**pictures), net(**turned), rtol=1e-9)
@@ -139,9 +157,9 @@ def test_only_the_gru_knows_the_order_when_kernels_see_one_frame(name):
 @pytest.mark.parametrize("name", [None, "as_coded", "attention_pooling", "cam_none", "no_gru"])
 def test_gradient_reaches_everything(name):
     """The bias of keys aside: where one query has the maximum for all of them, it shifts nothing"""
-    config = variant(name, **{**TINY, "frames": 10, **(dual.ABLATIONS[name][2] if name else {})})
+    config = changed({**TINY, "frames": 10}, name)
     torch.manual_seed(0)
-    net = dual.network(config, 3, {}).double().train()
+    net = network(config, 3, {}).double().train()
     pictures = {name: values.double() for name, values in inputs(config).items()}
     criterion = dual.loss(config, np.array([1, 1, 1]))
     criterion(net(**pictures), torch.tensor([0, 1, 2])).backward()
@@ -155,7 +173,7 @@ def test_channel_attention_by_difference_and_by_sum():
     flat = torch.full((1, 8, 2, 3, 3), 2.0)
     for form, half in (("difference", True), ("sum", False)):
         torch.manual_seed(0)
-        attention = dual.ChannelAttention(dual.Config(maps=8, channel_attention=form))
+        attention = parts.ChannelAttention(dual.Config(maps=8, channel_attention=form))
         attention.of_maximum.load_state_dict(attention.of_mean.state_dict())
         shares = attention(flat)
         assert shares.shape == (1, 8, 1, 1, 1)
@@ -191,7 +209,7 @@ def test_the_regions_are_found_by_landmarks_alone():
 )
 def test_eyes_lie_above_and_the_mouth_below(points, row, columns):
     landmarks = planted.order_of_movements(1)[0]["landmarks"][0]
-    centre = landmarks[list(points)].mean(axis=0) * dual.CELL
+    centre = landmarks[list(points)].mean(axis=0) * (dual.FACE / 28)
     rows, across = np.mgrid[:128, :128] + 0.5
     spot = np.exp(-((across - centre[0]) ** 2 + (rows - centre[1]) ** 2) / 30)
     crop = dual.regions(torch.from_numpy(spot)[None].float(), landmarks)[0].numpy()
@@ -245,7 +263,7 @@ def test_loss_weights_classes_and_adds_the_penalty():
         cost = dual.loss(dual.Config(weighting=weighting), counts)(output, labels)
         expected = (each * torch.tensor(weights)).mean() + 0.25
         assert cost.item() == pytest.approx(expected.item(), rel=1e-5), weighting
-    net = dual.network(variant("cam_none", **{**TINY, "channel_attention": "none"}), 3, {})
+    net = network(variant("cam_none", **{**TINY, "channel_attention": "none"}), 3, {})
     squares = sum(layer.weight.square().sum() for layer in net.dense)
     assert net.penalty().item() == pytest.approx(0.001 * squares.item(), rel=1e-5)
 
@@ -260,7 +278,7 @@ def test_weights_for_three_classes_are_refused_for_five():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "remedy"),
     [
         ({"channel_attention": "product"}, "choose one of difference, sum, none"),
         ({"attention": "max"}, "choose one of msmh"),
@@ -268,9 +286,9 @@ def test_weights_for_three_classes_are_refused_for_five():
         ({"width": 32}, "choose smaller scales"),
     ],
 )
-def test_unknown_values_are_refused(change, told):
-    with pytest.raises(StudyError, match=f"dual_branch_3dcnn: .*{told}"):
-        dual.Config(**change)
+def test_unknown_values_are_refused(change, remedy):
+    with pytest.raises(StudyError, match=f"dual_branch_3dcnn.*{remedy}"):
+        systems.resolve("dual_branch_3dcnn", change)
 
 
 def test_more_frames_than_there_are_is_refused():
@@ -289,7 +307,9 @@ def test_learning_rate_falls_as_coded():
 
 def train(config, given, labels, table, learned, asked):
     """Class probabilities of the clips at `asked`."""
-    task = training.Task(dual, config, given, table, labels, n_classes=labels.max() + 1)
+    task = training.Task(
+        module_of(config), config, given, table, labels, n_classes=labels.max() + 1
+    )
     run = training.train_folds(task, [Fold("planted", "unseen", learned, asked)], jobs=1)
     return next(run).probabilities
 
@@ -307,7 +327,7 @@ def test_nine_clips_are_learned_by_heart(form):
 
 def right(name, views_labels_table):
     views, labels, table = views_labels_table
-    config = dual.Config(**{**planted.ORDER_SIZES, **(dual.ABLATIONS[name][2] if name else {})})
+    config = changed(planted.ORDER_SIZES, name)
     learned, asked = np.arange(90), np.arange(90, 140)
     given = dual.features(views, table, config)
     found = train(config, given, labels, table, learned, asked)

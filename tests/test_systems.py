@@ -229,5 +229,6 @@ def test_numbers_and_words_that_a_field_cannot_be_are_refused(name, field, value
 
 
 def test_a_zero_that_means_something_is_let_through():
-    for name, field in (("ststnet", "dropout"), ("rcn", "rate_halving"), ("am_gcn", "outputs")):
+    zeros = {"ststnet": "dropout", "rcn": "rate_halving", "am_gcn/flat": "outputs"}
+    for name, field in zeros.items():
         assert getattr(systems.resolve(name, {field: 0})[1], field) == 0

@@ -13,7 +13,7 @@ from mer_utils import experiments, systems, training
 from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
-from mer_utils.systems import unified
+from mer_utils.systems import unified, unified_as_coded, unified_graph
 
 QUICK = unified.SMALL | {"maps": 3, "side": 32}
 
@@ -28,10 +28,13 @@ def one_thread():
 
 
 def build(variant=None, seed=0, n_classes=3, **fields):
-    changes = unified.ABLATIONS[variant][2] if variant else {}
-    config = unified.Config(**{**changes, **QUICK, **fields})
+    module, changes = unified, {}
+    if variant:
+        line = systems.ablations("unified")[variant]
+        module, changes = line.module, line.changes
+    config = module.Config(**{**changes, **QUICK, **fields})
     torch.manual_seed(seed)
-    return config, unified.network(config, n_classes, {})
+    return config, module.network(config, n_classes, {})
 
 
 def inputs(config, count=4, seed=0):
@@ -57,9 +60,9 @@ def count(module) -> int:
 
 
 def test_as_coded_has_the_published_parameters():
-    _, config = systems.resolve("unified/as_coded")
+    module, config = systems.resolve("unified/as_coded")
     with torch.device("meta"):  # shapes without memory
-        net = unified.Unified(config, 3)
+        net = module.network(config, 3, {})
     graph, visual = net.graph_stream, net.visual_stream
     assert count(net) - count(visual.vit) == 7_619_718
     assert count(graph.appearance) == 216_648
@@ -120,11 +123,11 @@ def test_codes_fill_the_range_that_the_divisor_says():
 def test_as_coded_seven_values_occur_and_zero_means_three_equal_numbers():
     random = np.random.default_rng(0)
     frames = random.integers(0, 256, (11, 128, 128)).astype(np.uint8)
-    config = unified.Config(pattern="codes", smoothing=0.0)
-    codes = np.rint(unified.patterns(frames, config) * 986)
+    config = unified_as_coded.Config(pattern="codes", smoothing=0.0)
+    codes = np.rint(unified_as_coded.patterns(frames, config) * 986)
     assert set(np.unique(codes)) == {0, 1, 2, 32, 34, 64, 65}
     still = np.repeat(frames[:1], 11, axis=0)
-    assert not unified.patterns(still, config).any()
+    assert not unified_as_coded.patterns(still, config).any()
 
 
 def test_patches_lie_around_their_landmarks():
@@ -156,9 +159,11 @@ def test_features_are_what_the_streams_ask_for():
 
 
 def test_the_face_is_one_connected_graph():
-    reach = np.linalg.matrix_power(unified.EDGES + np.eye(51), 50)
+    reach = np.linalg.matrix_power(unified_graph.EDGES + np.eye(51), 50)
     assert (reach > 0).all()
-    assert (unified.EDGES == unified.EDGES.T).all() and not np.diag(unified.EDGES).any()
+    assert (unified_graph.EDGES == unified_graph.EDGES.T).all() and not np.diag(
+        unified_graph.EDGES
+    ).any()
 
 
 def test_a_clip_has_a_graph_of_its_own_whatever_stands_beside_it():
@@ -178,14 +183,13 @@ def test_normalised_as_defined():
     graph = (graph + graph.mT) * (1 - torch.eye(51, dtype=torch.float64))
     loops = graph + torch.eye(51, dtype=torch.float64)
     root = torch.diag_embed(loops.sum(-1) ** -0.5)
-    torch.testing.assert_close(unified.normalise(graph), root @ loops @ root)
+    torch.testing.assert_close(unified_graph.normalise(graph), root @ loops @ root)
 
 
 def test_graph_convolution_sums_walks_of_no_one_and_two_steps():
-    config = unified.Config()
-    layer = unified.GraphConvolution(4, 4, config).double().eval()
+    layer = unified_graph.GraphConvolution(4, 4).double().eval()
     x = torch.rand(2, 4, 3, 51, dtype=torch.float64)
-    graph = unified.normalise(torch.rand(2, 51, 51, dtype=torch.float64))
+    graph = unified_graph.normalise(torch.rand(2, 51, 51, dtype=torch.float64))
     weights = layer.steps.weight[:, :, 0, 0].chunk(3)
     walked = sum(
         torch.einsum("oc,bctv,bvw->botw", weight, x, torch.linalg.matrix_power(graph, length))
@@ -229,23 +233,23 @@ def test_the_reconstruction_is_learned():
     optimizer = torch.optim.Adam(autoencoder.parameters(), lr=1e-2)
     costs = []
     for _ in range(80):
-        cost = unified.reconstruction_loss(autoencoder(x))
+        cost = unified_graph.reconstruction_loss(autoencoder(x))
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
         costs.append(cost.item())
     assert costs[0] > 0.6 and costs[-1] < 0.45
     scores = autoencoder(x).detach().mean(0)
-    edges = torch.from_numpy(unified.EDGES) > 0
+    edges = torch.from_numpy(unified_graph.EDGES) > 0
     others = ~edges & ~torch.eye(51, dtype=bool)
     assert scores[edges].mean() > scores[others].mean() + 1
 
 
 def test_reconstruction_loss_is_log_2_for_who_knows_nothing_and_0_for_who_knows_all():
-    edges = torch.from_numpy(unified.EDGES)
-    nothing = unified.reconstruction_loss(torch.zeros(2, 51, 51))
+    edges = torch.from_numpy(unified_graph.EDGES)
+    nothing = unified_graph.reconstruction_loss(torch.zeros(2, 51, 51))
     assert nothing.item() == pytest.approx(np.log(2), abs=1e-5)
-    everything = unified.reconstruction_loss((100 * (2 * edges - 1)).expand(2, -1, -1))
+    everything = unified_graph.reconstruction_loss((100 * (2 * edges - 1)).expand(2, -1, -1))
     assert everything.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -306,7 +310,9 @@ def test_as_coded_a_clip_depends_on_the_others_of_its_batch():
 
 def test_as_coded_the_attention_map_replaces_what_it_weighs():
     config, net = build("as_coded_small_vit")
-    out = net.graph_stream.blocks[-1]["attention"](torch.randn(2, config.network[-1], 3, 51) * 100)
+    x = torch.randn(2, config.network[0], 3, 51) * 100
+    graph = torch.eye(51).expand(2, -1, -1)
+    out = net.graph_stream.blocks[-1](x, graph)
     assert out.min() >= 0 and out.max() <= 1
 
 
@@ -417,22 +423,22 @@ def test_pretrained_weights_are_part_of_a_runs_name_and_of_what_it_refuses(tmp_p
 def test_a_vit_that_does_not_fit_is_refused_by_name(tmp_path):
     file = tmp_path / "vit.safetensors"
     config = unified.Config(**QUICK | {"vit_weights": str(file)})
-    with pytest.raises(StudyError, match=re.escape(f"{file} does not exist")):
+    with pytest.raises(StudyError, match=re.escape(f"{file} cannot be read")):
         unified.network(config, 3, {})
     file.write_bytes(b"no tensors")
-    with pytest.raises(StudyError, match="is no safetensors file"):
+    with pytest.raises(StudyError, match="cannot be read"):
         unified.network(config, 3, {})
     save_file(published(config, 4), file)
-    with pytest.raises(StudyError, match="1 layers, the Config's has 2; set vit_depth=1"):
+    with pytest.raises(StudyError, match="vit_depth=1"):
         unified.network(dataclasses.replace(config, vit_depth=2), 3, {})
-    with pytest.raises(StudyError, match="vit_dim"):
+    with pytest.raises(StudyError, match="vit_dim=32"):
         unified.network(dataclasses.replace(config, vit_dim=64), 3, {})
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"pattern": "lbp"},
+        {"pattern": "codes"},
         {"frames": "apex"},
         {"maps": 10},
         {"maps": 0},
@@ -442,5 +448,5 @@ def test_a_vit_that_does_not_fit_is_refused_by_name(tmp_path):
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(fields):
-    with pytest.raises(StudyError, match=f"unified: {next(iter(fields))}"):
-        unified.Config(**fields)
+    with pytest.raises(StudyError, match=f"unified(: |\\.){next(iter(fields))}"):
+        systems.resolve("unified", fields)

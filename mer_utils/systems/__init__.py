@@ -40,7 +40,9 @@ from ..corpora.table import nearest
 from ..errors import StudyError
 from . import (
     am_gcn,
+    am_gcn_as_coded,
     dual_branch_3dcnn,
+    dual_branch_3dcnn_as_coded,
     hoof,
     htnet,
     htnet_as_coded,
@@ -56,6 +58,7 @@ from . import (
     ststnet,
     svm,
     unified,
+    unified_as_coded,
 )
 from .inputs import views_needed
 
@@ -78,6 +81,9 @@ AS_CODED = {  # the published code of some
     "mhssa_gcn": mhssa_gcn_as_coded,
     "htnet": htnet_as_coded,
     "hyperhtnet": hyperhtnet_as_coded,
+    "am_gcn": am_gcn_as_coded,
+    "dual_branch_3dcnn": dual_branch_3dcnn_as_coded,
+    "unified": unified_as_coded,
 }
 
 PRESETS = ("small", "paper")
@@ -142,7 +148,7 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
         if field not in hints:
             raise _unknown_field(system, module, field)
         fields[field] = _typed(f"{system}.{field}", value, hints[field])
-        _check_number(system, field, fields[field])
+        _check_number(system, module, field, fields[field])
     return module, module.Config(**fields)
 
 
@@ -159,13 +165,11 @@ def _unknown_field(system: str, module: types.ModuleType, field: str) -> StudyEr
     return _unknown(f"field of {system}", field, names)
 
 
-def _check_number(system: str, field: str, value) -> None:
+def _check_number(system: str, module: types.ModuleType, field: str, value) -> None:
     """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that means nothing."""
-    module = SYSTEMS[system]
     changes = [line.changes for line in ablations(system).values()]
-    zero = any(
-        settings.get(field) == 0 for settings in (vars(module.Config()), module.SMALL, *changes)
-    )
+    settings = (vars(module.Config()), SYSTEMS[system].SMALL, *changes)
+    zero = any(fields.get(field) == 0 for fields in settings)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

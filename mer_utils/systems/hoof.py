@@ -25,6 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ..errors import StudyError
+from ..preprocessing.regions import GRID
+from . import inputs
 
 TITLE = "HOOF + SVM"
 COLOUR, MARKER = "#8fa9c9", "v"
@@ -35,16 +37,16 @@ VIEWS = ("flow",)
 class Config:
     """One histogram per block."""
 
-    flow: str = "auto"  # the view of the flow; auto: in pixels where the corpus offers it
+    flow: inputs.Flow = "auto"
     blocks: int = 7  # a side; 28 cells must divide by it
     orientations: int = 8
     strain: bool = False  # weight each block by its mean strain (Bi-WOOF)
     cost: float = 1.0  # C, the price of a clip on the wrong side
 
     def __post_init__(self):
-        if self.blocks < 1 or 28 % self.blocks:
+        if self.blocks < 1 or GRID % self.blocks:
             raise StudyError(
-                f"hoof: blocks={self.blocks} does not divide the 28 cells of the flow; "
+                f"hoof: blocks={self.blocks} does not divide the {GRID} cells of the flow; "
                 "choose one of 1, 2, 4, 7, 14, 28"
             )
 
@@ -57,16 +59,11 @@ ABLATIONS = {
 }
 
 
-def views_needed(config: Config) -> tuple[str, ...]:
-    """The flow of its choice."""
-    return ("flow" if config.flow == "auto" else config.flow,)
-
-
 def features(
     views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
 ) -> dict[str, np.ndarray]:
     """x (N, blocks * blocks * orientations), rows summing to 1."""
-    name = views_needed(config)[0]
+    name = inputs.flow_view(config)
     flow = views[name].astype(np.float64)  # (N, 3, 28, 28)
     if name == "flow_legacy":
         flow[:, :2] -= np.median(flow[:, :2], axis=(2, 3), keepdims=True)
@@ -99,13 +96,6 @@ def orientation_histograms(u: np.ndarray, v: np.ndarray, blocks: int, count: int
     near = (low[..., None] == bins) * (length * (1 - share))[..., None]
     near += ((low + 1)[..., None] % count == bins) * (length * share)[..., None]
     return near.sum(axis=2)
-
-
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """The scaler is fitted inside the estimator, on the same training clips."""
-    return {}
 
 
 def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:

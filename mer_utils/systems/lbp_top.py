@@ -134,13 +134,6 @@ def block_histograms(patterns: np.ndarray, blocks: int, kinds: int) -> np.ndarra
     return np.concatenate([np.bincount(p.ravel(), minlength=kinds) / p.size for p in cut])
 
 
-def fit_context(
-    clips: pd.DataFrame, features: dict[str, np.ndarray], config: Config
-) -> dict[str, np.ndarray]:
-    """The scaler is fitted inside the estimator, on the same training clips."""
-    return {}
-
-
 def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:
     """Linear SVM on standardised histograms, classes weighted by how rare they are."""
     return make_pipeline(

@@ -1,0 +1,222 @@
+"""The graph stream of the unified framework: a graph autoencoder and a facial graph network.
+
+51 landmarks are the nodes.  The encoder describes each of them, the decoder scores every pair by
+Z B Z' / sqrt(d), and the facial graph network (STFGN, like EfficientGCN of Song et al., 2021) runs
+on the graph that a sigmoid makes of the scores.
+
+Shapes: batch B, channels C, frames T, landmarks V = 51.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+LANDMARKS, PATCH = 51, 7
+
+# --- the face as a graph --------------------------------------------------------------------------
+
+# Neighbours along each path; dlib's points 17..67, counted from 0.
+PATHS = (
+    (*range(5), *range(10, 14)),  # right brow, ridge of the nose
+    (*range(9, 4, -1), 10),  # left brow to the root of the nose
+    *(range(14, 19), (4, 5)),  # nostrils; between the brows
+    *((*range(19, 25), 19), (*range(25, 31), 25)),  # right eye, left eye
+    *((*range(31, 43), 31), (*range(43, 51), 43)),  # outer lip, inner lip
+    *((0, 19), (2, 20), (4, 22), (5, 25), (7, 27), (9, 28)),  # brow and eye
+    *((10, 22), (10, 25), (22, 14), (25, 18)),  # eye and nose
+    *((13, 14), (13, 16), (13, 18)),  # tip and nostrils
+    *((14, 31), (16, 34), (18, 37)),  # nostrils and outer lip
+    *((31, 43), (34, 45), (37, 47), (40, 49)),  # outer and inner lip
+)
+
+
+def face_graph() -> np.ndarray:
+    """(51, 51) 1 where two landmarks are neighbours on the face, no loops."""
+    graph = np.zeros((LANDMARKS, LANDMARKS), np.float32)
+    for path in PATHS:
+        graph[path[:-1], path[1:]] = graph[path[1:], path[:-1]] = 1
+    return graph
+
+
+EDGES = face_graph()
+
+
+def normalise(graph: torch.Tensor) -> torch.Tensor:
+    """D^-1/2 (A + I) D^-1/2 of graphs (..., 51, 51) without loops."""
+    graph = graph + torch.eye(graph.shape[-1], dtype=graph.dtype, device=graph.device)
+    root = graph.sum(-1).rsqrt()
+    return root.unsqueeze(-1) * graph * root.unsqueeze(-2)
+
+
+# --- a block: along the graph, along time, attention ----------------------------------------------
+
+
+def convolution(channels, width, kernel=1, stride=1, padding=0, bias=False):
+    """(B, C, T, V) -> (B, width, T', V) normalised."""
+    layer = nn.Conv2d(channels, width, kernel, stride, padding, bias=bias)
+    return nn.Sequential(layer, nn.BatchNorm2d(width))
+
+
+class GraphConvolution(nn.Module):
+    """(B, C, T, V) and graph (B, V, V) -> (B, width, T, V): walks of 0, 1 and 2 steps, summed."""
+
+    def __init__(self, channels: int, width: int, bias: bool = False):
+        super().__init__()
+        self.steps = nn.Conv2d(channels, 3 * width, 1, bias=bias)
+        self.norm = nn.BatchNorm2d(width)
+        self.shortcut = nn.Identity()
+        if channels != width:
+            self.shortcut = convolution(channels, width, bias=bias)
+
+    def forward(self, x, graph):
+        near, once, twice = self.steps(x).chunk(3, dim=1)
+        walked = (once.flatten(1, 2) + twice.flatten(1, 2) @ graph) @ graph  # (B, width * T, V)
+        return F.relu(self.norm(near + walked.view_as(near)) + self.shortcut(x))
+
+
+class TemporalConvolution(nn.Module):
+    """(B, C, T, V) -> (B, C, ceil(T / stride), V): three frames of one landmark."""
+
+    def __init__(self, channels: int, stride: int, bias: bool = False):
+        super().__init__()
+        self.body = convolution(channels, channels, (3, 1), (stride, 1), (1, 0), bias)
+        self.shortcut = nn.Identity()
+        if stride != 1:
+            self.shortcut = convolution(channels, channels, 1, (stride, 1), bias=bias)
+
+    def forward(self, x):
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+class LandmarkAttention(nn.Module):
+    """(B, C, T, V) weighted by frame and by landmark: x sigmoid(f(time)) sigmoid(g(landmarks))."""
+
+    def __init__(self, channels: int, reduction: int, bias: bool = False):
+        super().__init__()
+        inner = max(1, channels // reduction)
+        self.squeeze = convolution(channels, inner, bias=bias).append(nn.Hardswish())
+        self.time, self.landmark = nn.Conv2d(inner, channels, 1), nn.Conv2d(inner, channels, 1)
+
+    def weights(self, x):
+        """(B, C, T, V) in 0..1"""
+        count = x.shape[2]
+        pooled = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], dim=2)
+        pooled = self.squeeze(pooled)  # (B, inner, T + V, 1)
+        time, landmark = pooled[:, :, :count], pooled[:, :, count:].mT
+        return self.time(time).sigmoid() * self.landmark(landmark).sigmoid()
+
+    def forward(self, x):
+        return x * self.weights(x)
+
+
+class Block(nn.Module):
+    """(B, C, T, V), graph (B, V, V) -> (B, width, ceil(T / stride), V)"""
+
+    def __init__(self, channels, width, depth, stride, config, bias: bool = False):
+        super().__init__()
+        self.graph = GraphConvolution(channels, width, bias)
+        self.time = nn.Sequential(
+            *(TemporalConvolution(width, 1 if at else stride, bias) for at in range(depth))
+        )
+        self.attention = nn.Identity()
+        if config.attention != "none":
+            self.attention = LandmarkAttention(width, config.reduction, bias)
+
+    def forward(self, x, graph):
+        return self.attention(self.time(self.graph(x, graph)))
+
+
+class Blocks(nn.ModuleList):
+    """(B, 49, T, V), graph (B, V, V) -> (B, last width, ceil(T / 2), V): the last halves T."""
+
+    def __init__(self, widths, depths, config, block=Block):
+        super().__init__()
+        channels = (PATCH**2, *widths)
+        for number, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            stride = 2 if number == len(widths) - 1 else 1
+            self.append(block(channels[number], width, depth, stride, config))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="leaky_relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x, graph):
+        for block in self:
+            x = block(x, graph)
+        return x
+
+
+# --- the clip's own graph, and the network that runs on it ----------------------------------------
+
+
+class Autoencoder(nn.Module):
+    """(B, 49, T, V) -> a score per pair of landmarks, (B, V, V): the clip's own graph."""
+
+    def __init__(self, config, block=Block):
+        super().__init__()
+        width = config.encoder[-1]
+        self.encoder = Blocks(config.encoder, config.encoder_depth, config, block)
+        self.bilinear = nn.Parameter(nn.init.xavier_uniform_(torch.empty(width, width)))
+        self.register_buffer("face", normalise(torch.from_numpy(EDGES)), persistent=False)
+
+    def forward(self, x):
+        hidden = self.encoder(x, self.face.expand(len(x), -1, -1))
+        nodes = F.layer_norm(hidden.mean(2).mT, hidden.shape[1:2])  # (B, V, width)
+        scores = nodes @ self.bilinear @ nodes.mT / nodes.shape[-1] ** 0.5
+        return (scores + scores.mT) / 2
+
+
+class GraphStream(nn.Module):
+    """patches (B, T * V, 7, 7) -> embedding (B, D), scores of the graph (B, V, V) or None."""
+
+    def __init__(self, config, block=Block, autoencoder=Autoencoder):
+        super().__init__()
+        self.maps = config.maps
+        count = config.maps * LANDMARKS
+        self.appearance = nn.Sequential(  # depthwise separable
+            nn.Conv2d(count, count, 3, padding=1, groups=count, bias=False),
+            nn.BatchNorm2d(count),
+            nn.ReLU(),
+            nn.Conv2d(count, count, 1, bias=False),
+            nn.BatchNorm2d(count),
+            nn.ReLU(),
+        )
+        fixed = {"face": torch.from_numpy(EDGES), "identity": torch.zeros(LANDMARKS, LANDMARKS)}
+        self.autoencoder = None if config.graph in fixed else autoencoder(config, block)
+        if config.graph in fixed:
+            self.register_buffer("fixed", normalise(fixed[config.graph]), persistent=False)
+        self.blocks = Blocks(config.network, config.network_depth, config, block)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(config.network[-1], config.embedding)
+
+    def nodes(self, patches):
+        """(B, 49, T, V): the 49 codes of a landmark in a frame are its channels."""
+        x = self.appearance(patches).flatten(2)  # (B, T * V, 49)
+        return x.unflatten(1, (self.maps, LANDMARKS)).permute(0, 3, 1, 2).contiguous()
+
+    def graph(self, x):
+        """The graph (B, V, V) on which the network runs, and the scores it was made from."""
+        if self.autoencoder is None:
+            return self.fixed.expand(len(x), -1, -1), None
+        scores = self.autoencoder(x)
+        pairs = 1 - torch.eye(LANDMARKS, dtype=x.dtype, device=x.device)
+        return normalise(scores.sigmoid() * pairs), scores
+
+    def forward(self, patches):
+        x = self.nodes(patches)
+        graph, scores = self.graph(x)
+        return self.project(self.dropout(self.blocks(x, graph).mean((2, 3)))), scores
+
+
+def reconstruction_loss(scores: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of every pair of landmarks with the graph of the face; scores (B, V, V).
+
+    Neighbours and others weigh alike; a landmark's loop to itself is no pair.
+    """
+    edges = torch.as_tensor(EDGES, dtype=scores.dtype, device=scores.device)
+    pairs = 1 - torch.eye(LANDMARKS, dtype=scores.dtype, device=scores.device)
+    weight = pairs * torch.where(edges > 0, 0.5 / edges.sum(), 0.5 / (pairs.sum() - edges.sum()))
+    costs = F.binary_cross_entropy_with_logits(scores, edges.expand_as(scores), reduction="none")
+    return (costs * weight).sum((1, 2)).mean()
