@@ -1,18 +1,19 @@
 """README's results are those of the committed rows and tables; its links lead somewhere."""
 
 import re
+import shlex
 import zipfile
 
 import pandas as pd
 import pytest
 
-from mer_utils import paths
+from mer_utils import options, paths
 from mer_utils.corpora import KEY
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, statistics
 from mer_utils.reporting import readme
 
-PAGES = [paths.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "LOG.md", "data/README.md")]
+PAGES = ("README.md", "CONTRIBUTING.md", "LOG.md", "data/README.md")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,9 @@ def test_the_readme_is_short():
     assert len(readme.README.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files_and_sections_that_are_there(page):
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files_and_sections_that_are_there(name):
+    page = paths.ROOT / name
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", text)
     for link in links:
@@ -58,6 +60,21 @@ def test_links_lead_to_files_and_sections_that_are_there(page):
             titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
             assert section in anchors, link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_and_files_that_a_page_names_are_there(name):
+    text = (paths.ROOT / name).read_text(encoding="utf-8")
+    for file in re.findall(r"`((?:mer_utils|tests|notebooks|benchmarks|reports)/[^`*<\s]+)`", text):
+        assert "NAME" in file or (paths.ROOT / file).exists(), file
+    for line in re.findall(
+        r"^ *(?:\./run_all\.sh|python -m mer_utils)((?: .*)?)$", text, re.MULTILINE
+    ):
+        words = shlex.split(line, comments=True)
+        verb = words.pop(0) if words and not words[0].startswith("-") else "run"
+        assert verb in (*options.VERBS, "test"), line
+        if verb in ("run", "ablations"):
+            options.run_parser(verb).parse(words)
 
 
 def test_no_network_is_significantly_better_than_the_svm(rows):
