@@ -34,7 +34,7 @@ FILM = re.compile(r"[0-9]+_([0-9]{4}).*")
 def read(copy: Copy) -> Reading:
     root = copy.find_frames()
     sheet, people, codes = _sheet(copy.find_sheet(root, _fits))
-    copy.sources[:0] = [sheet.sentence(), *copy.version(sheet)]
+    copy.name_sheet(sheet)
     places = {subject: folders(person) for subject, person in copy.subjects(root)}
     for row in sheet.rows:
         if row["number"] not in people:

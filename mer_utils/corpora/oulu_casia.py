@@ -7,27 +7,16 @@ is read (480 sequences); another light is read by giving its folder. `PreProcess
 where the originals are missing. The case of the class folders differs between copies.
 """
 
-from ..errors import StudyError
 from .frames import folders
-from .reader import Copy, Event, Reading
+from .reader import Copy, Reading
 
 
 def read(copy: Copy) -> Reading:
     for subject, person in copy.subjects(copy.find_frames()):
         for folder in folders(person):
             emotion = folder.name.lower()
-            label, reason = copy.scheme.label(emotion)
-            event = Event(subject, emotion, {}, folder, label, emotion, reason=reason)
+            event = copy.add_folder(folder, subject, emotion, emotion, "")
             event.apex_source = "release"
-            copy.events.append(event)
-            try:
-                numbers = list(copy.listing.names(folder))
-            except StudyError as error:
-                event.reason = event.reason or str(error)
-                continue
-            if len(numbers) < 2:
-                few = f"{emotion} holds {len(numbers)} images: neutral and peak need two"
-                event.reason = event.reason or few
-                continue
-            event.numbers = {"onset": numbers[0], "apex": numbers[-1], "offset": numbers[-1]}
+            if event.numbers:
+                event.numbers["apex"] = event.numbers["offset"]
     return copy.settle()

@@ -136,7 +136,7 @@ def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) ->
         hint = ", and write / instead of \\" if "\\" in path else ""
         return f"path {path} does not exist: correct it (it starts at the csv){hint}"
     if frames.is_dir():
-        return copy.listing.check(frames, numbers)
+        return copy.missing_frames(frames, numbers)
     if not is_video(frames):
         kinds = ", ".join(sorted(VIDEOS))
         return f"path {path} is neither a folder of frames nor a video ({kinds})"

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ..errors import StudyError
@@ -101,42 +101,6 @@ class Reading:
     views: tuple[str, ...] = FRAME_VIEWS
 
 
-class Listing:
-    """Names of the frames in the last few folders, since one folder may hold several clips."""
-
-    KEPT = 8  # folders; a film's clips follow one another in the sheets
-
-    def __init__(self):
-        self._names: dict[Path, dict[int, str]] = {}
-
-    def names(self, folder: Path) -> dict[int, str]:
-        """See `frame_names`."""
-        if folder not in self._names:
-            while len(self._names) >= self.KEPT:
-                self._names.pop(next(iter(self._names)))
-            self._names[folder] = frame_names(folder)
-        return self._names[folder]
-
-    def check(self, folder: Path, numbers: Mapping[str, int]) -> str:
-        """Why the annotated frames cannot be used, or "". `numbers`: {"onset": 46, ...}."""
-        try:
-            files = self.names(folder)
-        except StudyError as error:
-            return str(error)
-        place = f"{folder.parent.name}/{folder.name}"
-        if not files:
-            return f"{place} holds no images"
-        for name, number in numbers.items():
-            if number not in files:
-                return (
-                    f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
-                    f"from {min(files)} to {max(files)}"
-                )
-            if not os.stat(folder / files[number]).st_size:
-                return f"{name} frame {place}/{files[number]} is an empty file"
-        return ""
-
-
 class Copy:
     """A copy of a release while it is read for one scheme and one apex policy (see `apexes`)."""
 
@@ -148,7 +112,8 @@ class Copy:
         self.is_subject = re.compile(release.subject_folder, re.IGNORECASE).fullmatch
         self.sources: list[str] = []
         self.events: list[Event] = []
-        self.listing = Listing()
+        # of the last folders only: a film's clips follow one another in the sheets
+        self.frame_names = lru_cache(maxsize=8)(frame_names)
 
     def find_frames(self) -> Path:
         """The folder of the subjects' folders. Raises StudyError where there is none."""
@@ -196,22 +161,21 @@ class Copy:
         release = self.release
         file = self.find_sheet(root)
         sheet = sheets.read(file, release.fields, release.optional, release.tab)
-        self.sources[:0] = [sheet.sentence(), *self.version(sheet)]
+        self.name_sheet(sheet)
         return sheet
 
-    def version(self, sheet: sheets.Sheet) -> list[str]:
-        """Which version of its sheet a copy has, as its number of rows tells, in a sentence.
+    def name_sheet(self, sheet: sheets.Sheet) -> None:
+        """Adds the sheet to the sources, with its version as its number of rows tells it.
 
-        Versions are known by their rows and not by their bytes: stripped and saved-again copies
-        circulate. A synthetic corpus has no version.
+        Not its bytes: stripped and saved-again copies circulate. Synthetic sheets have no version.
         """
-        versions = self.release.versions
-        if self.corpus != self.release.name:
-            return []
-        if len(sheet.rows) in versions:
-            return [f"as many rows as {versions[len(sheet.rows)]}"]
-        known = " or ".join(f"{rows} ({name})" for rows, name in versions.items())
-        return [f"an unknown version of this sheet: {len(sheet.rows)} rows, known are {known}"]
+        versions, rows = self.release.versions, len(sheet.rows)
+        known = " or ".join(f"{number} ({name})" for number, name in versions.items())
+        version = f"an unknown version of this sheet: {rows} rows, known are {known}"
+        if rows in versions:
+            version = f"as many rows as {versions[rows]}"
+        is_synthetic = self.corpus != self.release.name
+        self.sources[:0] = [sheet.sentence(), *([] if is_synthetic else [version])]
 
     def rows(
         self, sheet: sheets.Sheet, rows: Sequence[Mapping[str, str]] | None = None
@@ -249,11 +213,27 @@ class Copy:
     def add_video(
         self, video: Path, subject: str, clip: str, label: str, emotion: str, reason: str
     ) -> None:
-        """The event of a film that is cut to its expression: its onset is the first frame."""
+        """The event of a video that is cut to its expression: its onset is the first frame."""
         if not reason and not video.stat().st_size:
             reason = f"{video.name} is an empty file: copy it again"
         event = Event(subject, clip, {"onset": 1}, video, label, emotion, reason=reason)
         self.events.append(event)
+
+    def add_folder(self, folder: Path, subject: str, clip: str, emotion: str, reason: str) -> Event:
+        """The event of a folder that is cut to its expression, from its first frame to its last."""
+        label, unmapped = self.scheme.label(emotion)
+        event = Event(subject, clip, {}, folder, label, emotion, reason=reason or unmapped)
+        self.events.append(event)
+        try:
+            numbers = list(self.frame_names(folder))
+        except StudyError as error:
+            event.reason = event.reason or str(error)
+            return event
+        event.numbers = {"onset": numbers[0], "offset": numbers[-1]} if len(numbers) > 1 else {}
+        if not event.numbers:
+            images = f"{folder.name} holds {len(numbers)} images: onset and offset need two"
+            event.reason = event.reason or images
+        return event
 
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
         """An event that is only known by its reason."""
@@ -269,6 +249,25 @@ class Copy:
                 reason = f"{key[0]}/{folder.name} on disk has no row in {sheet.path.name}"
                 self.leave_out(key[0], self.release.names.clip(folder.name), reason)
 
+    def missing_frames(self, folder: Path, numbers: Mapping[str, int]) -> str:
+        """Why the annotated frames cannot be used, or "". `numbers`: {"onset": 46, ...}."""
+        try:
+            files = self.frame_names(folder)
+        except StudyError as error:
+            return str(error)
+        place = f"{folder.parent.name}/{folder.name}"
+        if not files:
+            return f"{place} holds no images"
+        for name, number in numbers.items():
+            if number not in files:
+                return (
+                    f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
+                    f"from {min(files)} to {max(files)}"
+                )
+            if not os.stat(folder / files[number]).st_size:
+                return f"{name} frame {place}/{files[number]} is an empty file"
+        return ""
+
     def settle(self, views: tuple[str, ...] = FRAME_VIEWS) -> Reading:
         """Rows and exclusions of the events.
 
@@ -282,7 +281,7 @@ class Copy:
             if not reason and times[event.subject, event.clip.lower()] > 1:
                 reason = "the sheet names this clip more than once"
             if not reason and event.frames is not None and not is_video(event.frames):
-                reason = self.listing.check(event.frames, event.numbers)
+                reason = self.missing_frames(event.frames, event.numbers)
             if reason:
                 reading.exclusions.append((self.corpus, event.subject, event.clip, reason))
             else:
@@ -313,7 +312,7 @@ def frame_numbers(
     ordered = list(numbers.items())
     for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
         if low > high:
-            return {}, f"{before} {low} lies after {after} {high}"
+            return {}, f"{before} {low} is after {after} {high}"
     last = next((name for name in ("apex", "offset") if name in numbers), "")
     if last and numbers["onset"] == numbers[last]:
         return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"

@@ -6,11 +6,12 @@ invented here: `apex_source` stays "" until key frames are spotted.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import StudyError
 from .frames import folders
-from .reader import Copy, Event, Reading
+from .reader import Copy, Reading
 from .table import CLASSES, nearest
 
 CLIP = re.compile(r"s0*[0-9]{1,3}_(ne|po|sur)_[0-9]+", re.IGNORECASE)
@@ -40,26 +41,16 @@ def read(copy: Copy) -> Reading:
         )
     for (subject, clip), folder in copy.clip_folders(root, clips).items():
         emotion, reason = _emotion(folder, copy.is_subject)
-        label, unmapped = copy.scheme.label(emotion) if emotion else ("", "")
-        event = Event(subject, clip, {}, folder, label, emotion, reason=reason or unmapped)
-        copy.events.append(event)
-        if not event.reason and not clip.startswith(f"{subject}_"):
-            event.reason = f"clip {folder.name} is in the folder of subject {subject}"
-        try:
-            numbers = list(copy.listing.names(folder))
-        except StudyError as error:
-            event.reason = event.reason or str(error)
-            continue
-        if len(numbers) < 2:
-            few = f"{folder.name} holds {len(numbers)} images: onset and offset need two"
-            event.reason = event.reason or few
-            continue
-        event.numbers = {"onset": numbers[0], "offset": numbers[-1]}
-        span = numbers[-1] - numbers[0] + 1
-        if span > len(numbers):
-            event.notes.append(f"{span - len(numbers)} frame numbers are missing between")
-        if span > LONGEST:
-            event.notes.append(f"{span} frames, longer than any clip of SMIC-HS: from SMIC-E?")
+        if not clip.startswith(f"{subject}_"):
+            reason = reason or f"clip {folder.name} is in the folder of subject {subject}"
+        event = copy.add_folder(folder, subject, clip, emotion, reason)
+        if event.numbers:
+            frames = len(copy.frame_names(folder))
+            span = event.numbers["offset"] - event.numbers["onset"] + 1
+            if span > frames:
+                event.notes.append(f"{span - frames} frame numbers are missing between")
+            if span > LONGEST:
+                event.notes.append(f"{span} frames, longer than any clip of SMIC-HS: from SMIC-E?")
     subjects = {event.subject for event in copy.events}
     for subject, folder in copy.subjects(root):
         if subject not in subjects:
@@ -67,15 +58,13 @@ def read(copy: Copy) -> Reading:
     return copy.settle()
 
 
-def _emotion(folder: Path, is_subject) -> tuple[str, str]:
-    """(class, "") or ("", what is wrong): folder and clip name must say the same."""
+def _emotion(folder: Path, is_subject: Callable[[str], object]) -> tuple[str, str]:
+    """The class by the clip's name, and what is wrong: its folder must say the same."""
     named = CODES[CLIP.fullmatch(folder.name)[1].lower()]
     above = folder.parent.name.lower()
-    if above == "micro" or is_subject(above):  # copies without the folder of the class
+    if above in (named, "micro") or is_subject(above):  # copies without a folder of the class
         return named, ""
-    if above not in CLASSES:
-        near = nearest(above, CLASSES)
-        return "", f"folder '{folder.parent.name}' is no emotion of SMIC, the nearest is '{near}'"
-    if above != named:
-        return "", f"the folder says {above}, the name {folder.name} says {named}"
-    return above, ""
+    if above in CLASSES:
+        return named, f"the folder says {above}, the name {folder.name} says {named}"
+    near = nearest(above, CLASSES)
+    return named, f"folder '{folder.parent.name}' is no emotion of SMIC, the nearest is '{near}'"

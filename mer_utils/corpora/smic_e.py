@@ -52,7 +52,7 @@ def read(copy: Copy) -> Reading:
             first = row["first"].removesuffix(".0")
             if not event.reason and first.isdigit() and event.numbers["onset"] < int(first):
                 onset = event.numbers["onset"]
-                event.reason = f"onset {onset} lies before the film's first frame {first}"
+                event.reason = f"onset {onset} is before the film's first frame {first}"
     copy.leave_out_unlisted(films, sheet)
     return copy.settle()
 
