@@ -81,7 +81,7 @@ def test_casme_squared(tmp_path):
     assert open_end.offset is pd.NA and open_end.apex == 14 and open_end.emotion == "happiness"
     assert open_end.note == "offset 0 in the sheet: still on when the film ends"
     why = reasons(corpus)
-    assert why["s16/disgust1_5"] == "apex 15 lies after offset 12"
+    assert why["s16/disgust1_5"] == "apex 15 is after offset 12"
     assert why["s15/happy2_2"] == "a macro-expression: corpus casme_squared_macro reads it"
     assert why["s16/disgust1_6"] == "emotion 'others' has no class in the MEGC2019 mapping"
     assert len(corpus.clips) == 3 and len(corpus.exclusions) == 3
@@ -174,7 +174,7 @@ def test_casme3_part_a(tmp_path, clips):
     why = reasons(corpus)
     assert why["spNO.1/a_500"] == "emotion 'others' has no class in the MEGC2019 mapping"
     assert why["spNO.3/b_100"].startswith("apex is the onset (100)")
-    assert why["spNO.3/b_112"] == "onset 112 lies after apex 83"
+    assert why["spNO.3/b_112"] == "onset 112 is after apex 83"
     assert why["spNO.3/b_200"] == "offset 0: its end was not coded"
     if not clips:
         assert why["spNO.3/b_5"].startswith("onset frame 5 is not in b/color, which holds")
@@ -279,7 +279,7 @@ def test_smic_e(tmp_path):
     mended = row(corpus, "s18_sur_03")
     assert mended.label == "surprise" and mended.note.startswith("erratum: emotion 'negative'")
     why = reasons(corpus)
-    assert why["s01/s01_sur_01_event3"] == "onset 20 lies before the film's first frame 100"
+    assert why["s01/s01_sur_01_event3"] == "onset 20 is before the film's first frame 100"
     assert why["s18/s18_po_01"] == "the sheet says negative, the name s18_po_01 says positive"
     assert "is not a subject such as s01" in why["Note that the third events/were added later"]
     with pytest.raises(StudyError, match="is the long release SMIC-E"):
@@ -346,7 +346,7 @@ def test_oulu_casia(tmp_path):
     assert clip.frames.endswith("OriginalImg/VL/Strong/P002/happiness")
     why = reasons(corpus)
     assert why["P002/angre"] == "emotion 'angre' is not known, the nearest known one is 'anger'"
-    assert why["P002/fear"] == "fear holds 1 images: neutral and peak need two"
+    assert why["P002/fear"] == "Fear holds 1 images: onset and offset need two"
     dark = corpora.load("oulu_casia", tmp_path / "OriginalImg/NI/Strong")
     assert all("NI/Strong" in folder for folder in dark.clips["frames"]) and len(dark.clips) == 6
 

@@ -149,7 +149,7 @@ def test_tables_that_cannot_be_used(tmp_path):
         ("12,30,99,frames/01/smile", "offset frame 99 is not in 01/smile, which holds 59 frames"),
         (",30,55,frames/01/smile", "onset '' is not a frame number: correct the line"),
         ("12,x,55,frames/01/smile", "apex 'x' is not a frame number"),
-        ("12,60,55,frames/01/smile", "apex 60 lies after offset 55"),
+        ("12,60,55,frames/01/smile", "apex 60 is after offset 55"),
         ("12,12,55,frames/01/smile", "apex is the onset"),
         ("12,30,55,clips.csv", "is neither a folder of frames nor a video"),
         ("12,30,55,empty.mp4", "video empty.mp4 is an empty file"),

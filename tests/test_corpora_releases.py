@@ -275,9 +275,9 @@ def test_one_annotated_frame_is_missing(tmp_path, missing):
 @pytest.mark.parametrize(
     ("numbers", "reason"),
     [
-        ((60, 59, 86), "onset 60 lies after apex 59"),
-        ((46, 87, 86), "apex 87 lies after offset 86"),
-        ((46, "/", 40), "onset 46 lies after offset 40"),
+        ((60, 59, 86), "onset 60 is after apex 59"),
+        ((46, 87, 86), "apex 87 is after offset 86"),
+        ((46, "/", 40), "onset 46 is after offset 40"),
         ((46, 46, 86), "apex is the onset (46): there is no movement between them"),
         (("x", 59, 86), "onset 'x' is not a frame number"),
         ((46, "59?", 86), "apex '59?' is not a frame number"),
@@ -552,7 +552,7 @@ def test_known_wrong_apex_of_samm_is_dropped_not_guessed(tmp_path):
     assert wrong.apex is pd.NA and wrong.apex_source == ""
     assert wrong.note.startswith("erratum: apex '1224' -> ''")
     assert row(corpus, "032_3_1").apex == 4930  # a copy in which it is right
-    assert reasons(corpus)["033/033_1_4"] == "apex 6700 lies after offset 6609"
+    assert reasons(corpus)["033/033_1_4"] == "apex 6700 is after offset 6609"
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -693,7 +693,7 @@ def test_durations_count_frames(tmp_path):
     assert lasting["EP02_01f"] == (86 - 46 + 1) * 5  # 200 frames a second
     told = summary.durations_sentence(summary.durations(corpus))
     assert told.startswith(
-        "From onset to offset a clip lasts 45 to 605 ms, the median is 205 ms; 1"
+        "A clip of casme2 lasts 45 to 605 ms from onset to offset, the median is 205 ms; 1"
     )
     assert summary.subjects_sentence(corpus) == (
         "A subject gives 1 to 2 clips, the median is 1.5; 1 of 2 subjects show one class only."

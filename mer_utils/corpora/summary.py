@@ -39,16 +39,17 @@ def of_subject(corpus: Corpus, name: str, subject: str) -> pd.DataFrame:
     return clips[(clips["corpus"] == name) & (clips["subject"] == subject)]
 
 
-def busiest(corpus: Corpus) -> pd.DataFrame:
-    """The clips of the subject who gives most of those whose frames are numbered."""
+def busiest(corpus: Corpus) -> list[pd.DataFrame]:
+    """For each release, the clips of its subject with most clips; none without frame numbers."""
     numbered = corpus.clips[corpus.clips["onset"].notna()]
-    if numbered.empty:
-        return numbered
-    return of_subject(corpus, *numbered[["corpus", "subject"]].value_counts(sort=True).index[0])
+    return [
+        of_subject(corpus, name, part["subject"].value_counts(sort=True).index[0])
+        for name, part in numbered.groupby("corpus", sort=False)
+    ]
 
 
 def annotations_sentence(clips: pd.DataFrame) -> str:
-    """Where the apex of these clips is between onset and offset, in one sentence."""
+    """Where the apex of one person's clips is between onset and offset, in one sentence."""
     coded = clips.dropna(subset=["onset", "apex", "offset"])
     person = f"{clips['corpus'].iloc[0]} {clips['subject'].iloc[0]}"
     if coded.empty:
@@ -80,11 +81,11 @@ def durations(corpus: Corpus) -> pd.DataFrame:
 
 def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
     """How long the clips of `durations` last, in one sentence."""
-    longer = int((clips["milliseconds"] > limit).sum())
+    times, names = clips["milliseconds"], " and ".join(clips["corpus"].unique())
     return (
-        f"From onset to offset a clip lasts {clips['milliseconds'].min():.0f} to "
-        f"{clips['milliseconds'].max():.0f} ms, the median is {clips['milliseconds'].median():.0f} "
-        f"ms; {longer} of {len(clips)} are longer than {limit:.0f} ms."
+        f"A clip of {names} lasts {times.min():.0f} to {times.max():.0f} ms from onset to offset, "
+        f"the median is {times.median():.0f} ms; {(times > limit).sum()} of {len(clips)} are "
+        f"longer than {limit:.0f} ms."
     )
 
 
@@ -120,6 +121,12 @@ def warnings(corpus: Corpus) -> list[str]:
             f"clips without an annotated apex, to be spotted in their frames: {without}"
         )
     return sentences
+
+
+def warnings_sentence(corpus: Corpus) -> str:
+    """The warnings as one sentence, or that there are none."""
+    sentences = "; ".join(warnings(corpus))
+    return f"{sentences or 'nothing: every class has clips, and there are two people or more'}."
 
 
 def text(corpus: Corpus) -> str:
