@@ -258,3 +258,9 @@ def patches(
     clip = np.arange(len(images))[:, None, None, None]
     cut = images[clip, :, rows, columns]  # (N, T, 7, 7, 3)
     return cut.reshape(*centres.shape[:2], -1).astype(np.float32), centres
+
+
+def region_means(tokens: np.ndarray) -> np.ndarray:
+    """(N, 43, ...) values in the order of `POINTS` -> (N, 6, ...) their mean over each region."""
+    ends = np.cumsum([len(region) for region in POINTS])[:-1]
+    return np.stack([part.mean(axis=1) for part in np.split(tokens, ends, axis=1)], axis=1)
