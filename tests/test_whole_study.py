@@ -69,7 +69,7 @@ def test_a_corpus_without_action_units_has_its_answers_too(disk):
                  "--notebooks", some)  # fmt: skip
     made = reports(disk, "smic-smoke")
     assert_answered(done, made, {name for name in ALL if name[:2] in some.split(",")})
-    assert made["20_region_graph"].answer.startswith("Nobody coded action units on smic")
+    assert "action units" in made["20_region_graph"].answer.partition(" on smic")[0]
 
 
 def test_flow_images_without_landmarks_leave_three_notebooks_out_and_say_so(disk):
