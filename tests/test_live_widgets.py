@@ -50,6 +50,11 @@ for system, fields in (("ststnet", {"epochs": 3}), ("svm", {})):
     experiments.run(declared, few, jobs=1, device="cpu", progress=False)
 widgets.curves(experiments.find(corpus="made").sort_values("system"))""",
 }
+SHOWS["source"] = """from mer_utils.reporting import report
+report.source(report._coloured)
+report.display({"text/html": report._coloured("x" * 100)}, raw=True)
+rows = prediction_rows(clips[["corpus", "subject", "clip", "label"]], right=0.3)
+widgets.failures(rows, views)"""
 PICTURES = "[...document.querySelectorAll('.jp-OutputArea-output img')]"
 
 
@@ -182,3 +187,18 @@ def test_a_run_is_chosen_and_its_training_curves_are_shown(lab, page):
     page.choose_next(dropdown("run"))
     page.until("document.body.innerText.includes('it has no epochs')")
     assert page.value(f"{PICTURES}.length") == 0 and "Traceback" not in page.words()
+
+
+def test_code_of_a_hundred_columns_is_on_one_line_in_both_themes(lab, page):
+    page.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1,
+              mobile=False)  # fmt: skip
+    run_notebook(page, lab, "source")
+    blocks = "[...document.querySelectorAll('.source pre')]"
+    assert page.until(f"{blocks}.length === 2")
+    assert page.value(f"{blocks}.every(pre => pre.scrollWidth <= pre.clientWidth)")
+    assert page.value(f"{blocks}[1].clientHeight") < 60  # pixels: one line and its margins
+    colour = "getComputedStyle(document.querySelector('.source .k')).color"
+    light = page.value(colour)
+    theme = "'apputils:change-theme', {theme: 'JupyterLab Dark'}"
+    page.value(f"void window.jupyterapp.commands.execute({theme})")
+    page.until(f"{colour} !== {json.dumps(light)}")

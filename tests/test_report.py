@@ -36,24 +36,22 @@ def page_of(*outputs, **facts):
 
 def test_code_is_shown_with_its_file_and_line(outputs):
     report.source(scores.uf1, EndOfNotebook._render_traceback_)
-    markdown = outputs[0].data["text/markdown"]
+    text = outputs[0].data["text/plain"]
     for target in (scores.uf1, EndOfNotebook._render_traceback_):
         code = target.__code__
         file = paths.ROOT / code.co_filename
-        assert (
-            f"`{file.relative_to(paths.ROOT).as_posix()}`, line {code.co_firstlineno}" in markdown
-        )
+        assert f"{file.relative_to(paths.ROOT).as_posix()}, line {code.co_firstlineno}\n" in text
         first = file.read_text(encoding="utf-8").splitlines()[code.co_firstlineno - 1]
-        assert f"\n{first.strip()}\n" in markdown  # at the left edge, a method too
+        assert f"\n{first.strip()}\n" in text  # at the left edge, a method too
 
 
 def test_a_docstring_may_be_left_out(outputs):
     report.source(scores.uf1, docstring=False)
     report.source(functools.lru_cache(scores.uf1))
-    without, whole = (bundle.data["text/markdown"] for bundle in outputs)
+    without, whole = (bundle.data["text/plain"] for bundle in outputs)
     assert scores.uf1.__doc__.splitlines()[0] in whole
     assert scores.uf1.__doc__.splitlines()[0] not in without
-    assert whole.splitlines()[-2:] == without.splitlines()[-2:]
+    assert whole.splitlines()[-1] == without.splitlines()[-1]
 
 
 @pytest.mark.parametrize("target", [len, functools, 3, "text", pytest.fixture])
@@ -66,19 +64,15 @@ def test_a_page_shows_code_unfolded_and_coloured(outputs):
     report.source(protocol.folds)
     body = page_of(*outputs).partition("<main")[2]
     shown = body.rpartition("</details>")[2]  # below the folded cell
-    assert '<div class="highlight">' in shown and '<span class="k">def</span>' in shown
+    assert '<div class="highlight source">' in shown and '<span class="k">def</span>' in shown
     assert "mer_utils/evaluation/protocol.py" in shown
 
 
 @browser.needed
 def test_a_hundred_columns_fit_a_laptop_and_scroll_on_a_phone(outputs, tmp_path):
-    (tmp_path / "x.html").write_text(
-        page_of(
-            new_output("display_data", data={"text/markdown": f"````python\n{'x' * 100}\n````"})
-        ),
-        encoding="utf-8",
-    )
-    block = "document.querySelector('main .text .highlight pre')"
+    code = new_output("display_data", data={"text/html": report._coloured("x" * 100)})
+    (tmp_path / "x.html").write_text(page_of(code), encoding="utf-8")
+    block = "document.querySelector('main .source pre')"
     with browser.opened(tmp_path) as tab:
         tab.call("Page.enable")
         for width, fits in ((1280, True), (390, False)):

@@ -1,15 +1,14 @@
 """Tables and figures of a report as files a journal takes: csv and LaTeX, SVG and PDF.
 
 A notebook names what is worth keeping (`report.table(..., name=...)`, `report.show(..., name=...)`)
-and writes nothing: the files travel in the metadata of its output, and the driver lays them down
-beside the report.  So a file is always what its page shows, and a quick look overwrites none.
+and writes nothing: the files travel in the metadata of its output, and the driver writes them next
+to the report.  So a file is always what its page shows, and a quick look overwrites none.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def figure(fig: Figure, name: str) -> dict:
 def write(
     notebook: NotebookNode, corpus: str, tables: Path | None = None, figures: Path | None = None
 ) -> list[Path]:
-    """Lay down what an executed notebook keeps: reports/tables and reports/figures, by corpus."""
+    """Write what an executed notebook keeps: reports/tables and reports/figures, by corpus."""
     written = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -73,11 +72,8 @@ def write(
                 if suffix not in TABLE_SUFFIXES:
                     folder = figures or paths.FIGURES
                 path = folder / f"{corpus}_{kept['name']}{suffix}"
-                folder.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(f".{path.name}.{os.getpid()}")
-                is_bytes = suffix == ".pdf"
-                part.write_bytes(base64.b64decode(content) if is_bytes else content.encode())
-                part.replace(path)
+                data = base64.b64decode(content) if suffix == ".pdf" else content.encode()
+                paths.write_whole(path, data)
                 written.append(path)
     return written
 

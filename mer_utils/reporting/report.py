@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, NoReturn
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from .. import paths
 from ..errors import EndOfNotebook, StudyError
@@ -35,6 +38,21 @@ SYNTHETIC = (
     "Synthetic faces, made by this study from one photograph. "
     "Nothing here is evidence about how well a system reads people."
 )
+
+
+def _code_style(style: str, selector: str) -> str:
+    formatter = HtmlFormatter(style=style)
+    rules = formatter.get_background_style_defs(selector) + formatter.get_token_style_defs(selector)
+    return "\n".join(rules)
+
+
+# Of code in JupyterLab, by its theme; a page has its own style.
+CODE_STYLE = f"""<style>
+{_code_style("friendly", ".source")}
+{_code_style("github-dark", 'body[data-jp-theme-light="false"] .source')}
+.source {{ color: #1d232b; padding: 0.5em 0.8em; }}
+div.source pre {{ color: inherit; white-space: pre; overflow-x: auto; font-size: 13px; }}
+</style>"""
 
 
 def header(corpus: Corpus | Study) -> None:
@@ -65,12 +83,12 @@ def header(corpus: Corpus | Study) -> None:
 def source(*objects: object, docstring: bool = True) -> None:
     """Show functions, classes or methods of this study as their files hold them.
 
-    Each comes with its file and first line.  JupyterLab and the page colour it; on the page it is
-    open, unlike the code of cells.
+    Each comes with its file and first line.  It is coloured for JupyterLab's light and dark theme;
+    on the page it is open, unlike the code of cells.
     docstring: False leaves the docstring out.
     Raises StudyError for an object that is not defined by a file of this repository.
     """
-    blocks = []
+    blocks, texts = [], []
     for target in objects:
         code = inspect.unwrap(target.fget if isinstance(target, property) else target)
         try:
@@ -83,8 +101,15 @@ def source(*objects: object, docstring: bool = True) -> None:
             ) from error
         text = textwrap.dedent("".join(lines)).rstrip()
         text = text if docstring else _without_docstring(text)
-        blocks.append(f"`{path.as_posix()}`, line {first}\n\n````python\n{text}\n````")
-    _display("\n\n".join(blocks))
+        place = f"{path.as_posix()}, line {first}"
+        blocks.append(f'<p class="quiet">{place}</p>{_coloured(text)}')
+        texts.append(f"{place}\n\n{text}")
+    bundle = {"text/html": CODE_STYLE + "".join(blocks), "text/plain": "\n\n".join(texts)}
+    display(bundle, raw=True, metadata={"study": {}})
+
+
+def _coloured(code: str) -> str:
+    return highlight(code, PythonLexer(), HtmlFormatter(cssclass="highlight source"))
 
 
 def _without_docstring(code: str) -> str:

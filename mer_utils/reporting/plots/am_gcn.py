@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from .face import GRID, grid, outline
 from .planted import planted as planted
-from .style import ACCENT, EDGE, PALE, SIGNED, bare, key, reference
+from .style import ACCENT, EDGE, PALE, SIGNED, key, matrix, reference
 
 EXTENT = (0, GRID, GRID, 0)
 
@@ -69,10 +69,7 @@ def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
     if len(linked):
         weights, units = weights[np.ix_(linked, linked)], [units[i] for i in linked]
     fig, axis = plt.subplots(figsize=(5.6, 4.8))
-    image = axis.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max())
-    bare(axis)
-    for ticks in (axis.set_xticks, axis.set_yticks):
-        ticks(range(len(units)), units, fontsize=8)
+    image = matrix(axis, weights, units, cmap="Greys", vmin=0, vmax=weights.max())
     axis.set(xlabel="from action unit", ylabel="to action unit")
     fig.colorbar(image, ax=axis, shrink=0.8, label="weight in the graph convolution")
     return fig

@@ -51,7 +51,7 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
         for one, other in ((pair.system, pair.against), (pair.against, pair.system)):
             significant.loc[one, other] = pair.significant
     size = 0.9 + 0.62 * len(order)
-    fig, axis = plt.subplots(figsize=(size + 1.6, size))
+    fig, axis = plt.subplots(figsize=(size + 2.4, size + 1.2))
     axis.imshow(np.where(significant, np.sign(gaps), 0), cmap="PuOr_r", vmin=-2.6, vmax=2.6)
     for (row, column), gap in np.ndenumerate(gaps.to_numpy()):
         if row != column:
@@ -135,9 +135,9 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
     axis.grid(axis="y", color=PALE, lw=0.5)
     shades = [colour(name) if isinstance(name, str) else CHANCE for name in table["system"]]
     series = (
-        ("published", "s", EDGE, False, {}, "published"),
         ("honest", "o", shades, True, {"low": table["low"], "high": table["high"]}, "ours, honest"),
         ("test-picked", "X", WARNING, True, {}, "ours, oracle: epoch picked on the test subject"),
+        ("published", "s", EDGE, False, {}, "published"),
     )
     for name, sign, shade, filled, line, label in series:
         intervals.dots(

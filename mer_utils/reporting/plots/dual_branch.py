@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from .planted import planted as planted
-from .style import CHANCE, EDGE, FORMS, PALE, SIGNED, bare, cells, colour, reference
+from .style import CHANCE, EDGE, FORMS, PALE, SIGNED, bare, colour, matrix, reference
 
 INK = colour("dual_branch_3dcnn")
 
@@ -73,16 +73,13 @@ def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Fi
     """
     count, steps = weights.shape
     fig, axis = plt.subplots(figsize=(1.5 + 0.75 * steps, 1.2 + 0.5 * count))
-    top = max(2 / steps, weights.max())
-    image = axis.imshow(weights, cmap="Greys", vmin=0, vmax=top, aspect="auto")
     pairs = zip(weights.flat, winners.flat, strict=True)
     texts = np.array([f"{weight:.2f}\nstep {winner + 1}" for weight, winner in pairs])
-    cells(axis, texts.reshape(weights.shape), image, fontsize=7.5)
-    bare(axis)
-    axis.set_xticks(range(steps), range(1, steps + 1))
-    axis.set_yticks(range(count), widths)
+    image = matrix(
+        axis, weights, widths, range(1, steps + 1), texts.reshape(weights.shape), aspect="auto",
+        cmap="Greys", vmin=0, vmax=max(2 / steps, weights.max()),
+    )  # fmt: skip
     axis.set(xlabel="step that is read", ylabel="width of the head")
-    axis.tick_params(length=0)
     fig.colorbar(image, ax=axis, shrink=0.9, label="weight; even would be 1 / steps")
     return fig
 

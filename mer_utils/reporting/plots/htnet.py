@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from . import intervals
 from .face import GRID, grid, outline
 from .planted import planted_curves as planted_curves
-from .style import ACCENT, CLASS_COLOURS, EDGE, FORMS, INK, bare, cells, reference
+from .style import ACCENT, CLASS_COLOURS, EDGE, FORMS, INK, matrix, reference
 
 CROP, PATCH = 14, 7
 EXTENT = (0, GRID, GRID, 0)
@@ -68,16 +68,15 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
         face.text(*(centre - (6.7, 6.1)), name, fontsize=7, color="0.25", va="top")
     grid(face, "arrows: from a token to the one that reads it")
     blocks = weights.reshape(2, 2, 4, 4).transpose(0, 2, 1, 3).reshape(8, 8)
-    image = numbers.imshow(blocks, cmap="Blues", vmin=0, vmax=1)
-    cells(numbers, np.vectorize("{:.2f}".format)(blocks), image, fontsize=7.5)
+    names = ["upper left", "upper right", "lower left", "lower right"] * 2
+    image = matrix(
+        numbers, blocks, names, texts="{:.2f}", cmap="Blues", vmin=0, vmax=1,
+        title="the four areas, each row adds up to 1", fontsize=7,
+    )  # fmt: skip
+    numbers.tick_params(axis="x", rotation=90)
     numbers.axhline(3.5, color="black", lw=1.5)
     numbers.axvline(3.5, color="black", lw=1.5)
-    names = ["upper left", "upper right", "lower left", "lower right"] * 2
-    bare(numbers)
-    numbers.set_xticks(range(8), names, rotation=90, fontsize=7)
-    numbers.set_yticks(range(8), names, fontsize=7)
     numbers.set(xlabel="token that is read", ylabel="reading token")
-    numbers.set_title("the four areas, each row adds up to 1")
     fig.colorbar(image, ax=numbers, shrink=0.8, label="attention")
     return fig
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ...preprocessing.regions import POINTS, REGIONS
 from .face import grid, outline
-from .style import ACCENT, EDGE, GREEN, INK, PALE, SIGNED, WARNING, bare, cells
+from .style import ACCENT, EDGE, GREEN, INK, PALE, SIGNED, WARNING, matrix
 
 # Distinct by marker as well: right and left share a colour.
 REGION_COLOURS = (ACCENT, ACCENT, INK, INK, GREEN, WARNING)
@@ -34,10 +34,9 @@ def regions(landmarks: np.ndarray, lists: Mapping[str, tuple]) -> Figure:
 def matrices(values: Mapping[str, np.ndarray], label: str, highest: float = 1.0) -> Figure:
     """(6, 6) matrices next to each other with their numbers; rows are the region that is given."""
     fig, axes = plt.subplots(1, len(values), figsize=(4.3 * len(values) + 0.4, 4.1), squeeze=False)
-    for axis, (title, matrix) in zip(axes[0], values.items(), strict=True):
-        image = axis.imshow(matrix, cmap="Greys", vmin=0, vmax=highest)
-        cells(axis, np.vectorize("{:.2f}".format)(matrix), image)
-        _region_ticks(axis, title)
+    for axis, (title, weights) in zip(axes[0], values.items(), strict=True):
+        look = {"cmap": "Greys", "vmin": 0, "vmax": highest}
+        image = _pairs(axis, weights, title, "{:.2f}", **look)
     fig.colorbar(image, ax=axes, shrink=0.8, label=label)
     return fig
 
@@ -48,9 +47,9 @@ def graphs(landmarks: np.ndarray, weights: Mapping[str, np.ndarray], heaviest=No
     All panels share the scale: the heaviest edge of all, or `heaviest`, is 8 points thick.
     """
     fig, axes = plt.subplots(1, len(weights), figsize=(4.0 * len(weights), 4.3), squeeze=False)
-    heaviest = heaviest or max(_both_ways(matrix).max() for matrix in weights.values())
-    for axis, (title, matrix) in zip(axes[0], weights.items(), strict=True):
-        _graph(axis, landmarks, matrix, heaviest, title)
+    heaviest = heaviest or max(_both_ways(graph).max() for graph in weights.values())
+    for axis, (title, graph) in zip(axes[0], weights.items(), strict=True):
+        _graph(axis, landmarks, graph, heaviest, title)
     return fig
 
 
@@ -63,12 +62,12 @@ def departure(landmarks: np.ndarray, stack: np.ndarray, fold: int) -> Figure:
     away = stack - stack.mean(axis=0)
     widest = max(np.abs(away).max(), 0.01)
     fig, (face, axis) = plt.subplots(1, 2, figsize=(9.2, 4.3), width_ratios=(1, 1.15))
-    heaviest = max(_both_ways(matrix).max() for matrix in stack)
+    heaviest = max(_both_ways(graph).max() for graph in stack)
     _graph(face, landmarks, stack[fold], heaviest, "P of this fold, mean of both ways")
-    image = axis.imshow(away[fold], cmap=SIGNED, vmin=-widest, vmax=widest)
     texts = np.vectorize("{:+.2f}".format)(away[fold])
-    cells(axis, np.where(np.abs(away[fold]) >= 0.005, texts, ""), image)
-    _region_ticks(axis, "P(column | row), less the mean fold's")
+    texts = np.where(np.abs(away[fold]) >= 0.005, texts, "")
+    look = {"cmap": SIGNED, "vmin": -widest, "vmax": widest}
+    image = _pairs(axis, away[fold], "P(column | row), less the mean fold's", texts, **look)
     fig.colorbar(image, ax=axis, shrink=0.8)
     return fig
 
@@ -114,11 +113,10 @@ def blank_face(axis, landmarks: np.ndarray, title: str = "") -> None:
     grid(axis, title, margin=2.0)
 
 
-def _region_ticks(axis, title: str) -> None:
-    bare(axis, title=title)
-    axis.tick_params(length=0)
+def _pairs(axis, weights: np.ndarray, title: str, texts, **look):
+    image = matrix(axis, weights, SHORT, texts=texts, title=title, **look)
     axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
-    axis.set_yticks(range(len(SHORT)), SHORT)
+    return image
 
 
 def _both_ways(matrix: np.ndarray) -> np.ndarray:
@@ -129,16 +127,16 @@ def _both_ways(matrix: np.ndarray) -> np.ndarray:
 def _graph(axis, landmarks: np.ndarray, weights: np.ndarray, heaviest: float, title: str) -> None:
     """One face with the edges of (6, 6) weights; `heaviest` is 8 points thick."""
     centres = np.array([landmarks[list(region)].mean(axis=0) for region in POINTS])
-    matrix = _both_ways(weights)
+    edges = _both_ways(weights)
     blank_face(axis, landmarks, title)
     for first, second in zip(*np.triu_indices(len(REGIONS), 1), strict=True):
-        share = matrix[first, second] / heaviest if heaviest else 0.0
+        share = edges[first, second] / heaviest if heaviest else 0.0
         if share < 0.02:
             continue
         line = centres[[first, second]]
         axis.plot(*line.T, color=INK, lw=8 * share, alpha=0.55, zorder=2)
         axis.text(
-            *(0.64 * line[0] + 0.36 * line[1]), f"{matrix[first, second]:.2f}", fontsize=7,
+            *(0.64 * line[0] + 0.36 * line[1]), f"{edges[first, second]:.2f}", fontsize=7,
             ha="center", va="center", zorder=4,
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
         )  # fmt: skip

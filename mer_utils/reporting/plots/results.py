@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from . import intervals
 from .comparison import ranking
-from .style import EDGE, INK, PALE, WARNING, bare, cells, class_colours
+from .style import EDGE, INK, PALE, WARNING, class_colours, matrix
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -19,12 +19,8 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     texts = np.array([f"{s:.0%}\n{n}" for s, n in zip(shares.flat, counts.flat, strict=True)])
     fig, axis = plt.subplots(figsize=(4.8, 4.0))
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    cells(axis, texts.reshape(shares.shape), image, fontsize=10)
-    bare(axis)
-    axis.set_xticks(range(len(classes)), classes)
-    axis.set_yticks(range(len(classes)), classes)
-    axis.tick_params(length=0)
+    texts = texts.reshape(shares.shape)
+    image = matrix(axis, shares, classes, texts=texts, cmap="Blues", vmin=0, vmax=1, fontsize=10)
     axis.set(xlabel="predicted", ylabel="label")
     fig.colorbar(image, ax=axis, shrink=0.8, label="share of the label's clips")
     return fig

@@ -77,15 +77,28 @@ def reference(axis, value: float, label: str = "", *, level: bool = False) -> No
     )  # fmt: skip
 
 
-def cells(axis, texts: np.ndarray, image, fontsize: float = 8) -> None:
-    """A text in every cell of a matrix, white where the colour of the image is dark."""
-    values = np.asarray(image.get_array())
-    for (row, column), text in np.ndenumerate(texts):
+def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", **look):
+    """Values as a picture with named rows and columns, and a text in every cell.
+
+    columns: of `rows` if not given; texts: as large as `values`, or a format such as "{:.2f}";
+    look: of `imshow`, and `fontsize`.  Gives the image, for a colour bar.
+    """
+    fontsize = look.pop("fontsize", 8)
+    image = axis.imshow(values, **look)
+    bare(axis, title=title)
+    columns = rows if columns is None else columns
+    axis.set_xticks(range(len(columns)), columns, fontsize=fontsize + 1)
+    axis.set_yticks(range(len(rows)), rows, fontsize=fontsize + 1)
+    axis.tick_params(length=0)
+    if isinstance(texts, str):
+        texts = np.vectorize(texts.format)(values)
+    for (row, column), text in np.ndenumerate([] if texts is None else texts):
         dark = np.dot(image.to_rgba(values[row, column])[:3], (0.3, 0.59, 0.11)) < 0.5
         axis.text(
             column, row, text, ha="center", va="center", fontsize=fontsize,
             color="white" if dark else "black",
         )  # fmt: skip
+    return image
 
 
 def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .planted import planted as planted
-from .style import ACCENT, EDGE, PALE, bare, cells, colour, reference
+from .style import ACCENT, EDGE, PALE, bare, colour, matrix, reference
 
 INK = colour("unified")
 # Of the 51 inner landmarks, in order: where each part of the face begins.
@@ -49,10 +49,9 @@ def key_frames(
 def masks(values: np.ndarray) -> Figure:
     """The eight Kirsch masks (8, 3, 3)."""
     fig, axes = plt.subplots(1, len(values), figsize=(7.6, 1.3))
-    bare(*axes)
+    look = {"cmap": ListedColormap([PALE, "white", INK]), "vmin": -3, "vmax": 5, "fontsize": 7}
     for number, (axis, mask) in enumerate(zip(axes, values, strict=True)):
-        image = axis.imshow(mask, cmap=ListedColormap([PALE, "white", INK]), vmin=-3, vmax=5)
-        cells(axis, np.vectorize("{:.0f}".format)(mask), image, fontsize=7)
+        matrix(axis, mask, (), texts="{:.0f}", **look)
         axis.set_title(str(number), fontsize=9, loc="center")
     return fig
 
