@@ -14,7 +14,6 @@ from test_corpora_flow import write_flat
 from mer_utils import paths
 from mer_utils.reporting import pages
 
-pytestmark = pytest.mark.slow
 ALL = {path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
 
 
@@ -51,6 +50,7 @@ def test_every_notebook_runs_and_answers(disk):
     assert not (disk / "reports" / "tables").exists()  # a quick look makes no results
 
 
+@pytest.mark.slow
 def test_results_keep_the_systems_that_are_not_asked_for_again(disk):
     for systems in ("majority,svm", "majority"):
         done = study(disk, "--systems", systems, "--notebooks", "41")
@@ -62,6 +62,7 @@ def test_results_keep_the_systems_that_are_not_asked_for_again(disk):
     assert done.stdout.count("svm") == 0  # printed is what was asked for
 
 
+@pytest.mark.slow
 def test_a_corpus_without_action_units_has_its_answers_too(disk):
     folder = disk / "data" / "synthetic" / "smic"
     some = "20,31,33,40,41,50,52,53,90"
@@ -72,6 +73,7 @@ def test_a_corpus_without_action_units_has_its_answers_too(disk):
     assert "action units" in made["20_region_graph"].answer.partition(" on smic")[0]
 
 
+@pytest.mark.slow
 def test_flow_images_without_landmarks_leave_three_notebooks_out_and_say_so(disk):
     people = [("casme2", f"sub{n:02}") for n in range(1, 7)]
     clips = [
