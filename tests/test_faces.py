@@ -1,4 +1,4 @@
-"""Faces are found, marked within a fraction of a pixel, and laid where they belong."""
+"""Faces are found, marked within a fraction of a pixel, and aligned to the mean face."""
 
 import cv2
 import moving_face
@@ -17,7 +17,7 @@ def places() -> list[tuple[np.ndarray, np.ndarray]]:
     """Twelve frames of one photograph in known places, and the (2, 3) that took it there."""
     random = np.random.default_rng(3)
     centre = moving_face.picture_points().mean(axis=0)
-    made = []
+    frames = []
     for _ in range(12):
         angle, size = np.deg2rad(random.uniform(-6, 6)), random.uniform(1.4, 2.0)
         turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -26,27 +26,29 @@ def places() -> list[tuple[np.ndarray, np.ndarray]]:
             moving_face.picture(), matrix, (360, 300), flags=cv2.INTER_CUBIC
         ).astype(float)
         noisy = np.clip(frame + random.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
-        made.append((noisy, matrix))
-    return made
+        frames.append((noisy, matrix))
+    return frames
 
 
 def test_landmarks_follow_the_face_to_a_fraction_of_a_pixel(places):
-    """Laid back on the photograph, the same points come out, whatever the place and size."""
-    found = [
+    """Moved back to the photograph, the points are the same for any place and size."""
+    points_of = [
         faces.move(faces.landmarks(frame), cv2.invertAffineTransform(matrix)) * 1.6
         for frame, matrix in places
     ]
-    scatter = np.linalg.norm(found - np.mean(found, axis=0), axis=-1)  # pixels of a 145-px face
+    scatter = np.linalg.norm(
+        points_of - np.mean(points_of, axis=0), axis=-1
+    )  # pixels of a 145-px face
     assert np.sqrt((scatter**2).mean()) < 0.6
     assert scatter[:, list(faces.STABLE)].max() < 1.0
     # and they are where they should be, not only steady: eyes apart, mouth below nose
-    points = np.mean(found, axis=0)
+    points = np.mean(points_of, axis=0)
     assert points[36:42, 0].max() < points[27, 0] < points[42:48, 0].min()
     assert points[48:60, 1].min() > points[33, 1] > points[27, 1]
 
 
 def test_whole_pixels_would_be_coarser(places):
-    """What nine boxes on an enlarged face buy over the predictor's plain answer."""
+    """Nine boxes on an enlarged face scatter less than the predictor's plain result."""
     import dlib
 
     plain = []
@@ -62,13 +64,13 @@ def test_whole_pixels_would_be_coarser(places):
     assert np.std(fine, axis=0).mean() < 0.6 * np.std(plain, axis=0).mean()
 
 
-def test_alignment_lays_eyes_and_nose_on_the_mean_face(places):
+def test_alignment_moves_eyes_and_nose_to_the_mean_face(places):
     for frame, matrix in places:
         points = faces.landmarks(frame)
         laid = faces.move(points, faces.alignment(points))
         assert np.abs(laid[list(faces.STABLE)] - TARGET).max() < 4.0  # no face is the mean face
         assert laid.min() > 0 and laid.max() < faces.SIZE
-        # the same person is laid the same way wherever he sat
+        # the same person is aligned the same way from any place
         again = faces.alignment(points)[:, :2] @ matrix[:, :2]
         assert np.allclose(
             again, again[0, 0] * np.eye(2) + again[1, 0] * np.array([[0, -1], [1, 0]])
@@ -104,7 +106,7 @@ def test_shrinking_does_not_alias():
 
 
 @pytest.mark.parametrize("kind", ["blank", "noise", "stripes"])
-def test_no_face_is_said_and_no_point_invented(kind):
+def test_no_face_is_an_error_and_no_point_invented(kind):
     random = np.random.default_rng(0)
     image = {
         "blank": np.full((240, 320), 128, np.uint8),
@@ -115,7 +117,7 @@ def test_no_face_is_said_and_no_point_invented(kind):
         faces.landmarks(image)
 
 
-def test_the_second_detector_answers_where_the_first_is_silent():
+def test_the_second_detector_finds_what_the_first_does_not():
     """Half of the face behind a grey wall: HOG is blind to it, the network is not."""
     half = moving_face.picture()[:300, :448].copy()
     half[:, 236:] = 90

@@ -39,7 +39,7 @@ def test_the_course_of_the_movement_is_the_one_put_in():
 
 
 def test_a_sway_without_expression_is_no_movement():
-    """The head drifts by 3 pixels, the face is still: what is found is small."""
+    """The head drifts by 3 pixels, the face is still: the movement is small."""
     still = moving_face.clip(6, 0.01, 3.0, frames=10, apex=5)
     moving = moving_face.clip(6, 2.0, 3.0, frames=10, apex=5)
     assert (
@@ -63,7 +63,7 @@ def test_the_onset_is_never_the_apex():
     assert keyframes.apex(np.array([0.0, 0.1, 0.2])) == 2
 
 
-def test_no_face_in_the_onset_is_said():
+def test_no_face_in_the_onset_is_an_error():
     with pytest.raises(faces.NoFace):
         keyframes.spot([np.full((200, 200), 90, np.uint8)] * 3)
 
@@ -76,16 +76,16 @@ def tracked(clip) -> tuple[np.ndarray, np.ndarray]:
     points = faces.landmarks(clip.frames[0])
     matrix = faces.alignment(points) * (keyframes.TRACK_SIZE / faces.SIZE)
     frames = np.stack([faces.warp(frame, matrix, keyframes.TRACK_SIZE) for frame in clip.frames])
-    found = keyframes.track(frames, faces.move(points, matrix))
+    tracks = keyframes.track(frames, faces.move(points, matrix))
     columns, rows = np.rint(points).astype(int).T
     true = [points + clip.flow(t)[:, rows, columns].T for t in range(len(clip.frames))]
-    return found, faces.move(np.array(true), matrix)
+    return tracks, faces.move(np.array(true), matrix)
 
 
 def test_landmarks_are_followed_to_a_fraction_of_what_they_move():
-    found, true = tracked(moving_face.clip(31, 2.5, 1.5, frames=16, apex=8))
+    tracks, true = tracked(moving_face.clip(31, 2.5, 1.5, frames=16, apex=8))
     inner = slice(17, 68)
-    missed = np.linalg.norm(found - true, axis=-1)[:, inner]
+    missed = np.linalg.norm(tracks - true, axis=-1)[:, inner]
     moved = np.linalg.norm(true - true[0], axis=-1)[:, inner]
     assert np.median(missed) < 0.25  # pixels of 256
     assert missed.mean() < 0.3 * moved.max(axis=0).mean()

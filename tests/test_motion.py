@@ -11,16 +11,16 @@ from mer_utils.preprocessing import faces, motion
 @pytest.fixture(scope="module")
 def pairs() -> dict[float, list[tuple]]:
     """sway -> (onset, apex, points, true flow, true expression, mask) on the aligned face."""
-    made = {}
+    pairs = {}
     for sway in (0.0, 1.5):
-        made[sway] = []
+        pairs[sway] = []
         for seed in range(4):
             clip = moving_face.clip(seed, amplitude=1.2, sway=sway)
             points = faces.landmarks(clip.frames[0])
             matrix = faces.alignment(points)
             onset, apex = (faces.align(frame, matrix) for frame in clip.frames)
             laid = faces.move(points, matrix)
-            made[sway].append(
+            pairs[sway].append(
                 (
                     onset,
                     apex,
@@ -30,7 +30,7 @@ def pairs() -> dict[float, list[tuple]]:
                     motion.face_mask(laid, faces.SIZE),
                 )
             )
-    return made
+    return pairs
 
 
 def error(field, truth, mask) -> float:
@@ -97,14 +97,14 @@ def test_a_third_of_the_face_does_not_outvote_the_head():
     truth = np.stack((0.7 + 0.01 * columns - 0.02 * rows, -0.3 + 0.02 * columns + 0.01 * rows))
     field = truth + np.random.default_rng(0).normal(0, 0.02, truth.shape)
     field[:, 42:] += 5.0
-    found = motion.head_motion(field.astype(np.float32), np.ones((64, 64), bool))
-    assert np.abs(found - truth).max() < 0.05
+    head = motion.head_motion(field.astype(np.float32), np.ones((64, 64), bool))
+    assert np.abs(head - truth).max() < 0.05
     still = motion.head_motion(np.zeros((2, 64, 64), np.float32), np.ones((64, 64), bool))
     assert np.allclose(still, 0)
 
 
-def test_a_nod_is_the_heads():
-    """A ball that turns: near points move, the rim does not. No similarity can say that."""
+def test_a_nod_is_motion_of_the_head():
+    """A ball that turns: near points move, the rim does not. No similarity does that."""
     rows, columns = (np.mgrid[:128, :128] - 63.5) / 64
     depth = np.sqrt(np.clip(1 - columns**2 - (rows / 1.15) ** 2, 0.02, 1))
     nod = np.stack((0 * depth, 0.8 * depth)).astype(np.float32)
@@ -141,8 +141,8 @@ def test_the_grid_keeps_units():
     assert motion.channels(random)[2].min() > 0.3  # strain before the mean, or noise cancels
 
 
-def test_beside_the_face_nothing_moves(pairs):
-    """A wall stands still behind a head that sways; after the fit it would seem to move."""
+def test_outside_the_face_nothing_moves(pairs):
+    """A wall is at rest behind a head that sways; after the fit it would seem to move."""
     onset, apex, points, *_ = pairs[1.5][0]
     field = motion.expression(onset, apex, points)
     region = motion.face_region(points, faces.SIZE)

@@ -1,4 +1,4 @@
-"""Regions lie where their names say, sheets are read as written, graphs are as planted."""
+"""Regions are where their names say, sheets are read as written, graphs are as planted."""
 
 import importlib.metadata
 
@@ -34,7 +34,7 @@ def regions_of(text: str, **options) -> set[int]:
     return set(np.flatnonzero(active_regions(text, **options)).tolist())
 
 
-# --- where the regions lie ------------------------------------------------------------------------
+# --- where the regions are ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def centres(points: np.ndarray, lists) -> np.ndarray:
     return np.array([points[list(region)].mean(axis=0) for region in lists])
 
 
-def test_regions_lie_where_their_names_say(photograph):
+def test_regions_are_where_their_names_say(photograph):
     for points in (photograph, landmarks()):
         x, y = centres(points, regions.POINTS).T
         assert x[RIGHT_BROW] < x[NOSE] < x[LEFT_BROW], "the person's right is the picture's left"
@@ -68,10 +68,10 @@ def test_the_published_lists_put_the_eyes_on_the_nose(photograph):
         centres(photograph, regions.POINTS),
         centres(photograph, regions.PUBLISHED_POINTS),
     )
-    apart = np.linalg.norm(right - wrong, axis=1)
+    distance = np.linalg.norm(right - wrong, axis=1)
     width = np.linalg.norm(right[LEFT_EYE] - right[RIGHT_EYE])
-    assert apart[[RIGHT_BROW, LEFT_BROW, MOUTH]].max() < 1e-9
-    assert apart[[RIGHT_EYE, LEFT_EYE, NOSE]].min() > 0.25 * width
+    assert distance[[RIGHT_BROW, LEFT_BROW, MOUTH]].max() < 1e-9
+    assert distance[[RIGHT_EYE, LEFT_EYE, NOSE]].min() > 0.25 * width
     nose = set(regions.POINTS[NOSE])
     eyes = set(regions.POINTS[RIGHT_EYE] + regions.POINTS[LEFT_EYE])
     assert set(regions.PUBLISHED_POINTS[RIGHT_EYE]) < nose
@@ -183,13 +183,13 @@ def test_the_table_of_units_counts_clips_and_keeps_what_was_not_read():
 
 
 def test_co_occurrence_is_the_conditional_frequency():
-    found = regions.co_occurrence(clips("1+2", "4+7", "4+12", "12", "9", "", "?"))
-    assert found[RIGHT_BROW, LEFT_BROW] == 1.0
-    assert found[RIGHT_BROW, RIGHT_EYE] == pytest.approx(1 / 3)  # one of three brow clips
-    assert found[RIGHT_EYE, RIGHT_BROW] == 1.0  # it is not symmetric
-    assert found[MOUTH, LEFT_BROW] == pytest.approx(1 / 2)
-    assert not found[NOSE].any() and not found[:, NOSE].any()
-    assert not np.diag(found).any()
+    frequencies = regions.co_occurrence(clips("1+2", "4+7", "4+12", "12", "9", "", "?"))
+    assert frequencies[RIGHT_BROW, LEFT_BROW] == 1.0
+    assert frequencies[RIGHT_BROW, RIGHT_EYE] == pytest.approx(1 / 3)  # one of three brow clips
+    assert frequencies[RIGHT_EYE, RIGHT_BROW] == 1.0  # it is not symmetric
+    assert frequencies[MOUTH, LEFT_BROW] == pytest.approx(1 / 2)
+    assert not frequencies[NOSE].any() and not frequencies[:, NOSE].any()
+    assert not np.diag(frequencies).any()
 
 
 def test_clips_without_units_add_nothing():
@@ -207,9 +207,9 @@ def test_a_planted_co_occurrence_is_found():
     eyes[brows] = rng.random(brows.sum()) < 0.7
     eyes[~brows] = rng.random((~brows).sum()) < 0.2
     table = clips(*np.where(brows, np.where(eyes, "4+7", "4"), np.where(eyes, "7", "")))
-    found = regions.co_occurrence(table)
-    assert found[RIGHT_BROW, RIGHT_EYE] == pytest.approx(0.7, abs=0.03)
-    assert found[RIGHT_EYE, RIGHT_BROW] == pytest.approx(0.35 / 0.45, abs=0.03)
+    frequencies = regions.co_occurrence(table)
+    assert frequencies[RIGHT_BROW, RIGHT_EYE] == pytest.approx(0.7, abs=0.03)
+    assert frequencies[RIGHT_EYE, RIGHT_BROW] == pytest.approx(0.35 / 0.45, abs=0.03)
 
 
 def test_normalised_graphs_neither_grow_nor_fade_a_feature():
@@ -221,14 +221,16 @@ def test_normalised_graphs_neither_grow_nor_fade_a_feature():
 # --- manifold distances ---------------------------------------------------------------------------
 
 
-def test_manifold_distances_take_the_shorter_way_round():
+def test_manifold_distances_are_shortest_paths():
     angles = np.linspace(0, np.pi / 2, 6)
     fan = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # six directions in a plane
-    found = regions.manifold_distances(fan)
+    distances = regions.manifold_distances(fan)
     step = 1 - np.cos(angles[1])
     expected = step * np.abs(np.subtract.outer(range(6), range(6)))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    assert found[0, 5] < 1 - np.cos(angles[5]), "the chord is longer than the way along the fan"
+    np.testing.assert_allclose(distances, expected, atol=1e-12)
+    assert distances[0, 5] < 1 - np.cos(angles[5]), (
+        "the chord is longer than the path along the fan"
+    )
 
 
 def test_manifold_distances_do_not_depend_on_scale():
@@ -269,7 +271,7 @@ def test_patches_are_cut_around_their_landmark():
     np.testing.assert_array_equal(patch[..., 2], 100 * patch[..., 0] + patch[..., 1])
 
 
-def test_patches_of_landmarks_outside_the_picture_lie_inside():
+def test_patches_of_landmarks_outside_the_picture_are_inside():
     image = np.random.default_rng(3).normal(size=(1, 3, 28, 28)).astype(np.float32)
     for far in (-40.0, 70.0):
         cut, where = regions.patches(image, np.full((1, 68, 2), far))
@@ -277,3 +279,10 @@ def test_patches_of_landmarks_outside_the_picture_lie_inside():
         assert (where == edge).all()
         window = image[0][:, edge - 3 : edge + 4, edge - 3 : edge + 4].transpose(1, 2, 0)
         np.testing.assert_array_equal(cut[0, 0], window.ravel())
+
+
+def test_region_means_follow_the_order_of_the_points():
+    tokens = np.array([point for region in regions.POINTS for point in region], float)[None]
+    expected = [np.mean(region) for region in regions.POINTS]
+    np.testing.assert_allclose(regions.region_means(tokens), [expected])
+    assert regions.region_means(np.ones((4, 43, 147))).shape == (4, 6, 147)

@@ -1,4 +1,4 @@
-"""Views are computed once, kept by content, the same however many processes make them."""
+"""Views are computed once, cached by content, and equal for any number of processes."""
 
 import os
 import subprocess
@@ -20,9 +20,9 @@ NAMES = views.VIEWS
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, moving_face.Clip]:
-    made = {f"pair{i}": moving_face.clip(40 + i, 2.0, 1.0) for i in range(3)}
-    made["film"] = moving_face.clip(50, 2.5, 1.0, frames=15, apex=9)
-    return made
+    clips = {f"pair{i}": moving_face.clip(40 + i, 2.0, 1.0) for i in range(3)}
+    clips["film"] = moving_face.clip(50, 2.5, 1.0, frames=15, apex=9)
+    return clips
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_table_has_every_view_that_frames_offer():
     assert set(definitions.VIEWS) == set(views.VIEWS)
 
 
-def test_shapes_and_kinds_are_the_contract(first):
+def test_shapes_and_types_are_the_contract(first):
     shapes = {name: (array.shape, array.dtype) for name, array in first.arrays.items()}
     assert shapes == {
         "flow": ((4, 3, 28, 28), np.float32),
@@ -86,8 +86,8 @@ def test_flow_and_landmarks_are_true(first, clips):
         flow = first.arrays["flow"][i]
         inside = motion.on_grid(motion.face_mask(faces.move(clip.points, matrix), 128)[None] * 1.0)
         inside = inside[0] > 0.99
-        apart = np.hypot(*(flow[:2] - onto))[inside].mean()
-        assert apart < 0.35 * np.hypot(*onto)[inside].mean(), name
+        error = np.hypot(*(flow[:2] - onto))[inside].mean()
+        assert error < 0.35 * np.hypot(*onto)[inside].mean(), name
         assert np.corrcoef(flow[2][inside], motion.channels(truth)[2][inside])[0, 1] > 0.8
         points = np.asarray(clip.points)
         skin = clip.flow(t)
@@ -103,8 +103,8 @@ def test_video_goes_from_onset_to_offset_in_even_steps(first, clips):
         np.testing.assert_array_equal(video[0], frames[0])
         course = np.interp(np.linspace(0, len(clip.course) - 1, 10), range(len(clip.course)),
                            clip.course)  # fmt: skip
-        away = np.abs(video.astype(float) - frames[0]).mean((1, 2))
-        assert np.corrcoef(away, np.abs(course))[0, 1] > 0.9
+        change = np.abs(video.astype(float) - frames[0]).mean((1, 2))
+        assert np.corrcoef(change, np.abs(course))[0, 1] > 0.9
 
 
 def test_the_apex_is_spotted_where_the_sheet_has_none(first, clips):
@@ -133,7 +133,7 @@ def test_the_second_call_only_hashes(corpus, cache, monkeypatch):
 
 
 def test_the_cache_goes_by_content(corpus, cache, monkeypatch):
-    """A moved corpus is still known; a changed frame, method or version is not."""
+    """A moved corpus is found again; another method or version is computed anew."""
     before = views.compute(corpus, ("flow",), jobs=1, progress=False)
     moved = corpus.path.parent / "elsewhere"
     corpus.path.rename(moved)
@@ -152,16 +152,16 @@ def test_the_cache_goes_by_content(corpus, cache, monkeypatch):
     assert len(list((cache / "flow").rglob("*.npz"))) == 3 * len(clips)
 
 
-def test_a_damaged_cache_file_is_said_and_made_again(corpus, cache):
+def test_a_damaged_cache_file_is_warned_about_and_made_again(corpus, cache):
     before = views.compute(corpus, ("flow",), jobs=1, progress=False)
     cut, changed, *_ = sorted((cache / "flow").rglob("*.npz"))
     cut.write_bytes(cut.read_bytes()[:500])
     content = bytearray(changed.read_bytes())
     content[len(content) // 2] ^= 0xFF
     changed.write_bytes(content)
-    with pytest.warns(UserWarning, match="damaged.*made again") as said:
+    with pytest.warns(UserWarning, match="damaged.*made again") as warned:
         after = views.compute(corpus, ("flow",), jobs=1, progress=False)
-    assert {str(cut), str(changed)} == {str(w.message).split()[0] for w in said}
+    assert {str(cut), str(changed)} == {str(w.message).split()[0] for w in warned}
     assert same(after, before)
     assert not list(cache.rglob("*.part"))
 
@@ -177,9 +177,9 @@ def test_a_pickle_in_the_cache_is_not_opened(corpus, cache):
 def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips):
     import cv2
 
-    names = ["whole", "faceless", "cut", "empty", "text", "missing", "png"]
-    made = dict(zip(names, [clips[f"pair{i % 3}"] for i in range(len(names))], strict=True))
-    corpus = moving_face.corpus(tmp_path / "broken", made)
+    names = ["complete", "faceless", "cut", "empty", "text", "missing", "png"]
+    copies = dict(zip(names, [clips[f"pair{i % 3}"] for i in range(len(names))], strict=True))
+    corpus = moving_face.corpus(tmp_path / "broken", copies)
     folder = {row.clip: row.frames for row in corpus.clips.itertuples()}
     blank = np.full((300, 360), 120, np.uint8)
     cv2.imwrite(f"{folder['faceless']}/img2.jpg", blank)
@@ -190,14 +190,14 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips)
         file.write("this is no image\n" * 99)
     os.remove(f"{folder['missing']}/img2.jpg")
     os.remove(f"{folder['png']}/img2.jpg")
-    cv2.imwrite(f"{folder['png']}/img2.png", made["png"].frames[1])
+    cv2.imwrite(f"{folder['png']}/img2.png", copies["png"].frames[1])
     with open(f"{folder['png']}/img2.png", "r+b") as file:
         file.truncate(20000)
 
-    found = views.compute(corpus, ("flow",), jobs=1, progress=False)
-    assert list(found.clips["clip"]) == ["whole"]
-    assert found.arrays["flow"].shape == (1, 3, 28, 28)
-    reasons = dict(zip(found.exclusions["clip"], found.exclusions["reason"], strict=True))
+    usable = views.compute(corpus, ("flow",), jobs=1, progress=False)
+    assert list(usable.clips["clip"]) == ["complete"]
+    assert usable.arrays["flow"].shape == (1, 3, 28, 28)
+    reasons = dict(zip(usable.exclusions["clip"], usable.exclusions["reason"], strict=True))
     assert reasons == {
         "faceless": "no face found in apex frame img2.jpg",
         "cut": "img1.jpg is cut off: copy it again",
@@ -206,10 +206,9 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips)
         "missing": "apex frame 2 is not in missing, which holds 1 to 1",
         "png": "img2.png is cut off: copy it again",
     }
-    # a face looked for in vain is remembered too
-    assert views.compute(corpus, ("flow",), jobs=1, progress=False).exclusions.equals(
-        found.exclusions
-    )
+    # that no face is found is cached too
+    again = views.compute(corpus, ("flow",), jobs=1, progress=False)
+    assert again.exclusions.equals(usable.exclusions)
     with pytest.raises(StudyError, match="no clip of moving can be used.*no face found"):
         views.compute(only(corpus, "faceless"), ("flow",), jobs=1, progress=False)
 
@@ -230,11 +229,11 @@ def test_flow_images_become_views(megc2019_folder):
     from mer_utils import corpora
 
     corpus = corpora.load("megc2019_flow", megc2019_folder)
-    found = views.compute(corpus, ("flow_legacy", "landmarks"), progress=False)
-    flow, points = found.arrays["flow_legacy"], found.arrays["landmarks"]
+    arrays = views.compute(corpus, ("flow_legacy", "landmarks"), progress=False).arrays
+    flow, points = arrays["flow_legacy"], arrays["landmarks"]
     assert flow.shape == (442, 3, 28, 28) and points.shape == (442, 68, 2)
     assert (flow.min(axis=(2, 3)) == 0).all() and (flow.max(axis=(2, 3)) == 255).all()
-    # strain is never negative and mostly near nothing; u and v have their zero somewhere between
+    # strain is never negative and mostly small; u and v have their zero in between
     assert np.median(flow[:, 2]) < 60 < np.median(flow[:, 0])
     mean = points.mean(axis=0)
     assert mean[36, 0] < 5 < 23 < mean[45, 0] and mean[8, 1] > 26
@@ -243,11 +242,11 @@ def test_flow_images_become_views(megc2019_folder):
 
 
 def test_a_file_of_views_travels(first, tmp_path, capsys):
-    """What a training machine reads is what was saved, without OpenCV, dlib or pickle."""
+    """A training machine reads what was saved, without OpenCV, dlib or pickle."""
     file = views.save(first, tmp_path / "moving.npz")
     back = views.load(file)
     assert same(back, first)
-    assert back.clips.equals(first.clips.assign(frames=""))  # where they lay is nobody's business
+    assert back.clips.equals(first.clips.assign(frames=""))  # folders stay private
     assert cli.main(["train", "majority", "--data", str(file)]) == 2
     assert "moving.npz does not name its corpus" in capsys.readouterr().err
     views.save(first, file, "own-3", ("no", "yes"))

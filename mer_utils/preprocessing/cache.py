@@ -4,6 +4,7 @@ import hashlib
 import io
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +14,38 @@ from .. import paths
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # of a damaged .npz
 
 
-def _file(folder: Path, kind: str, parts: tuple) -> Path:
-    key = hashlib.sha256(repr((kind, *parts)).encode()).hexdigest()
-    return folder / kind / key[:2] / f"{key}.npz"
+class NotCached(Exception):
+    """The cache does not hold an array, and it is not to be computed now."""
 
 
-def read(folder: Path, kind: str, parts: tuple) -> np.ndarray | None:
-    """The array kept under `parts`, None where there is none.
+def cached(
+    folder: Path, kind: str, parts: tuple, compute: Callable[[], np.ndarray] | None
+) -> np.ndarray:
+    """The array kept under `parts`, or what `compute` returns, which is then kept.
 
-    A file that cannot be read whole is warned about and removed.
+    A file that cannot be read whole is warned about and made again. Raises NotCached where there is
+    no file and `compute` is None.
     """
-    file = _file(folder, kind, parts)
-    if not file.exists():
-        return None
-    try:
-        # opened here: of a damaged file numpy leaves the handle open
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return stored["value"]
-    except UNREADABLE as error:
-        warnings.warn(f"{file} in the cache is damaged ({error}): it is made again", stacklevel=2)
-        file.unlink(missing_ok=True)
-        return None
+    key = hashlib.sha256(repr((kind, *parts)).encode()).hexdigest()
+    file = folder / kind / key[:2] / f"{key}.npz"
+    if file.exists():
+        try:
+            # opened here: of a damaged file numpy leaves the handle open
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+                return stored["value"]
+        except UNREADABLE as error:
+            warnings.warn(
+                f"{file} in the cache is damaged ({error}): it is made again", stacklevel=2
+            )
+            file.unlink(missing_ok=True)
+    if compute is None:
+        raise NotCached
+    value = compute()
+    write(file, value=value)
+    return value
 
 
-def write(folder: Path, kind: str, parts: tuple, value: np.ndarray) -> None:
-    write_arrays(_file(folder, kind, parts), value=value)
-
-
-def write_arrays(file: Path, **arrays: np.ndarray) -> None:
+def write(file: Path, **arrays: np.ndarray) -> None:
     """An .npz that is complete or not there at all."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

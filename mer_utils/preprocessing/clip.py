@@ -12,14 +12,10 @@ from ..errors import StudyError
 from . import cache, faces, images, keyframes, motion
 
 
-class NotCached(Exception):
-    """The cache does not hold an array, and it is not to be computed now."""
-
-
 class Frame:
     """One frame file, read once; hashed and decoded when asked."""
 
-    def __init__(self, path: "Path | images.VideoFrame"):
+    def __init__(self, path: Path | images.VideoFrame):
         self.name = path.name
         self.content = images.content(path)
 
@@ -37,7 +33,7 @@ class Clip:
     """A clip with a face in onset and apex. Raises StudyError with the reason where it has none.
 
     row: of a clip table; flow_method: of view `flow`; folder: of the cache; only_cached: raise
-    NotCached instead of computing.
+    cache.NotCached instead of computing.
     """
 
     def __init__(self, row: dict, flow_method: str, folder: Path, only_cached: bool = False):
@@ -58,14 +54,8 @@ class Clip:
         return self._frames[number]
 
     def cached(self, kind: str, parts: tuple, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array that the cache holds under `parts`, or what `compute` returns, then cached."""
-        value = cache.read(self._folder, kind, parts)
-        if value is None:
-            if self._only_cached:
-                raise NotCached
-            value = compute()
-            cache.write(self._folder, kind, parts, value)
-        return value
+        """`cache.cached` in the clip's folder."""
+        return cache.cached(self._folder, kind, parts, None if self._only_cached else compute)
 
     @property
     def pair(self) -> tuple:

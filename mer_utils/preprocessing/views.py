@@ -119,7 +119,7 @@ def _arrays_or_reason(
     """Apex and arrays of a clip, or why it cannot be used, or None where a value is not cached."""
     import cv2
 
-    from .clip import Clip, NotCached
+    from .clip import Clip
     from .definitions import VIEWS
 
     if not only_cached:
@@ -127,7 +127,7 @@ def _arrays_or_reason(
     try:
         clip = Clip(row, method, folder, only_cached)
         return {"apex": clip.apex_number} | {name: VIEWS[name](clip) for name in names}
-    except NotCached:
+    except cache.NotCached:
         return None
     except StudyError as error:
         return str(error)
@@ -168,7 +168,7 @@ def save(
     name, classes: of the corpus, for `about`. The folders of its frames are left out.
     """
     file = Path(file)
-    cache.write_arrays(
+    cache.write(
         file,
         clips=_bytes(views.clips.assign(frames="").to_json(orient="split")),
         exclusions=_bytes(views.exclusions.to_json(orient="split")),
