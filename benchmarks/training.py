@@ -46,11 +46,13 @@ from mer_utils.preprocessing import regions
 from mer_utils.preprocessing.views import Views
 from mer_utils.systems import layers
 from mer_utils.training import stacked
-from mer_utils.training.fold import inputs, numerics, time_steps
+from mer_utils.training.fold import time_steps
 from mer_utils.training.noise import Noise
+from mer_utils.training.numerics import numerics
+from mer_utils.training.task import inputs
 
 CLIPS, SUBJECTS = 442, 68
-PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "stacks")
+PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "estimate", "stacks")
 COMPARED = ("ststnet", "mhssa_gcn")
 NETWORKS = [name for name, module in systems.SYSTEMS.items() if systems.neural(module)]
 FOUND: list[dict] = []
@@ -300,23 +302,28 @@ def rates_part(options) -> None:
             print(f"rates   {name}: not measured, it reads {', '.join(lacking)}")
             continue
         run = task(name, preset, options.device)
-        with FlopCounterMode(display=False) as counter:
-            time_steps(run, FOLDS[0], 1)
-        operations = counter.get_total_flops() / 2  # it warms up with one step
+        operations = flops(run, 2) - flops(run, 1)
         product = product_rate(options.device)
         with torch.profiler.profile() as profile:
-            taken, clips = time_steps(run, FOLDS[0], 2)
+            time_steps(run, FOLDS[0], 2)
         found = profile.key_averages()
         busy = sum(each.self_cpu_time_total for each in found)
         products = sum(each.self_cpu_time_total for each in found if _is_product(each.key))
         count = sum(each.count for each in found if each.key.startswith("aten::")) / 3
-        taken, clips = time_steps(run, FOLDS[0], 3)  # the profiler itself takes time
+        _, taken, clips, _ = time_steps(run, FOLDS[0], 3)  # the profiler itself takes time
         rate = operations / taken
         what = f"{name} ({preset}): {clips} clips a step"
         note("rates", what, rate / 1e9, "GFLOP/s", rate / product, "a matrix product")
         note("rates", f"{what}, time in products", 100 * products / busy, "%")
         note("rates", f"{what}, operations", count, "a step")
     note("rates", "matrix product", product_rate(options.device) / 1e9, "GFLOP/s")
+
+
+def flops(run: training.Task, steps: int) -> int:
+    """Floating-point operations of some steps, and of what comes before them."""
+    with FlopCounterMode(display=False) as counter:
+        time_steps(run, FOLDS[0], steps)
+    return counter.get_total_flops()
 
 
 def _is_product(name: str) -> bool:
@@ -368,6 +375,21 @@ def folds_part(options) -> None:
         study(task("ststnet", epochs=1), 2)
         if number in (2, 5):
             note("folds", f"driver's memory after {number} runs", resident(), "MiB")
+
+
+def estimate_part(options) -> None:
+    """The estimate of a run against what it took."""
+    folds, cores = FOLDS[: options.folds], environment.cores()
+    for (name, epochs), selection in itertools.product(
+        (("ststnet", 20), ("mhssa_gcn", 2)), ("last", "inner")
+    ):
+        run = replace(task(name, epochs=epochs), selection=selection)
+        for jobs in sorted({1, cores}):
+            expected = training.estimate(run, folds, jobs)
+            loop = training.Schedule("loop", "")
+            taken = seconds(lambda r=run, s=loop, n=jobs: list(training.train_task(r, folds, s, n)))
+            what = f"{name}, {selection}, {jobs} processes: {len(folds)} folds"
+            note("estimate", what, expected, "s", expected / taken, "what they took")
 
 
 def resident() -> float:
@@ -472,10 +494,10 @@ def published_size(name: str, precision: str, epochs: int, whole: bool) -> None:
     run = replace(run, config=replace(run.config, epochs=needed if whole else min(epochs, needed)))
     data = inputs(run)
     began = time.perf_counter()
-    limit = training.room(run, FOLDS[0], data)
+    limit = stacked.room(run, FOLDS[0])
     setup = training_time = 0.0
     for group in stacked.alike(run, FOLDS):
-        for part in training.parts(group, limit):
+        for part in stacked.parts(group, limit):
             stack = None  # the one before makes room
             setup -= time.perf_counter()
             stack = stacked.Stack(run, part, data)

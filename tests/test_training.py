@@ -13,6 +13,7 @@ from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
 from mer_utils.systems import svm
+from mer_utils.training.task import draw
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -91,10 +92,10 @@ def test_another_seed_or_subject_is_another_network(reference):
 
 def test_draws_depend_on_every_word_and_on_nothing_else():
     words = (0, "casme2", "sub01", 3, 7)
-    assert training.draw(*words) == training.draw(*words)
+    assert draw(*words) == draw(*words)
     others = [(1, *words[1:]), (*words[:4], 8), (0, "samm", *words[2:])]
-    assert len({training.draw(*each) for each in [words, *others]}) == 4
-    assert 0 <= training.draw(*words) < 2**63
+    assert len({draw(*each) for each in [words, *others]}) == 4
+    assert 0 <= draw(*words) < 2**63
 
 
 # --- the left-out subject chooses nothing ---------------------------------------------------------

@@ -1,13 +1,13 @@
-"""Folds on other machines: Dask hands out batches of folds, and only here anything is written.
+"""Folds on other machines: Dask hands out batches of folds, and this process alone writes files.
 
     dask scheduler                                # prints tcp://ADDRESS:8786
     dask worker tcp://ADDRESS:8786 --nthreads 1   # one per core; or, of several GPUs, one each:
     CUDA_VISIBLE_DEVICES=0 dask worker tcp://ADDRESS:8786 --nthreads 1
     ./run_all.sh train ststnet --dask tcp://ADDRESS:8786
 
-A batch is trained as `train_task` trains it.  A worker that is lost costs the batch it was on: Dask
-gives that to another one, and what had ended is here already.  Workers need the same code and the
-same torch, numpy, pandas and scikit-learn as the driver, and no data: they are sent it once.
+`train_task` trains a batch.  A worker that is lost costs the batch it was on: Dask gives that to
+another one, and what had ended is here already.  Workers need the same code and the same torch,
+numpy, pandas and scikit-learn as this process.  They need no data: the data are sent to them once.
 """
 
 import hashlib
@@ -21,11 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import environment
+from .. import environment, paths
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
-from . import Schedule, Task, choose_device, device_name, train_task
-from .fold import FoldResult
+from . import FoldResult, Schedule, Task, choose_device, device_name, train_task
 
 BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
 PATIENCE = 60  # seconds until the first worker must have come
@@ -41,7 +40,7 @@ def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
     except ModuleNotFoundError as error:
         raise StudyError(
             "--dask needs dask and distributed: pip install 'dask[distributed]'"
-        ) from (error)
+        ) from error
     if address == "local":
         jobs = jobs or environment.cores()
         with (
@@ -96,11 +95,10 @@ class Cluster:
         parts = np.array_split(np.array(folds, object), min(count, len(folds)))
         waiting = {number: list(part) for number, part in enumerate(parts)}
         for _ in range(TRIES):
-            data = self.client.scatter(vars(task), broadcast=True, hash=False)
+            shared = self.client.scatter(task, broadcast=True, hash=False)
+            arguments = (schedule, stack, code())
             futures = {
-                self.client.submit(
-                    train_batch, data, part, schedule, stack, code(), pure=False
-                ): number
+                self.client.submit(train_batch, shared, part, *arguments, pure=False): number
                 for number, part in waiting.items()
             }
             try:
@@ -110,7 +108,8 @@ class Cluster:
                     future.release()
                     for result, weights in trained:
                         if weights is not None:
-                            _write(weights, task.keep_weights, result.fold)
+                            file = task.keep_weights / f"{result.fold.name}.safetensors"
+                            paths.write_whole(file, weights)
                         yield result
             except CancelledError:
                 continue  # the last worker that had the data is gone: send them to the others
@@ -124,16 +123,15 @@ class Cluster:
 
 
 def train_batch(
-    shared: dict, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
+    task: Task, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
 ) -> list[tuple[FoldResult, bytes | None]]:
     """On a worker: results, and the weights as the bytes of their files where they are kept."""
-    mine = code()
+    own = code()
     for name, version in expected.items():
-        if mine[name] != version:
+        if own[name] != version:
             raise StudyError(
-                f"a worker has {name} {mine[name]}, the driver {version}: give both the same"
+                f"a worker has {name} {own[name]}, the driver {version}: give both the same"
             )
-    task = Task(**shared)
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) if task.keep_weights is not None else None
         task = replace(task, keep_weights=kept)
@@ -144,18 +142,10 @@ def train_batch(
         ]
 
 
-def _write(weights: bytes, folder: Path, fold: Fold) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{fold.name}.part"
-    part.write_bytes(weights)
-    part.replace(folder / f"{fold.name}.safetensors")
-
-
 def code() -> dict[str, str]:
-    """What decides a prediction beside the data: versions, and the source of this package."""
+    """What decides a prediction, apart from the data: versions, and the source of this package."""
     versions = {
-        # a local label names a build: 2.13.0+cpu is 2.13.0
-        name: metadata.version(name).partition("+")[0]
+        name: metadata.version(name).partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
         for name in ("torch", "numpy", "pandas", "scikit-learn")
     }
     package = Path(__file__).parent.parent

@@ -1,13 +1,12 @@
-"""Dropout that is a function of its words alone, and BatchNorm over part of a batch.
+"""Dropout that depends on a key alone, and BatchNorm over part of a batch.
 
-A network draws nothing itself: while it runs inside `Noise`, every dropout gets its noise from a
-key, the number of the call and the place in the tensor, by integer hashing.  So a fold drops the
-same values alone or stacked with others, in float32 or float64, on a CPU or a GPU; and a clip drops
-the same however many clips stand below it in its batch.  On a CPU it is also three times as fast as
-torch's generator (`benchmarks/training.py`).
+While a network runs inside `Noise`, every dropout gets its noise from a key, the number of the call
+and the place in the tensor, by integer hashing.  So a fold drops the same values alone or stacked
+with others, in float32 or float64, on a CPU or a GPU, and a clip drops the same in a batch of any
+size.  On a CPU it is also three times as fast as torch's generator (`benchmarks/training.py`).
 
-A system writes nothing for this: `Noise` sees every call of `torch.nn.functional`'s dropouts, of
-`nn.Dropout` and its like, and of BatchNorm.
+A system needs nothing for this: `Noise` intercepts every dropout and every BatchNorm of
+`torch.nn.functional`, and so those of `torch.nn`.
 """
 
 import math
@@ -28,13 +27,19 @@ PER_CHANNEL = (F.dropout1d, F.dropout2d, F.dropout3d)
 class Noise(TorchFunctionMode):
     """What a forward pass in training mode runs in.
 
-    key: int32, a scalar tensor (under vmap one per fold).  real (B,) bool: which clips of the batch
-    count; None: all.  The others must stand last; BatchNorm neither counts nor learns from them.
+    key: 32 bits, signed; under vmap an int32 tensor, a number per fold.  real (B,) bool: which
+    clips of the batch count; None: all.  The others come last; BatchNorm ignores them.
     """
 
-    def __init__(self, key: torch.Tensor, real: torch.Tensor | None = None):
+    def __init__(self, key: int | torch.Tensor, real: torch.Tensor | None = None):
         super().__init__()
         self.key, self.real, self.calls = key, real, 0
+
+    @classmethod
+    def seeded(cls, seed: int) -> "Noise":
+        """Noise of a random state; torch's own noise, in a recurrent layer, follows it too."""
+        torch.manual_seed(seed)
+        return cls(key_of(seed))
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -55,28 +60,23 @@ class Noise(TorchFunctionMode):
         return x * kept.to(x.dtype).mul_(1 / (1 - p) if p < 1 else 0.0)
 
     def _batch_norm(
-        self,
-        x,
-        running_mean,
-        running_var,
-        weight=None,
-        bias=None,
-        training=False,
-        momentum=0.1,
-        eps=1e-5,
+        self, x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
     ):
         if not training:
-            return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-        return masked_batch_norm(
-            x, self.real, running_mean, running_var, weight, bias, momentum, eps
-        )
+            return F.batch_norm(x, mean, variance, weight, bias, False, momentum, eps)
+        return masked_batch_norm(x, self.real, mean, variance, weight, bias, momentum, eps)
+
+
+def key_of(seed: int) -> int:
+    """The lowest 32 bits of a random state, as a signed number."""
+    return (seed + 2**31) % 2**32 - 2**31
 
 
 def keep(key, call: int, shape, p: float, device) -> torch.Tensor:
     """bool, True with probability 1 - p; the first axis of `shape` counts clips (or their parts).
 
-    A random number of the row, hashed with care, meets a random number of the column, kept from
-    call to call; mixed once more, the two decide.
+    A hashed number of the row is combined with a random number of the column, which is kept from
+    call to call; a last mixing of the two decides.
     """
     columns = math.prod(shape[1:])
     rows = torch.arange(shape[0] if shape else 1, dtype=torch.int32, device=device)
@@ -106,7 +106,7 @@ def _columns(count: int, device) -> torch.Tensor:
 def masked_batch_norm(x, real, running_mean, running_var, weight, bias, momentum, eps):
     """`F.batch_norm` in training mode over the clips of `real` alone; x (B, C, ...).
 
-    A network that sets parts of a clip (frames, crops) one below the other has several rows a clip.
+    A network that puts parts of a clip (frames, crops) into the batch has several rows a clip.
     """
     parts, rest = divmod(len(x), len(real))
     if rest:

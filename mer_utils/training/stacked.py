@@ -1,27 +1,27 @@
-"""Many folds in one forward and backward pass: their weights carry a leading fold axis.
+"""Many folds in one forward and backward pass: their weights have a leading fold axis.
 
-One fold of these networks leaves a GPU idle, and launching its small operations takes the time.
-Here parameters, buffers (an adjacency, BatchNorm's statistics) and the optimiser's state of F folds
-lie in one tensor each, (F, ...); a forward pass is `functional_call` under `vmap`, and since the
-sum of the folds' losses is what is differentiated, each fold gets the gradient of its own alone.
-The data set lies on the device once, and each fold gathers its own batches from it by index.
+One fold of these networks leaves a GPU idle: launching its small operations takes the time.  Here
+parameters, buffers (an adjacency, BatchNorm's statistics) and the optimiser's state of F folds are
+in one tensor each, (F, ...).  A forward pass is `functional_call` under `vmap`.  The sum of the
+folds' losses is differentiated, so that each fold gets the gradient of its own loss alone.  The
+data set is on the device once; each fold gathers its own batches from it by index.
 
-A fold must come out as from the plain loop of `fold`, whoever trains beside it:
+A fold must come out as from the plain loop of `fold`, whatever it is stacked with:
 
-* its order of clips, its initial weights and the keys of its noise are made in `fold.Start`;
+* its order of clips, its initial weights and the keys of its noise come from `task.start`;
 * only folds with equally many steps an epoch are stacked, so that the optimiser's count of steps,
   and a momentum that moves without a gradient, are right for all;
-* the last batch of an epoch differs in size: it is filled up to the largest, and what was filled in
-  is left out of the loss and of BatchNorm's statistics (`noise.masked_batch_norm`), in which alone
-  the clips of a batch meet.  A system's own loss is given each fold's output without the filling;
+* the last batch of an epoch differs in size: it is filled up to the largest, and the filling is
+  left out of the loss and of BatchNorm's statistics (`noise.masked_batch_norm`), where alone the
+  clips of a batch meet.  A system's own loss gets each fold's output without the filling;
 * the optimiser treats every number by itself (`ELEMENTWISE`), so that it needs no fold axis.
 
-Nothing in `Stack.step` waits for the device or makes a tensor from the host's numbers, as a CUDA
-graph or `torch.compile` of it would ask; neither is used, since neither has been tried on a GPU.
+`Stack.step` never waits for the device and makes no tensor from the host's numbers.
 """
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +34,11 @@ from torch.utils._pytree import tree_map
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import fold as single
-from .fold import FoldResult, Task
-from .noise import Noise
+from .noise import Noise, key_of
+from .numerics import numerics, one_thread
+from .task import FoldResult, Task, batch_sizes, inputs, start, training_clips
 
+SHARE = 0.8  # of a GPU's free memory
 ELEMENTWISE = (
     *(torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam),
     *(torch.optim.Adamax, torch.optim.Adagrad, torch.optim.RMSprop, torch.optim.Adadelta),
@@ -56,11 +58,11 @@ def refusal(task: Task, fold: Fold) -> str:
     """
     if hasattr(task.module, "LOOP_ONLY"):
         return task.module.LOOP_ONLY
-    net = single.start(replace(task, selection="last"), fold).net
+    net = start(replace(task, selection="last"), fold).net
     for layer in net.modules():
         if isinstance(layer, UNSTACKED):
             return f"{type(layer).__name__} has no rule for a stack of weights in torch.func"
-    optimizer = single.make_optimizer(task.module, task.config, net)
+    optimizer = single.make_optimizer(task.module, task.config, net.parameters())
     if type(optimizer) not in ELEMENTWISE:
         return f"{type(optimizer).__name__} looks at all weights of a network at once"
     return ""
@@ -70,82 +72,118 @@ def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
     """Folds in groups of equally many steps an epoch, each from the largest to the smallest."""
     groups: dict[int, list[tuple[int, Fold]]] = {}
     for fold in folds:
-        clips = len(single.training_clips(task, fold)[0])
-        steps = len(single.batch_sizes(clips, task.config.batch_size))
+        clips = len(training_clips(task, fold)[0])
+        steps = len(batch_sizes(clips, task.config.batch_size))
         groups.setdefault(steps, []).append((clips, fold))
     return [
         [fold for _, fold in sorted(group, key=lambda each: -each[0])] for group in groups.values()
     ]
 
 
+def parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
+    """As few parts as the limit allows, as equal as can be, neighbours in size together."""
+    count = -(-len(group) // limit)
+    return [list(part) for part in np.array_split(np.array(group, object), count)]
+
+
+def train_all(
+    task: Task, groups: Sequence[Sequence[Fold]], limit: int, tick: Callable[[float], None]
+) -> Iterator[FoldResult]:
+    """Train groups as `alike` gives them in stacks of at most `limit` folds.
+
+    Where the memory does not hold a stack, it and all later ones are halved.  Raises StudyError
+    where it does not hold one fold.
+    """
+    data = inputs(task)
+    waiting = [part for group in groups for part in parts(group, limit)]
+    while waiting:
+        stack = waiting.pop(0)
+        try:
+            results = train(task, stack, data, tick)
+        except torch.OutOfMemoryError:
+            if len(stack) == 1:
+                raise StudyError(
+                    f"{task.name} does not fit the memory of {task.device} when "
+                    f"{stack[0].corpus} {stack[0].subject} is left out: lower batch_size, or use "
+                    "--device cpu"
+                ) from None
+            results = None
+        if results is not None:
+            yield from results
+            continue
+        # here and not in the handler: the error holds on to what was allocated
+        gc.collect()
+        if task.device == "cuda":
+            torch.cuda.empty_cache()
+        limit = -(-len(stack) // 2)
+        waiting = [part for group in (stack, *waiting) for part in parts(group, limit)]
+
+
 def train(
     task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick: Callable[[float], None]
 ) -> list[FoldResult]:
-    """Train folds with equally many steps an epoch side by side.
+    """Train folds with equally many steps an epoch in one stack.
 
-    data: what `fold.inputs` put on the device.  tick: told after every epoch how much it adds to
-    the folds that are done.  Raises torch.OutOfMemoryError where they are too
-    many, StudyError where one diverges.
+    data: as `task.inputs` gives it.  tick: called after every epoch with the number of folds that
+    it adds to those done.  Raises torch.OutOfMemoryError where they are too many, StudyError where
+    one diverges.
     """
     began = time.perf_counter()
-    with single.numerics(task.precision, task.device):
-        stack = Stack(task, folds, data)
-        found = stack.train(tick)
+    with one_thread(task.device), numerics(task.precision, task.device):
+        results = Stack(task, folds, data).train(tick)
     seconds = (time.perf_counter() - began) / len(folds)
-    return [replace(each, seconds=seconds) for each in found]
+    return [replace(result, seconds=seconds) for result in results]
 
 
-def bytes_of_a_fold(task: Task, fold: Fold, data: dict[str, torch.Tensor]) -> int:
-    """Memory that one fold takes on the GPU, by training one for a step."""
+def room(task: Task, fold: Fold) -> int:
+    """How many folds fit the GPU's free memory, from what one takes in a step."""
+    data = inputs(task)
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    with single.numerics(task.precision, task.device):
-        stack = Stack(task, [fold], data)
-        stack.first_steps(1)
+    with numerics(task.precision, task.device):
+        Stack(task, [fold], data).first_steps(1)
     torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated() - before
+    taken = torch.cuda.max_memory_allocated() - before
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    return max(1, int(SHARE * free / max(taken, 1)))
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What is the same in every epoch: which places of the order, and which of them count."""
+    """What a step has in common in all epochs: its places in the order, and which are filling."""
 
     columns: slice  # of the order
     sizes: tuple[int, ...]  # clips of each fold's batch
     counts: torch.Tensor  # (F,) the same
-    real: torch.Tensor | None  # (F, B) bool; None: all
+    real: torch.Tensor | None  # (F, B) bool: no filling; None: all
 
 
 class Stack:
-    """F folds on their way."""
+    """The weights of F folds, and what trains them."""
 
     def __init__(self, task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]):
         self.task, self.data = task, data
         self.starts, self.parameters, self.buffers = [], {}, {}
         for number, fold in enumerate(folds):
-            start = single.start(task, fold)  # one network at a time on the host
+            begin = start(task, fold)  # one network at a time on the host
             if not number:
-                self.net = start.net  # its weights are never used, its shape is
-            self._fill(self.parameters, start.net.named_parameters(), number, len(folds))
-            self._fill(self.buffers, start.net.named_buffers(), number, len(folds))
-            self.starts.append(replace(start, net=self.net))
-        wanted = {name: each.requires_grad for name, each in self.net.named_parameters()}
-        for name, values in self.parameters.items():
-            values.requires_grad_(wanted[name])
+                self.net = begin.net  # for its structure; its weights are not used
+            self._fill(self.parameters, begin.net.named_parameters(), number, len(folds))
+            self._fill(self.buffers, begin.net.named_buffers(), number, len(folds))
+            self.starts.append(replace(begin, net=self.net))
+        for name, parameter in self.net.named_parameters():
+            self.parameters[name].requires_grad_(parameter.requires_grad)
         self.net.to(task.device)
-        self.optimizer = single.optimizer_of(
+        self.optimizer = single.make_optimizer(
             task.module, task.config, list(self.parameters.values())
         )
-        self.train_index = self._padded([start.train for start in self.starts])
-        self.labels = self._padded([start.known["labels"] for start in self.starts])
+        self.train_index = self._padded([begin.train for begin in self.starts])
+        self.labels = self._padded([begin.labels for begin in self.starts])
         self.targets = [
-            {
-                name: values.to(task.device)
-                for name, values in start.known.items()
-                if name != "labels"
-            }
-            for start in self.starts
+            {name: values.to(task.device) for name, values in begin.targets.items()}
+            for begin in self.starts
         ]
         self.steps = self._steps()
         self.clips = sum(step.counts for step in self.steps)  # (F,) that an epoch learns from
@@ -159,110 +197,79 @@ class Stack:
 
     def _padded(self, rows: Sequence) -> torch.Tensor:
         """Rows of unequal length -> (F, longest) int64, filled up with their own first."""
-        rows = [np.asarray(row) for row in rows]
+        rows = [np.asarray(row, np.int64) for row in rows]
         longest = max(map(len, rows))
-        table = np.stack(
-            [np.concatenate([row, np.repeat(row[:1], longest - len(row))]) for row in rows]
-        )
-        return torch.from_numpy(table.astype(np.int64)).to(self.task.device)
+        table = [np.append(row, np.repeat(row[:1], longest - len(row))) for row in rows]
+        return torch.from_numpy(np.stack(table)).to(self.task.device)
 
     def _steps(self) -> list[Step]:
         batch_size, device = self.task.config.batch_size, self.task.device
-        each = [single.batch_sizes(len(start.train), batch_size) for start in self.starts]
         steps = []
-        for number, sizes in enumerate(zip(*each, strict=True)):
-            width, begin = max(sizes), number * batch_size
-            counts = torch.tensor(sizes, device=device)
-            real = None
+        for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
+            width, first = max(sizes), number * batch_size
+            counts, real = torch.tensor(sizes, device=device), None
             if len(set(sizes)) > 1:
                 real = torch.arange(width, device=device) < counts[:, None]
-            steps.append(Step(slice(begin, begin + width), sizes, counts, real))
+            steps.append(Step(slice(first, first + width), sizes, counts, real))
         return steps
 
     # --- training ---------------------------------------------------------------------------------
 
     def train(self, tick: Callable[[float], None]) -> list[FoldResult]:
-        task = self.task
-        tests = self._padded([start.fold.test for start in self.starts])
-        inner = task.selection == "inner"
-        if inner:
-            validations = self._padded([start.validation for start in self.starts])
-        predicted, losses = [], []
-        scores = [[] for _ in self.starts]
-        best = [(-np.inf, -np.inf)] * len(self.starts)
-        chosen = [task.config.epochs] * len(self.starts)
-        best_state = None
+        """All epochs; a result of each fold, without its seconds."""
+        task, starts = self.task, self.starts
+        tests = self._padded([begin.fold.test for begin in starts])
+        if task.selection == "inner":
+            inner = self._padded([begin.validation for begin in starts])
+        probabilities, losses, validation, best_weights = [], [], [[] for _ in starts], None
         for epoch in range(1, task.config.epochs + 1):
             single.set_rate(task, self.optimizer, epoch)
             losses.append(self.epoch(epoch))
             if epoch % CHECK == 0 or epoch == task.config.epochs:
                 self._check(losses)
-            current = self.predict(tests)
-            predicted.append(current.argmax(-1))
-            if not inner:
-                chosen_probabilities = current
-            else:
-                better = np.zeros(len(self.starts), bool)
-                for number, found in enumerate(self.predict(validations).numpy(force=True)):
-                    positions = self.starts[number].validation
-                    score = single.validation_score(found[: len(positions)], task.labels[positions])
-                    scores[number].append(score)
-                    if (score[0], -score[1]) > best[number]:
-                        best[number], chosen[number] = (score[0], -score[1]), epoch
-                        better[number] = True
-                better = torch.from_numpy(better).to(task.device)
-                if epoch == 1:
-                    chosen_probabilities = current
-                chosen_probabilities[better] = current[better]
+            probabilities.append(self.predict(tests))
+            if task.selection == "inner":
+                self._validate(self.predict(inner).numpy(force=True), validation)
                 if task.keep_weights is not None:
-                    best_state = self._state(best_state, better)
-            tick(len(self.starts) / task.config.epochs)
-        chosen_probabilities = chosen_probabilities.numpy(force=True)  # (F, longest, C)
-        predicted = torch.stack(predicted, dim=1).numpy(force=True)  # (F, E, longest)
-        losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
+                    better = [single.best_epoch(scores) == epoch for scores in validation]
+                    best_weights = self._weights(best_weights, better)
+            tick(len(starts) / task.config.epochs)
         if task.keep_weights is not None:
-            self._save(best_state or self._state())
+            self._save(best_weights or self._weights())
+        probabilities = torch.stack(probabilities, dim=1).numpy(force=True)  # (F, E, longest, C)
+        losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         return [
-            single.result(
-                start.fold,
-                chosen_probabilities[number][: len(start.fold.test)],
-                chosen[number],
-                predicted[number][:, : len(start.fold.test)],
-                scores[number],
-                losses[number],
-                0.0,
-            )
-            for number, start in enumerate(self.starts)
+            single.result(begin.fold, own[:, : len(begin.fold.test)], *rest, seconds=0.0)
+            for begin, own, *rest in zip(starts, probabilities, losses, validation, strict=True)
         ]
+
+    def _validate(self, probabilities: np.ndarray, validation: list[list]) -> None:
+        """Append an epoch's score to those of each fold."""
+        for begin, own, scores in zip(self.starts, probabilities, validation, strict=True):
+            labels = self.task.labels[begin.validation]
+            scores.append(single.validation_score(own[: len(labels)], labels))
 
     def epoch(self, epoch: int) -> torch.Tensor:
         """One pass over all folds' training clips; (F,) mean losses, on the device."""
-        orders, keys = self._epoch_inputs(epoch)
+        return self.first_steps(len(self.steps), epoch) / self.clips
+
+    def first_steps(self, count: int, epoch: int = 1) -> torch.Tensor:
+        """The first steps of an epoch, begun anew at its end; (F,) summed losses."""
+        orders = self._padded([begin.order(epoch) for begin in self.starts])
+        numbers = range(len(self.steps))
+        keys = [[key_of(begin.seed(epoch, step)) for step in numbers] for begin in self.starts]
+        keys = torch.tensor(keys, dtype=torch.int32).to(self.task.device)  # (F, steps)
         self.net.train()
         total = 0.0
-        for number, step in enumerate(self.steps):
-            total = total + self.step(orders[:, step.columns], keys[:, number], step)
-        return total / self.clips
-
-    def first_steps(self, count: int) -> None:
-        """A few steps of the first epoch, for a measurement; the folds are spoilt by it."""
-        orders, keys = self._epoch_inputs(1)
-        self.net.train()
         for number in range(count):
             number %= len(self.steps)
             step = self.steps[number]
-            self.step(orders[:, step.columns], keys[:, number], step)
-
-    def _epoch_inputs(self, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """All that the host draws for an epoch: the orders (F, longest), the keys (F, steps)."""
-        orders = self._padded([start.order(epoch).numpy() for start in self.starts])
-        seeds = [start.seeds(epoch, len(self.steps)) for start in self.starts]
-        return orders, torch.stack([single.keys(each) for each in seeds]).to(self.task.device)
+            total = total + self.step(orders[:, step.columns], keys[:, number], step)
+        return total
 
     def step(self, places: torch.Tensor, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
-        index = self.train_index.gather(1, places)
-        batch = {name: values[index] for name, values in self.data.items()}  # (F, B, ...)
+        batch = single.gather(self.data, self.train_index.gather(1, places))  # (F, B, ...)
         forward = vmap(self._forward, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
         output = forward(self.parameters, self.buffers, batch, keys, step.real)
         losses = self._losses(output, self.labels.gather(1, places), places, step)  # (F,)
@@ -278,18 +285,16 @@ class Stack:
     def _losses(self, output, labels, places, step: Step) -> torch.Tensor:
         """Mean loss of each fold's batch."""
         if not hasattr(self.task.module, "loss"):
-            each = F.cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none")
-            each = each.view(labels.shape)
+            losses = F.cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none")
+            losses = losses.view(labels.shape)
             if step.real is not None:
-                each = torch.where(step.real, each, 0.0)
-            return each.sum(1) / step.counts
+                losses = torch.where(step.real, losses, 0.0)
+            return losses.sum(1) / step.counts
         losses = []
-        for number, (start, size) in enumerate(zip(self.starts, step.sizes, strict=True)):
-            mine = tree_map(lambda values, n=number, size=size: values[n, :size], output)
-            targets = {
-                name: values[places[number, :size]] for name, values in self.targets[number].items()
-            }
-            losses.append(start.criterion(mine, labels[number, :size], **targets))
+        for number, (begin, size) in enumerate(zip(self.starts, step.sizes, strict=True)):
+            own = tree_map(lambda values, n=number, size=size: values[n, :size], output)
+            targets = single.gather(self.targets[number], places[number, :size])
+            losses.append(begin.criterion(own, labels[number, :size], **targets))
         return torch.stack(losses)
 
     def _check(self, losses: list[torch.Tensor]) -> None:
@@ -306,39 +311,31 @@ class Stack:
     def predict(self, positions: torch.Tensor) -> torch.Tensor:
         """positions (F, T) of clips -> (F, T, C) probabilities, on the device."""
         self.net.eval()
-        found = []
-        for part in positions.split(single.EVALUATION_BATCH, dim=1):
-            batch = {name: values[part] for name, values in self.data.items()}
-            logits = vmap(
-                lambda parameters, buffers, batch: functional_call(
-                    self.net, (parameters, buffers), kwargs=batch
-                )
-            )(self.parameters, self.buffers, batch)
-            found.append(single.probabilities(logits))
-        return torch.cat(found, dim=1)
+
+        def forward(parameters, buffers, batch):
+            return functional_call(self.net, (parameters, buffers), kwargs=batch)
+
+        batches = positions.split(single.EVALUATION_BATCH, dim=1)
+        logits = [
+            vmap(forward)(self.parameters, self.buffers, single.gather(self.data, index))
+            for index in batches
+        ]
+        return torch.cat([single.softmax(part) for part in logits], dim=1)
 
     @torch.no_grad()
-    def _state(self, before: dict | None = None, better: torch.Tensor | None = None) -> dict:
-        """Copies of all weights and buffers; with `better` (F,) only of those folds."""
+    def _weights(self, before: dict | None = None, better: Sequence[bool] = ()) -> dict:
+        """Copies of all weights and buffers; with `before` only of the folds that got better."""
         now = {**self.parameters, **self.buffers}
         if before is None:
             return {name: values.detach().clone() for name, values in now.items()}
-        folds = torch.nonzero(better)[:, 0]
+        folds = torch.from_numpy(np.flatnonzero(better)).to(self.task.device)
         for name, values in now.items():
             before[name][folds] = values[folds]
         return before
 
     @torch.no_grad()
-    def _save(self, state: dict[str, torch.Tensor]) -> None:
-        for number, start in enumerate(self.starts):
+    def _save(self, weights: dict[str, torch.Tensor]) -> None:
+        for number, begin in enumerate(self.starts):
             for name, values in (*self.net.named_parameters(), *self.net.named_buffers()):
-                values.copy_(state[name][number])
-            single.save_weights(self.net.state_dict(), self.task.keep_weights, start.fold)
-
-
-def too_large(task: Task, fold: Fold) -> StudyError:
-    """Where not even one fold fits."""
-    return StudyError(
-        f"{task.name} does not fit the memory of {task.device} when {fold.corpus} {fold.subject} "
-        "is left out: lower batch_size, or use --device cpu"
-    )
+                values.copy_(weights[name][number])
+            single.save_weights(self.net.state_dict(), self.task.keep_weights, begin.fold)

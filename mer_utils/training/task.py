@@ -1,0 +1,147 @@
+"""What the folds of a run share, what each begins with, and what comes out of it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .. import systems
+from ..evaluation import protocol
+from ..evaluation.protocol import Fold
+
+SELECTIONS = ("last", "inner")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp64")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all folds of one run share."""
+
+    module: object  # the system's
+    config: object
+    features: dict[str, np.ndarray]  # first axis clips
+    clips: pd.DataFrame
+    labels: np.ndarray  # (N,) int class numbers
+    _: KW_ONLY
+    n_classes: int
+    seed: int = 0
+    selection: str = "last"  # in SELECTIONS
+    device: str = "cpu"  # or "cuda"
+    precision: str = "fp32"  # in PRECISIONS
+    keep_weights: Path | None = None  # a folder for <fold>.safetensors
+    leak: str = ""  # "scaler" | "graph": fitted on all clips on purpose, to price it
+
+    @property
+    def name(self) -> str:
+        return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and results; bf16 keeps both in float32, as autocast does."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """What a system predicted of the left-out subject."""
+
+    fold: Fold
+    probabilities: np.ndarray  # (n_test, C) at the chosen epoch; float32, in fp64 float64
+    epoch: int  # the chosen one, 1..E; 0 where a system has no epochs
+    predicted: np.ndarray  # (E, n_test) uint8 class numbers after every epoch; E = 0 without epochs
+    validation: np.ndarray  # (E, 2) macro F1 and loss on the inner subjects; E = 0 for `last`
+    losses: np.ndarray  # (E,) mean training loss
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a fold begins with, made on the CPU: the same for the loop and for a stack."""
+
+    fold: Fold
+    train: np.ndarray  # positions into the clips
+    validation: np.ndarray
+    net: nn.Module
+    labels: torch.Tensor  # of the training clips, in their order
+    targets: dict[str, torch.Tensor]  # what else its loss reads of them
+    criterion: Callable  # (output, labels, **targets) -> mean loss of a batch
+    sizes: list[int]  # clips of each step of an epoch
+    scope: tuple  # seed, corpus, subject: its random numbers depend on these alone
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """The training clips of an epoch in their random order: places in `train`."""
+        generator = torch.Generator().manual_seed(draw(*self.scope, epoch, "order"))
+        return torch.randperm(len(self.train), generator=generator)[: sum(self.sizes)]
+
+    def seed(self, epoch: int, step: int) -> int:
+        """The random state of one step, from which dropout gets its noise."""
+        return draw(*self.scope, epoch, step)
+
+
+def draw(*scope) -> int:
+    """A random state of 63 bits that depends on the arguments alone."""
+    digest = hashlib.sha256("/".join(map(str, scope)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def start(task: Task, fold: Fold) -> Start:
+    """The context, initial weights, targets and loss of a fold."""
+    module, config = task.module, task.config
+    train, validation = training_clips(task, fold)
+    clips, labels = task.clips.iloc[train], task.labels[train]
+    fitted = np.arange(len(task.clips)) if task.leak == "graph" else train
+    features = {name: values[fitted] for name, values in task.features.items()}
+    context = systems.fit_context(module, task.clips.iloc[fitted], features, config)
+    scope = (task.seed, fold.corpus, fold.subject)
+    torch.manual_seed(draw(*scope, "weights"))
+    net = module.network(config, task.n_classes, context).to(task.dtype)
+    targets = module.targets(clips, config) if hasattr(module, "targets") else {}
+    criterion = F.cross_entropy
+    if hasattr(module, "loss"):
+        criterion = module.loss(config, np.bincount(labels, minlength=task.n_classes))
+    return Start(
+        fold,
+        train,
+        validation,
+        net,
+        torch.as_tensor(labels),
+        {name: cast(torch.tensor(values), task.dtype) for name, values in targets.items()},
+        criterion,
+        batch_sizes(len(train), config.batch_size),
+        scope,
+    )
+
+
+def training_clips(task: Task, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    """Positions a fold trains on, and those of the subjects that pick its epoch."""
+    if task.selection == "inner":
+        return protocol.inner_split(task.clips, fold)
+    return fold.train, np.array([], int)
+
+
+def batch_sizes(clips: int, batch_size: int) -> list[int]:
+    """Of the steps of one epoch: the last one may hold fewer clips, but not one alone.
+
+    BatchNorm cannot learn from one clip, and the next epoch's order takes it along.
+    """
+    sizes = [min(batch_size, clips - first) for first in range(0, clips, batch_size)]
+    return sizes[:-1] if len(sizes) > 1 and sizes[-1] == 1 < batch_size else sizes
+
+
+def inputs(task: Task) -> dict[str, torch.Tensor]:
+    """The features of every clip on the device."""
+    return {
+        name: cast(torch.as_tensor(values), task.dtype).to(task.device)
+        for name, values in task.features.items()
+    }
+
+
+def cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Real numbers in the run's type; whole numbers as they are."""
+    return values.to(dtype) if values.is_floating_point() else values
