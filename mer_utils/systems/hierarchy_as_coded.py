@@ -36,12 +36,17 @@ class CodedTrunkConfig(hierarchy.TrunkConfig):
     position: Literal["vector", "scalar"] = "vector"  # learned, per token
 
 
+def swapped(points: np.ndarray) -> np.ndarray:
+    """Centres (N, 4, 2) as the code takes them: it cuts img[x-7:x+7, y-7:y+7]."""
+    return np.trunc(points[:, (0, 2, 1, 3), ::-1])
+
+
 def features(views: Arrays, clips: pd.DataFrame, config: CodedTrunkConfig) -> Arrays:
     """The four crops next to each other: canvas (N, 3, 28, 28) float32."""
     flow = scaled_flow(views, config, RAW if config.scale == "raw" else SCALES)
     points = hierarchy.centres(views, config)
-    if config.axes == "swapped":  # the code cuts img[x-7:x+7, y-7:y+7]
-        points = np.trunc(points[:, (0, 2, 1, 3), ::-1])
+    if config.axes == "swapped":
+        points = swapped(points)
     return {"canvas": hierarchy.canvas(flow, hierarchy.edges(points))}
 
 
