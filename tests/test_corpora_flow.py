@@ -159,10 +159,10 @@ def test_images_that_cannot_be_used(tmp_path):
     corpus = load(tmp_path)
     why = reasons(corpus)
     assert len(corpus.clips) == 0
-    assert why["EP02_01f"] == "sub01_EP02_01f .png is not a whole PNG image: copy it again"
+    assert why["EP02_01f"] == "sub01_EP02_01f .png is not a complete PNG image: copy it again"
     assert why["EP09f"] == "sub09_EP09f .png is 224x224x3 uint8: expected 28x28x3 uint8"
     assert "is 28x28 uint8" in why["006_1_2"]
-    assert "not a whole PNG" in why["s01_ne_01"]
+    assert "not a complete PNG" in why["s01_ne_01"]
     assert "uint16" in why["s20_sur_02"]
 
 
@@ -171,7 +171,7 @@ def test_image_damaged_inside(tmp_path):
     whole = bytearray(png())
     whole[60:400] = bytes(340)
     file.write_bytes(whole)
-    with pytest.raises(StudyError, match="not a whole PNG image"):
+    with pytest.raises(StudyError, match="not a complete PNG image"):
         megc2019_flow.read_image(file)
 
 
@@ -326,7 +326,7 @@ def test_landmark_tables_that_cannot_be_used(tmp_path):
     with pytest.raises(StudyError, match="lists casme2/sub01/EP02_01f twice: keep one"):
         megc2019_flow.landmarks(corpus)
     (root / "landmarks.csv").unlink()
-    with pytest.raises(StudyError, match="has no landmarks: put landmarks.csv beside"):
+    with pytest.raises(StudyError, match="has no landmarks: put landmarks.csv next to"):
         megc2019_flow.landmarks(corpus)
 
 

@@ -345,7 +345,7 @@ def test_oulu_casia(tmp_path):
     assert (clip.onset, clip.apex, clip.offset, clip.apex_source) == (0, 11, 11, "release")
     assert clip.frames.endswith("OriginalImg/VL/Strong/P002/happiness")
     why = reasons(corpus)
-    assert why["P002/angre"] == "emotion 'angre' is not known, the nearest known one is 'anger'"
+    assert why["P002/angre"] == "emotion 'angre' is not known, the nearest is 'anger'"
     assert why["P002/fear"] == "Fear holds 1 images: onset and offset need two"
     dark = corpora.load("oulu_casia", tmp_path / "OriginalImg/NI/Strong")
     assert all("NI/Strong" in folder for folder in dark.clips["frames"]) and len(dark.clips) == 6

@@ -297,7 +297,7 @@ def test_emotions_nobody_knows(tmp_path):
     rows = [[*CASME2_ROWS[0][:6], "happyness"], [*CASME2_ROWS[2][:6], None]]
     why = reasons(corpora.load("casme2", write_casme2(tmp_path, rows)))
     assert why == {
-        "sub01/EP02_01f": "emotion 'happyness' is not known, the nearest known one is 'happiness'",
+        "sub01/EP02_01f": "emotion 'happyness' is not known, the nearest is 'happiness'",
         "sub02/EP03_02": "the sheet names no emotion",
     }
 

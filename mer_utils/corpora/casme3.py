@@ -6,7 +6,7 @@ Part A: sheet `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`, tab label. The frames
 films, `part_A/spNO.1/a/color/355.jpg`, each with several expressions in it, and as clips,
 `Part_A_ME_clip/frame/spNO.1_a_355/355.jpg`, which are read where a copy has both. A clip's name
 here is film and onset (`a_355`), as in the latter. Known quirks of the sheet: apex = onset in 55
-rows, before it in two, offset 0 in two, 72 rows longer than two seconds, `Others` beside `others`;
+rows, before it in two, offset 0 in two, 72 rows longer than two seconds, `Others` next to `others`;
 a tenth of the clips lacks frames. Rows that contradict themselves are left out with what they say;
 two published corrections of such rows (128 and 749) name them by row number only, so they are not
 applied here.

@@ -76,7 +76,7 @@ def _fits(path: Path) -> bool:
 def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
     """The rows, subject number -> folder, film name -> code. Raises StudyError for a tab missing.
 
-    Tabs are told by their content, since copies name them differently.
+    Tabs are recognised by their content, since copies name them differently.
     """
     rows, people, codes, tab = [], {}, {}, ""
     for name, grid in sheets.grids(path).items():

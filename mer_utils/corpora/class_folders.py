@@ -1,6 +1,6 @@
 """Videos in a folder for each class, and a sheet that says who is in them.
 
-`negative/EP02_01f.mp4` beside `clips.xlsx` (or .csv) with the columns Subject and Filename, as the
+`negative/EP02_01f.mp4` next to `clips.xlsx` (or .csv) with the columns Subject and Filename, as the
 published CNN-GRU systems ask for. A clip's name alone is not its key: CASME II gives 53 names to
 two subjects or more. So a name that the sheet has for two subjects is left out, unless the file is
 called `<subject>_<name>.mp4`. The films are cut to the expression: onset 1, the offset the last

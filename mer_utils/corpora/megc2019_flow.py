@@ -1,6 +1,6 @@
 """MEGC2019 as ready-made flow images: 28x28 PNG, RGB = u, v, optical strain (STSTNet, HTNet).
 
-Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) beside a clip list, or
+Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) next to a clip list, or
 `<subject>/u_train|u_test/<label>/`, where 68 folders repeat every image. Optional next to them:
 `action_units.csv`, `landmarks.csv` (pixels of a 224x224 face), or a folder `combined_datasets*`
 with the face images themselves, in which landmarks can be detected.
@@ -39,7 +39,7 @@ def read_image(path: Path | str) -> np.ndarray:
     pixels = np.frombuffer(content, np.uint8)
     image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
-        raise StudyError(f"{path.name} is not a whole PNG image: copy it again")
+        raise StudyError(f"{path.name} is not a complete PNG image: copy it again")
     if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
         shape = "x".join(map(str, image.shape))
         raise StudyError(f"{path.name} is {shape} {image.dtype}: expected {SIZE}x{SIZE}x3 uint8")
@@ -63,7 +63,7 @@ def read(copy: Copy) -> Reading:
     labels = labels or own_labels
     if not labels:
         raise StudyError(
-            f"{folder} has no clip list: put combined_3_class2_for_optical_flow.csv beside it"
+            f"{folder} has no clip list: put combined_3_class2_for_optical_flow.csv next to it"
         )
     action_units = _action_units(places)
     rows = []
@@ -133,7 +133,7 @@ def _labels(places: list[Path]) -> tuple[dict[Key, str], list[Path]]:
                     f"{file} calls {'/'.join(key)} {label}, {(files or parts)[0].name} calls it "
                     f"{labels[key]}: keep the list that is right"
                 )
-            if parts or file == files[0]:  # of several whole lists the first says which clips
+            if parts or file == files[0]:  # of several complete lists the first says which clips
                 labels[key] = label
     return labels, files or parts
 
@@ -238,7 +238,7 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
         return {key: by_key.get(key, f"no row in {file.name}") for key in keys}
     faces_folder = _face_folder(corpus.path, folder)
     if faces_folder is None:
-        raise StudyError(f"{corpus.path} has no landmarks: put landmarks.csv beside the images")
+        raise StudyError(f"{corpus.path} has no landmarks: put landmarks.csv next to the images")
     images = _face_images(faces_folder)
     return {
         key: _detected(images[key])

@@ -6,6 +6,7 @@ table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
 """
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -56,27 +57,22 @@ def difference(corpus: Corpus) -> pd.DataFrame:
     """
     official = table()
     official = official[official["corpus"].isin(compared(corpus))]
-    missing = {
-        (row.corpus, row.subject, row.label): set(row.fingerprints.split())
+    listed = {
+        print_: (row.corpus, row.subject, row.label)
         for row in official.itertuples()
+        for print_ in row.fingerprints.split()
     }
     rows = []
     for clip in corpus.clips[corpus.clips["corpus"].isin(official["corpus"])].itertuples():
-        key = (clip.corpus, clip.subject, clip.clip)
-        prints = {label: fingerprint(*key, label) for label in CLASSES}
-        labels = [name for name in CLASSES if prints[name] in missing.get((*key[:2], name), ())]
-        for label in labels:
-            missing[(*key[:2], label)].discard(prints[label])
+        key = clip.corpus, clip.subject, clip.clip
+        labels = [name for name in CLASSES if listed.pop(fingerprint(*key, name), None)]
         if not labels:
             rows.append((*key, clip.label, "", 1, NOT_OFFICIAL))
         elif clip.label not in labels:
             rows.append((*key, clip.label, labels[0], 1, OTHER_LABEL))
-    names = _names_beside(corpus)
-    for (name, subject, label), prints in missing.items():
-        named = sorted(names[print_] for print_ in prints if print_ in names)
-        rows += [(name, subject, clip, "", label, 1, MISSING) for clip in named]
-        if len(prints) > len(named):
-            rows.append((name, subject, "", "", label, len(prints) - len(named), MISSING))
+    names = _names_nearby(corpus)
+    missing = Counter((*place[:2], names.get(one, ""), place[2]) for one, place in listed.items())
+    rows += [(*key, "", label, number, MISSING) for (*key, label), number in missing.items()]
     differences = pd.DataFrame(rows, columns=list(COLUMNS))
     return differences.sort_values(["difference", *KEY], ignore_index=True)
 
@@ -108,7 +104,7 @@ def sentence(corpus: Corpus) -> str:
     if not parts:
         counts = corpus.clips["label"].value_counts().to_dict()
         counted = corpus.scheme.difference(counts) if corpus.scheme else ""
-        return counted or f"No official list of {corpus.name} is known to compare these clips with."
+        return counted or f"There is no official list of {corpus.name} to compare these clips with."
     official = table()
     clips = int(official.loc[official["corpus"].isin(parts), "clips"].sum())
     part = "" if len(parts) == len(MEGC2019) else f" ({', '.join(parts)} part)"
@@ -122,7 +118,7 @@ def sentence(corpus: Corpus) -> str:
     )
 
 
-def _names_beside(corpus: Corpus) -> dict[str, str]:
+def _names_nearby(corpus: Corpus) -> dict[str, str]:
     """Fingerprint -> clip from a copy of the official csv in the data folder or next to it."""
     files = lists.find([corpus.path, corpus.path.parent])
     rows = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]

@@ -9,8 +9,8 @@ folder go by the number in their name; a video's are counted from 1. An empty ap
 empty offset is the last frame. Optional columns: emotion, action_units, fps, note. The labels are
 negative, positive and surprise unless other classes are named.
 
-What makes the table itself doubtful (an unknown label, a clip that occurs twice) is refused, all of
-it at once, with its lines; a clip whose frames are not there is left out with its line.
+A table with an unknown label or a clip that occurs twice is refused, with all such lines named at
+once; a clip whose frames are not there is left out with its line.
 """
 
 import math
@@ -99,7 +99,7 @@ def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
 
 
 def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme) -> None:
-    """Raises StudyError for what makes the whole table doubtful, each mistake with its line."""
+    """Raises StudyError for a doubtful table, naming each mistake with its line."""
     mistakes, first_lines, spelled = [], {}, {}
     for line, cells in lines:
         for name in ("subject", "clip", "label", "path"):

@@ -1,4 +1,4 @@
-"""Reading one copy of a release: what is known of it, its parts on disk, its clips one by one.
+"""Reading one copy of a release: its facts, its parts on disk, its clips one by one.
 
 `Release` is what an entry of the table `releases` says. A reader is a function that gets a `Copy`,
 adds its `Event`s and returns a `Reading`; `sheet_and_folders` is the usual one.
@@ -22,7 +22,7 @@ NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 
 @dataclass(frozen=True, eq=False)
 class Release:
-    """All that is known of a corpus before a copy of it is read; most readers need only a part."""
+    """The facts of a corpus that hold for every copy of it; most readers need only some."""
 
     name: str
     title: str
@@ -157,7 +157,7 @@ class Copy:
         return sheets.find(places, release.sheet_files, release.title, fits, fallback)
 
     def read_sheet(self, root: Path) -> sheets.Sheet:
-        """The annotations, with what is known of their file as the first source."""
+        """The annotations; their file becomes the first source."""
         release = self.release
         file = self.find_sheet(root)
         sheet = sheets.read(file, release.fields, release.optional, release.tab)
@@ -236,7 +236,7 @@ class Copy:
         return event
 
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
-        """An event that is only known by its reason."""
+        """An event with a reason and nothing else."""
         self.events.append(Event(subject, clip, reason=reason))
 
     def leave_out_unlisted(
@@ -352,7 +352,7 @@ def sheet_and_folders(copy: Copy) -> Reading:
 def composite(copy: Copy) -> Reading:
     """The reader of several releases, each in a folder of its name, under its default scheme."""
     prefix = "synthetic_" if copy.release.synthetic else ""
-    whole = Reading([], [], [])
+    reading = Reading([], [], [])
     for release in copy.release.parts:
         folder = copy.path / release.name
         if not folder.is_dir():
@@ -361,7 +361,7 @@ def composite(copy: Copy) -> Reading:
         part = release.read(
             Copy(release, folder, prefix + release.name, release.scheme(), copy.apex)
         )
-        whole.rows += part.rows
-        whole.exclusions += part.exclusions
-        whole.sources += [f"{prefix}{release.name}: {sentence}" for sentence in part.sources]
-    return whole
+        reading.rows += part.rows
+        reading.exclusions += part.exclusions
+        reading.sources += [f"{prefix}{release.name}: {sentence}" for sentence in part.sources]
+    return reading

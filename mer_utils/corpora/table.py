@@ -39,7 +39,7 @@ class Scheme:
         name = emotion if emotion in self.emotions else SPELLINGS.get(emotion, emotion)
         if name not in self.emotions:
             near = nearest(emotion, self.emotions)
-            return "", f"emotion '{emotion}' is not known, the nearest known one is '{near}'"
+            return "", f"emotion '{emotion}' is not known, the nearest is '{near}'"
         if self.emotions[name] is None:
             return "", f"emotion '{emotion}' has no class in {self.title}"
         return self.emotions[name], ""
