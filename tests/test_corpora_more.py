@@ -9,6 +9,7 @@ import os
 import shutil
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,7 +30,18 @@ from test_corpora_releases import (
 )
 
 from mer_utils import cli, corpora, experiments, paths
-from mer_utils.corpora import afew, errata, frames, lists, official, overview, sheets
+from mer_utils.corpora import (
+    afew,
+    errata,
+    frames,
+    ids,
+    lists,
+    official,
+    overview,
+    reader,
+    schemes,
+    sheets,
+)
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
 from mer_utils.preprocessing import regions, views
@@ -439,6 +451,34 @@ def test_every_scheme_has_the_published_counts():
         for scheme in release.schemes:
             assert set(scheme.classes) == set(filter(None, scheme.emotions.values()))
             assert not scheme.counts or set(scheme.counts) == set(scheme.classes)
+
+
+def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
+    entry = reader.Release(
+        "made_up",
+        "MADE UP",
+        reader.sheet_and_folders,
+        "sheet.csv and frames/S01/a/1.jpg",
+        schemes=(schemes.three("disgust", "happiness", "surprise"),),
+        names=ids.Names("s?0*([0-9]{1,2})", "S{:02d}"),
+        sheet_files=("sheet*",),
+        subject_folder="s[0-9]{2}",
+        first="frames/S01",
+    )
+    monkeypatch.setitem(corpora.RELEASES, "made_up", entry)
+    write_frames(tmp_path / "frames/S01/a", range(5, 15), "{}.jpg")
+    head = "Subject,Filename,Onset,Apex,Offset,AUs,Emotion"
+    (tmp_path / "sheet.csv").write_text(f"{head}\n1,a,5,9,14,4,disgust\n1,b,5,9,14,4,anger\n")
+    corpus = corpora.load("made_up-midpoint", tmp_path)
+    assert row(corpus, "a").label == "negative" and row(corpus, "a").subject == "S01"
+    assert len(corpus.exclusions) == 1
+    monkeypatch.setattr(paths, "RAW", paths.DATA / "raw")
+    monkeypatch.setattr(paths, "SYNTHETIC", paths.DATA / "synthetic")
+    census = overview.census().set_index("corpus")
+    assert census.loc["made_up", "message"] == entry.example
+    for field in ("names", "sheet_files", "first", "title"):
+        with pytest.raises(StudyError, match=f"entry 'made_up' needs the field {field}"):
+            replace(entry, **{field: ""})
 
 
 def test_the_first_scheme_of_every_micro_release_is_the_same_three():

@@ -51,6 +51,14 @@ class Release:
     has_frames: bool = True
     synthetic: bool = False
 
+    def __post_init__(self):
+        """Raises StudyError for an entry without a field that its reader needs."""
+        needed = ["title", "example", *(["names", "first"] if self.subject_folder else [])]
+        needed += ["sheet_files", "subject_folder"] if self.read is sheet_and_folders else []
+        for name in needed:
+            if not getattr(self, name):
+                raise StudyError(f"corpora/releases.py: entry '{self.name}' needs the field {name}")
+
     def scheme(self, classes: str | int | Sequence[str] | None = None) -> Scheme:
         """The scheme of so many classes, None for the default. Raises StudyError naming them all.
 
@@ -174,8 +182,8 @@ class Copy:
         version = f"an unknown version of this sheet: {rows} rows, known are {known}"
         if rows in versions:
             version = f"as many rows as {versions[rows]}"
-        is_synthetic = self.corpus != self.release.name
-        self.sources[:0] = [sheet.sentence(), *([] if is_synthetic else [version])]
+        has_version = versions and self.corpus == self.release.name
+        self.sources[:0] = [sheet.sentence(), *([version] if has_version else [])]
 
     def rows(
         self, sheet: sheets.Sheet, rows: Sequence[Mapping[str, str]] | None = None

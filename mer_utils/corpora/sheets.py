@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -71,8 +72,11 @@ def grids(path: Path) -> dict[str, list[list]]:
         if path.suffix.lower() == ".csv":
             text = path.read_text(encoding="utf-8-sig")
             return {"": list(csv.reader(text.splitlines()))}
-        # pandas tells by the content: some .xls are newer than their name
-        tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
+        with path.open("rb") as stream:
+            zipped = stream.read(2) == b"PK"
+        if path.suffix.lower() == ".xls" and not zipped:  # some .xls are newer than their name
+            return _old_grids(path)
+        tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
     except ImportError as error:
         raise StudyError(
             f"{path} is in the old .xls format, which needs the package xlrd: install it as "
@@ -83,6 +87,14 @@ def grids(path: Path) -> dict[str, list[list]]:
             f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again"
         ) from error
     return {str(tab): frame.values.tolist() for tab, frame in tabs.items()}
+
+
+def _old_grids(path: Path) -> dict[str, list[list]]:
+    """Every tab of a workbook of before 2007. Raises what xlrd raises; pandas drops it soon."""
+    import xlrd  # not at the top: a machine that only trains reads no sheet
+
+    with xlrd.open_workbook(path, logfile=io.StringIO()) as book:
+        return {tab.name: [tab.row_values(n) for n in range(tab.nrows)] for tab in book.sheets()}
 
 
 def text_of(cell: object) -> str:
