@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from mer_utils import systems
 from mer_utils.errors import StudyError
 from mer_utils.reporting import driver, execution, exports, pages, report
 from mer_utils.reporting.progress import Progress, Step
@@ -39,7 +40,7 @@ def test_a_table_is_kept_with_all_its_digits_and_as_latex(tmp_path):
     assert [path.name for path in files] == ["made_comparison.csv", "made_comparison.tex"]
     pd.testing.assert_frame_equal(pd.read_csv(files[0]), FRAME)
     tex = files[1].read_text()
-    assert r"mhssa\_gcn & 0.611" in tex and r"a \& b & -- \\" in tex
+    assert systems.title("mhssa_gcn") + " & 0.611" in tex and r"a \& b & -- \\" in tex
     assert r"\caption{All of 3 \% \& more}" in tex and r"\toprule" in tex
     long = exports.table(pd.concat([FRAME] * 20), "long", "", 3, False)["files"][".tex"]
     assert r"\begin{longtable}" in long

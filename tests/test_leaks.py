@@ -1,7 +1,4 @@
-"""What is trained wrong on purpose: a run of its own, priced beside its honest twin, no result."""
-
-import json
-from dataclasses import replace
+"""What is trained wrong on purpose: a run of its own, priced by its honest twin, no result."""
 
 import numpy as np
 import pandas as pd
@@ -21,8 +18,15 @@ QUICK = {"mhssa_gcn": {"epochs": 1, "layers": 1}}
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+def disk(tmp_path, monkeypatch):
+    for name in ("RUNS", "KEPT"):
+        monkeypatch.setattr(paths, name, tmp_path / name)
+
+
+def study(system, **leaks):
+    """The honest run of seed 0 and the leaky ones: leak=seeds."""
+    wrong = [{"systems": [system], "leak": leak, "seeds": seeds} for leak, seeds in leaks.items()]
+    return experiments.study("made", [{"systems": [system]}, *wrong])
 
 
 def declare(system, **options):
@@ -32,16 +36,6 @@ def declare(system, **options):
 def train(system, **options):
     declared = declare(system, **options)
     return declared, experiments.run(declared, VIEWS, jobs=1, device="cpu", progress=False)
-
-
-def test_a_key_without_a_leak_is_what_it_was_before_there_were_leaks():
-    known = experiments.Experiment(
-        *("svm", "made", "small", 0, "last", "true", "{}", "0123456789abcdef"), version=2
-    )
-    assert known.key == "made-svm-last-seed0-99f711ba"
-    assert "leak" not in known.declared
-    leaky = replace(known, leak="scaler")
-    assert leaky.key.startswith("made-svm-last-seed0-LEAK-scaler-") and leaky.declared["leak"]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +52,14 @@ def test_a_leak_that_has_no_place_is_refused(system, options, words):
         declare(system, **options)
 
 
-def test_a_leaky_run_is_in_no_table_of_results():
+def test_a_leaky_run_is_no_result():
     honest, rows = train("hoof")
     leaky, wrong = train("hoof", leak="scaler")
     assert set(wrong["system"]) == {"hoof (leak: scaler)"} and set(rows["system"]) == {"hoof"}
-    told = json.loads((leaky.folder / "provenance.json").read_text())
-    assert told["leak"].startswith("no result:")
+    assert leaky.key.startswith("made-hoof-last-seed0-LEAK-scaler-")
+    assert experiments.read(leaky.key).provenance["leak"].startswith("no result:")
     assert list(experiments.find(leak="scaler")["key"]) == [leaky.key]
-    for table in (experiments.finished, experiments.comparable):
-        assert list(table("made", VIEWS.clips)["key"]) == [honest.key]
+    assert study("hoof", scaler=[0]).results["key"].tolist() == [honest.key]
 
 
 def test_a_graph_that_nobody_changes_cannot_leak():
@@ -102,19 +95,20 @@ def test_the_graph_of_a_leak_is_counted_over_all_clips(monkeypatch):
         assert len(seen) >= people and set(seen) == {expected}
 
 
-def test_a_leaky_run_is_priced_beside_its_twin():
+def test_a_leaky_run_is_priced_by_its_twin():
     train("hoof")
-    assert leaks.trained(experiments.comparable("made", VIEWS.clips)).empty
+    assert leaks.trained(study("hoof")).empty
     train("hoof", leak="scaler")
     train("hoof", leak="clip_names", seed=1)  # no honest run with that seed
-    runs = experiments.comparable("made", VIEWS.clips)
-    priced = leaks.trained(runs)
+    found = study("hoof", scaler=[0], clip_names=[1])
+    assert len(found.runs) == 3
+    priced = leaks.trained(found)
     assert list(priced.columns) == leaks.PRICED
     assert list(priced["leak"]) == ["scaler"] and list(priced["system"]) == ["hoof"]
     line = priced.iloc[0]
-    assert line["bought"] == pytest.approx(line["leaky"] - line["honest"])
-    assert line["low"] <= line["bought"] <= line["high"]
-    columns = leaks.prices(runs)
+    assert line["inflation"] == pytest.approx(line["leaky"] - line["honest"])
+    assert line["low"] <= line["inflation"] <= line["high"]
+    columns = leaks.prices(found, found.results)
     assert columns["leak: scaler"].tolist() == pytest.approx([line["leaky"]])
     assert "leak: clip_names" not in columns
 
@@ -135,33 +129,33 @@ def test_folds_of_a_leak_put_persons_on_both_sides():
 def test_random_folds_are_dealt_anew_for_every_seed():
     rows = leaks.random_folds("svm", VIEWS, (0, 1), jobs=1)
     assert len(rows) == 2 * len(CLIPS) and set(rows["seed"]) == {0, 1}
-    found = leaks.price(rows, experiments.try_folds("svm", VIEWS, protocol.folds(CLIPS), jobs=1))
-    assert found["low"] <= found["bought"] <= found["high"]
+    price = leaks.price(rows, experiments.try_folds("svm", VIEWS, protocol.folds(CLIPS), jobs=1))
+    assert price["low"] <= price["inflation"] <= price["high"]
 
 
 def test_a_verdict_says_no_more_than_its_interval():
-    line = {"bought": 0.02, "low": -0.01, "high": 0.05}
-    assert leaks.verdict(line).startswith("buys nothing measurable: +0.020 UF1 (-0.010")
-    assert leaks.verdict(line | {"low": 0.01}).startswith("buys +0.020")
-    harm = {"bought": -0.1, "low": -0.2, "high": -0.05}
-    assert leaks.verdict(harm).startswith("does harm: -0.100")
+    line = {"inflation": 0.02, "low": -0.01, "high": 0.05}
+    assert leaks.verdict(line) == "does not change UF1 measurably: +0.020 (-0.010 to +0.050)"
+    assert leaks.verdict(line | {"low": 0.01}).startswith("inflates UF1 by 0.020")
+    harm = {"inflation": -0.1, "low": -0.2, "high": -0.05}
+    assert leaks.verdict(harm).startswith("lowers UF1 by 0.100")
 
 
-def test_a_leak_of_several_systems_is_told_in_one_sentence():
+def test_a_leak_of_several_systems_is_told_in_one_line():
     lines = pd.DataFrame(
         {
             "system": ["svm", "hoof", "svm"],
             "leak": ["random_folds", "random_folds", "clip_names"],
-            "bought": [0.1, 0.02, -0.01],
+            "inflation": [0.1, 0.02, -0.01],
             "low": [0.05, -0.01, -0.02],
             "high": [0.2, 0.05, 0.01],
         }
     )
-    both, alone = leaks.told(lines)
-    assert "+0.020 to +0.100 in 2 systems; in 1 of them" in both
-    assert alone.startswith("In svm the leak `clip_names` buys nothing measurable")
-    assert leaks.told(lines[:0]) == []
+    both, alone = leaks.sentences(lines)
+    assert "+0.020 to +0.100 in 2 systems" in both and "In 1 of them" in both
+    assert "`clip_names` does not change UF1 measurably" in alone
+    assert leaks.sentences(lines[:0]) == []
 
 
 def test_prices_of_no_run_is_an_empty_table():
-    assert leaks.trained(pd.DataFrame(columns=experiments.RUN_COLUMNS)).empty
+    assert leaks.trained(experiments.study("made", [{"systems": ["svm"]}])).empty

@@ -38,8 +38,8 @@ widgets.region_graphs(clips, views.arrays["landmarks"].mean(axis=0))""",
     "ingredient": ["graph", "class weights"],
     "ablation": ["mhssa_gcn/no_graph", "svm/unbalanced"],
     "question": ["Does it matter?", "Must they be weighted?"],
-    "worth": [0.1, -0.02], "low": [0.05, -0.04], "high": [0.15, 0.01],
-    "answer": ["it earns its place", "no difference shown"],
+    "effect": [0.1, -0.02], "low": [0.05, -0.04], "high": [0.15, 0.01],
+    "answer": ["it helps", "no difference shown"],
 }))""",
     "failures": """rows = prediction_rows(clips[["corpus", "subject", "clip", "label"]], right=0.3)
 widgets.failures(rows, views)""",
@@ -164,7 +164,7 @@ def test_an_ingredient_is_chosen_and_its_questions_alone_are_shown(lab, page):
     assert page.value(f"{dropdown('show')}.value") == f"system {title('mhssa_gcn')}"
     other_pictures(page, before)
     page.until(f"!{unbalanced}")
-    assert "no graph: Does it matter? it earns its place (+0.100)" in page.words()
+    assert "no graph: Does it matter? it helps (+0.100)" in page.words()
     assert page.value(f"{PICTURES}.length") == 1 and "Traceback" not in page.words()
 
 

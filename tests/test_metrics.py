@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from made_clips import official_clips, prediction_rows
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
+from mer_utils import cli
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores
@@ -245,7 +246,7 @@ def test_a_log_of_two_runs_is_refused(tmp_path):
 def test_command_line_prints_full_and_parts(tmp_path, capsys):
     rows = official_clips().assign(predicted="negative")
     path = logs.write_log(rows, tmp_path / "log.txt")
-    assert logs.main([str(path)]) == 0
+    assert cli.main(["scores", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
         "corpus", "clips", "subjects", "UF1", "UAR", "accuracy", "macro-precision"

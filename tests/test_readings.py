@@ -1,7 +1,5 @@
 """What finished runs say beyond a score: leaks priced, published scores, failures by clip."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,14 +16,24 @@ VIEWS = made_views(CLIPS)
 ROWS = prediction_rows(official_clips())
 
 
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    for system, fields in (("svm", {}), ("ststnet", {"epochs": 4}), ("ststnet", {"epochs": 4})):
-        seed = len(experiments.find(system=system))
-        declared = experiments.declare(system, "made", VIEWS, seed=seed, **fields)
-        experiments.run(declared, VIEWS, jobs=1, device="cpu", progress=False)
-    return experiments.comparable("made", CLIPS)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readings")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RUNS", "KEPT"):
+            patch.setattr(paths, name, folder / name)
+        for system, seed, fields in (
+            ("svm", 0, {}),
+            *(("ststnet", n, {"epochs": 4}) for n in (0, 1)),
+        ):
+            declared = experiments.declare(system, "made", VIEWS, seed=seed, **fields)
+            experiments.run(declared, VIEWS, jobs=1, device="cpu", progress=False)
+        groups = [{"systems": ["svm"]}, {"systems": ["ststnet"], "seeds": [0, 1], "epochs": 4}]
+        yield experiments.study("made", groups)
+
+
+def keys(study, label: str) -> list[str]:
+    return study.runs.loc[study.runs["label"] == label, "key"].tolist()
 
 
 def slow_oracle(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -40,30 +48,29 @@ def slow_oracle(epochs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(best, ignore_index=True)
 
 
-def test_a_leak_has_the_price_that_the_slow_way_finds(runs):
-    table = leaks.prices(runs).set_index("system")
+def test_a_leak_has_the_price_that_the_slow_way_finds(study):
+    table = leaks.prices(study, study.results).set_index("system")
     assert table["seeds"].to_dict() == {"ststnet": 2, "svm": 1}
-    keys = runs.loc[runs["system"] == "ststnet", "key"]
-    picked = [slow_oracle(experiments.epochs(key)) for key in keys]
+    picked = [slow_oracle(experiments.epochs(key)) for key in keys(study, "ststnet")]
     line = table.loc["ststnet"]
-    assert line["test-picked"] == pytest.approx(np.mean([scores.uf1(rows) for rows in picked]))
+    assert line["oracle"] == pytest.approx(np.mean([scores.uf1(rows) for rows in picked]))
     rule = "mean of folds, classes present"
     folds = [scores.fold_means(rows).set_index("rule").loc[rule, "UF1"] for rows in picked]
     assert line["both"] == pytest.approx(np.mean(folds))
-    honest = [scores.uf1(experiments.load(key)) for key in keys]
-    assert line["honest"] == pytest.approx(np.mean(honest)) and line["honest"] < line["test-picked"]
-    assert table.loc["svm", ["test-picked", "both"]].isna().all()
+    honest = [scores.uf1(experiments.load(key)) for key in keys(study, "ststnet")]
+    assert line["honest"] == pytest.approx(np.mean(honest)) and line["honest"] < line["oracle"]
+    assert table.loc["svm", ["oracle", "both", "inflation"]].isna().all()
 
 
-def test_the_picked_rows_are_the_run_at_other_epochs(runs):
-    key = runs.loc[runs["system"] == "ststnet", "key"].iloc[0]
+def test_the_picked_rows_are_the_run_at_other_epochs(study):
+    key = keys(study, "ststnet")[0]
     picked, own = leaks.oracle([key]), experiments.load(key)
     slow = slow_oracle(experiments.epochs(key)).set_index(KEY)
     pd.testing.assert_frame_equal(picked[KEY], own[KEY])
     again = slow.loc[list(picked[KEY].itertuples(index=False, name=None))]
     assert picked["predicted"].tolist() == again["predicted"].tolist()
     assert picked["epoch"].tolist() == again["epoch"].tolist()
-    assert not len(leaks.oracle(runs.loc[runs["system"] == "svm", "key"]))
+    assert not len(leaks.oracle(keys(study, "svm")))
 
 
 # --- published ------------------------------------------------------------------------------------
@@ -86,20 +93,22 @@ def test_the_known_error_is_named_and_recomputed():
     assert "macro-precision" in printed["doubt"] and scored["UAR"] == 0.7186
 
 
-def test_ours_stand_beside_and_never_among_the_published(runs):
-    mine = published.ours(runs)
-    beside = published.beside(mine)
+def test_ours_are_next_to_and_never_among_the_published(study):
+    ours = published.ours(study, study.results)
+    table = published.next_to(ours)
     theirs = published.load().query("corpus == 'Full'")
-    assert sorted(beside["published"].dropna()) == sorted(theirs["UF1"])
-    own = beside[beside["system"] == "ststnet"]
+    assert sorted(table["published"].dropna()) == sorted(theirs["UF1"])
+    own = table[table["system"] == "ststnet"]
     assert len(own) == 3 and own["honest"].nunique() == 1
-    assert own["honest"].iloc[0] == pytest.approx(leaks.prices(runs)["honest"].iloc[0])
-    alone = beside[beside["name"] == "svm (nothing published)"].iloc[0]
+    prices = leaks.prices(study, study.results).set_index("system")
+    assert own["honest"].iloc[0] == pytest.approx(prices.loc["ststnet", "honest"])
+    assert own["oracle"].iloc[0] == pytest.approx(prices.loc["ststnet", "oracle"])
+    alone = table[table["name"] == "svm (nothing published)"].iloc[0]
     assert np.isnan(alone["published"]) and alone["low"] <= alone["honest"] <= alone["high"]
-    part = published.ours(runs, "left")
-    rows = experiments.gather(runs[runs["system"] == "svm"])
+    part = published.ours(study, study.results, "left").set_index("system")
+    rows = study.rows(study.runs[study.runs["label"] == "svm"])
     left = rows[rows["corpus"] == "left"]
-    assert part.set_index("system").loc["svm", "honest"] == pytest.approx(scores.uf1(left))
+    assert part.loc["svm", "honest"] == pytest.approx(scores.uf1(left))
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -125,22 +134,24 @@ def test_a_clip_is_as_hard_as_its_seeds_say():
 
 
 def test_shared_errors_are_more_than_independent_ones():
-    shared = failures.together(failures.by_clip(two_systems(shared=True)))
-    apart = failures.together(failures.by_clip(two_systems(shared=False)))
+    shared = failures.overlap(failures.by_clip(two_systems(shared=True)))
+    apart = failures.overlap(failures.by_clip(two_systems(shared=False)))
     for table in (shared, apart):
-        assert table["clips"].sum() == 442 and table["alone"].sum() == pytest.approx(442)
-    assert shared["clips"].iloc[2] > 2 * shared["alone"].iloc[2] and shared["clips"].iloc[1] == 0
-    assert apart["clips"].iloc[2] == pytest.approx(apart["alone"].iloc[2], rel=0.25)
+        assert table["clips"].sum() == 442 and table["independent"].sum() == pytest.approx(442)
+    assert (
+        shared["clips"].iloc[2] > 2 * shared["independent"].iloc[2] and shared["clips"].iloc[1] == 0
+    )
+    assert apart["clips"].iloc[2] == pytest.approx(apart["independent"].iloc[2], rel=0.25)
 
 
-def test_what_is_said_is_what_most_seeds_say():
+def test_a_system_predicts_what_most_seeds_predict():
     rows = pd.concat([ROWS.assign(seed=seed) for seed in range(3)], ignore_index=True)
     own = rows["clip"] == "3"
     rows.loc[own, "predicted"] = ["surprise", "negative", "surprise"]
     clips = ROWS[["corpus", "subject", "clip"]]
-    said = failures.said(rows, clips)
-    assert said["clip"].tolist() == clips["clip"].tolist()
-    assert said.set_index("clip").loc["3", "made"] == "surprise"
+    predicted = failures.predictions(rows, clips)
+    assert predicted["clip"].tolist() == clips["clip"].tolist()
+    assert predicted.set_index("clip").loc["3", "made"] == "surprise"
     table = failures.shares_by(failures.by_clip(ROWS), "label")
     counts = dict(zip(CLASSES, (250, 109, 83), strict=True))
     assert table.set_index("label")["clips"].to_dict() == counts
@@ -151,12 +162,15 @@ def test_labels_are_named_by_their_selection():
     assert statistics.label("svm", "inner") == "svm (inner)"
 
 
-def test_curves_of_a_run_are_its_calls(runs):
-    key = runs.loc[runs["system"] == "ststnet", "key"].iloc[0]
+def test_epochs_of_a_run_are_its_predictions(study):
+    key = keys(study, "ststnet")[0]
     every = experiments.epochs(key)
-    called = experiments.calls(key)
-    assert called.shape == (4, 30)
+    predicted = experiments.predicted(key)
+    assert predicted.shape == (4, 30)
     last = every[every["epoch"] == 4]["predicted"].map(list(CLASSES).index)
-    assert called[-1].tolist() == last.tolist()
-    config = json.loads(runs["config"].iloc[0])
-    assert config["epochs"] == 4
+    assert predicted[-1].tolist() == last.tolist()
+    assert len(experiments.curves(key)) == 4 * 6
+
+
+def test_flow_is_looked_at_only_where_there_are_images(tmp_path):
+    assert failures.flow_views("megc2019_flow", str(tmp_path / "none")) is None

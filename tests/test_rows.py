@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mer_utils import cli
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores, statistics
@@ -49,7 +50,7 @@ def test_rows_come_back_and_the_bytes_are_the_same(tmp_path):
 def test_the_command_line_scores_a_file(tmp_path, capsys):
     rows = pd.concat([made("one", 0.9, 1), made("two", 0.2, 2)], ignore_index=True)
     path = logs.write_rows(rows, tmp_path / "samm.csv.gz")
-    assert statistics.main([str(path)]) == 0
+    assert cli.main(["scores", str(path)]) == 0
     printed = capsys.readouterr().out
     assert f"{scores.uf1(rows[rows['system'] == 'one']):.3f}" in printed
     assert "p Holm" in printed

@@ -73,7 +73,7 @@ def test_failures_speaks_of_the_clips_that_have_rows(shown):
             assert sorted(places) == sorted(mine.index)
             offered |= set(places)
     assert offered == set(part.index)
-    told = failures.said(rows, CLIPS)
+    told = failures.predictions(rows, CLIPS)
     assert list(told.index) == list(part.index)
     assert list(told["made"]) == list(rows["predicted"])
 
@@ -102,10 +102,10 @@ def test_ablations_shows_the_questions_of_what_is_chosen(shown):
             "ingredient": ["graph", "class weights", "graph"],
             "ablation": ["mhssa_gcn/no_graph", "svm/unbalanced", "am_gcn/no_graph"],
             "question": ["A?", "B?", "C?"],
-            "worth": [0.1, -0.02, 0.0],
+            "effect": [0.1, -0.02, 0.0],
             "low": [0.05, -0.04, -0.1],
             "high": [0.15, 0.01, 0.1],
-            "answer": ["it earns its place", "no difference shown", "no difference shown"],
+            "answer": ["it helps", "no difference shown", "no difference shown"],
         }
     )
     chosen = controls(widgets.ablations(answered))["show"]
@@ -114,7 +114,7 @@ def test_ablations_shows_the_questions_of_what_is_chosen(shown):
     words = [word for word in shown if isinstance(word, str)]
     labels = [style.title("mhssa_gcn/no_graph"), style.title("am_gcn/no_graph")]
     assert [word.partition(":")[0] for word in words] == labels
-    assert "A? it earns its place (+0.100)" in words[0]
+    assert "A? it helps (+0.100)" in words[0]
     axis = shown[0].axes[0]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == labels
 

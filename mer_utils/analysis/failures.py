@@ -1,10 +1,15 @@
-"""Which clips the systems get wrong, each alone and all together."""
+"""Which clips the systems get wrong, one by one and all together."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from .. import corpora
 from ..corpora.table import KEY
 from ..errors import StudyError
+from ..preprocessing import views
+from ..preprocessing.views import Views
 
 
 def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
@@ -24,53 +29,65 @@ def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
     return shares.loc[order].rename_axis(columns=None)
 
 
-def together(shares: pd.DataFrame) -> pd.DataFrame:
-    """How many clips 0, 1, 2 ... systems get wrong, and how many if each failed on its own.
+def overlap(shares: pd.DataFrame) -> pd.DataFrame:
+    """How many clips 0, 1, 2 ... systems get wrong, and how many if failures were independent.
 
-    shares: of `by_clip`; a system is wrong on a clip where most of its seeds are.  `alone` keeps
-    how often each system fails on each class, and lets nothing else make a clip hard: the number of
-    failures is then a sum of independent events (Poisson binomial).
+    shares: of `by_clip`; a system is wrong on a clip where most of its seeds are.  `independent`
+    keeps how often each system fails on each class, and lets nothing else make a clip hard: the
+    number of failures is then a sum of independent events (Poisson binomial).
     """
     wrong = shares.to_numpy() > 0.5
     labels = shares.index.get_level_values("label")
-    alone = np.zeros(wrong.shape[1] + 1)
+    independent = np.zeros(wrong.shape[1] + 1)
     for label in labels.unique():
-        mine = wrong[labels == label]
+        of_class = wrong[labels == label]
         chances = np.ones(1)
-        for rate in mine.mean(axis=0):
+        for rate in of_class.mean(axis=0):
             chances = np.convolve(chances, (1 - rate, rate))
-        alone += len(mine) * chances
-    seen = np.bincount(wrong.sum(axis=1), minlength=len(alone))
-    return pd.DataFrame({"systems wrong": range(len(alone)), "clips": seen, "alone": alone})
+        independent += len(of_class) * chances
+    counts = np.bincount(wrong.sum(axis=1), minlength=len(independent))
+    return pd.DataFrame(
+        {"systems wrong": range(len(counts)), "clips": counts, "independent": independent}
+    )
 
 
-def said(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """What each system says of `clips` (key columns): the class most of its seeds predict.
+def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """The class that most seeds of each system predict for `clips` (key columns).
 
     A line per clip that has rows, in the order and with the index of `clips`: runs of a quick look
     predict some of them only.
     """
     chosen = rows.merge(clips[KEY], on=KEY)
-    keys = [chosen[name] for name in (*KEY, "label", "system", "predicted")]
-    votes = chosen.groupby(keys, sort=False).size().rename("votes").reset_index()
-    votes = votes.sort_values("votes", ascending=False, kind="stable")
-    votes = votes.drop_duplicates([*KEY, "system"])
-    table = votes.set_index([*KEY, "label", "system"])["predicted"].unstack("system")
-    table = table[list(dict.fromkeys(rows["system"]))]
-    told = table.reset_index().rename_axis(columns=None)
-    told = clips[KEY].reset_index(names="_place").merge(told, on=KEY)
-    return told.set_index("_place").rename_axis(None)
+    votes = chosen.groupby([*KEY, "system", "predicted"], sort=False).size().rename("votes")
+    votes = votes.reset_index().sort_values("votes", ascending=False, kind="stable")
+    table = votes.drop_duplicates([*KEY, "system"]).pivot(
+        index=KEY, columns="system", values="predicted"
+    )
+    table = table[list(dict.fromkeys(rows["system"]))].rename_axis(columns=None)
+    merged = clips[KEY].reset_index(names="_place").merge(table, left_on=KEY, right_index=True)
+    return merged.set_index("_place").rename_axis(None)
 
 
 def shares_by(shares: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Clips by a level of the index (label, corpus ...): how many, how many wrong for everybody."""
-    wrong = shares > 0.5
-    groups = wrong.groupby(level=level, sort=False)
-    return pd.DataFrame(
+    """Clips by a level of the index (label, corpus ...), and how many all systems get wrong."""
+    wrong = (shares > 0.5).all(axis=1)
+    right = (shares <= 0.5).all(axis=1)
+    table = pd.DataFrame(
         {
-            "clips": groups.size(),
-            "wrong in every system": wrong.all(axis=1).groupby(level=level, sort=False).sum(),
-            "right in every system": (~wrong).all(axis=1).groupby(level=level, sort=False).sum(),
-            "mean share wrong": shares.mean(axis=1).groupby(level=level, sort=False).mean(),
+            "clips": 1,
+            "wrong in every system": wrong.astype(int),
+            "right in every system": right.astype(int),
+            "mean share wrong": shares.mean(axis=1),
         }
-    ).reset_index()
+    ).groupby(level=level, sort=False)
+    sums = table.sum().assign(**{"mean share wrong": table["mean share wrong"].mean()})
+    return sums.reset_index()
+
+
+def flow_views(corpus: str, data: str = "") -> Views | None:
+    """Clips and flow of a corpus, to look at single clips; None where its images are not here."""
+    if not (Path(data) if data else corpora.default_folder(corpus.partition("-")[0])).exists():
+        return None
+    loaded = corpora.load(corpus, data or None)
+    forms = tuple(name for name in ("flow", "flow_legacy") if name in loaded.views)
+    return views.compute(loaded, forms, progress=False)

@@ -232,6 +232,14 @@ def label(system: str, selection: str) -> str:
     return system if selection == "last" else f"{system} ({selection})"
 
 
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with system and selection, and their `label` in a first column `name`."""
+    names = [label(*pair) for pair in table[["system", "selection"]].to_numpy()]
+    table = table.copy()
+    table.insert(0, "name", names)
+    return table
+
+
 def stretches(pairs: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
     """Longest stretches (first, last) of a ranking without a significant difference.
 

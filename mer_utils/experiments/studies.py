@@ -96,6 +96,11 @@ class Study:
         """Declared and not finished: LINE and `why`."""
         return self._matched[1]
 
+    @property
+    def results(self) -> pd.DataFrame:
+        """The runs that are results: trained without a leak, and no ablation."""
+        return self.runs[~self.runs["ablation"].astype(bool) & (self.runs["leak"] == "")]
+
     def rows(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """Prediction rows of these runs (of all), `system` being the label.
 

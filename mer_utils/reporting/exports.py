@@ -25,13 +25,25 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".tex")
 LONG = 45  # rows that fill a printed page: more become a longtable
+NAMES = ("name", "label", "system", "against", "ablation")  # columns that name systems
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def titled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Systems by their titles, as figures print them; a csv keeps the names that commands take."""
+    from .. import systems  # loads torch, which most tables do without
+
+    def title(value):
+        return systems.title(value) if isinstance(value, str) else value
+
+    columns = {name: frame[name].map(title) for name in NAMES if name in frame}
+    return frame.assign(**columns).rename(columns=title)
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool) -> dict:
     """A frame as csv with all its digits, and as LaTeX (booktabs) with those of the page."""
     _check(name)
-    tex = frame.to_latex(
+    tex = titled(frame).to_latex(
         index=index,
         escape=True,
         float_format=lambda value: f"{value:.{digits}f}",

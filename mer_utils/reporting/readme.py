@@ -51,7 +51,7 @@ def _parts(readme: Path) -> tuple[str, str, str]:
 
 def _table(last: pd.DataFrame) -> list[str]:
     """A line a system, the best first; each seed links to the file of its run."""
-    oracle = kept("prices").set_index("name")["test-picked"]
+    oracle = kept("prices").set_index("name")["oracle"]
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for system in statistics.summary(last).sort_values("UF1", ascending=False).to_dict("records"):
         name = system["system"]
@@ -75,8 +75,8 @@ def _findings(last: pd.DataFrame) -> list[str]:
     significant = pairs[pairs["significant"]]
     prices, leaks = kept("prices"), kept("leaks")
     prices = prices[prices["name"].isin(last["system"])]
-    oracle = prices["test-picked"].sub(prices["honest"]).dropna()
-    folds = leaks.loc[leaks["leak"] == "random_folds", "bought"]
+    oracle = prices["oracle"].sub(prices["honest"]).dropna()
+    folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
     inner = kept("honest_rules")["difference"]
     return [
         f"{len(significant)} of {len(pairs)} pairs of systems are significantly different after "
@@ -97,8 +97,8 @@ def _ablations(answered: pd.DataFrame) -> list[str]:
     """Single ingredients in one line, each published code as a whole in another."""
     coded = answered["ablation"].str.endswith("/as_coded")
     significant = answered["p Holm"] < 1 - statistics.LEVEL
-    helps = answered[significant & ~coded & (answered["worth"] > 0)]
-    losses = [f"`{line.ablation}` has {line.worth:.2f} UF1 less" for line in helps.itertuples()]
+    helps = answered[significant & ~coded & (answered["effect"] > 0)]
+    losses = [f"`{line.ablation}` has {line.effect:.2f} UF1 less" for line in helps.itertuples()]
     detectable = kept("ablations_not_shown")["detectable"]
     return [
         f"Of {(~coded).sum()} single ingredients, {len(helps)} helps significantly: "
@@ -106,7 +106,7 @@ def _ablations(answered: pd.DataFrame) -> list[str]:
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
         *(
             f"The published code of {_titles([line.ablation])} has "
-            f"{line.described - line.worth:.3f} UF1, its own description {line.described:.3f} "
+            f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
             f"(difference {line.low:.2f} to {line.high:.2f})."
             for line in answered[coded].itertuples()
         ),

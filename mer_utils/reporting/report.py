@@ -153,7 +153,7 @@ def table(
 
     name: the driver also keeps it as reports/tables/<corpus>_<name>.csv and .tex.
     """
-    cells = frame.map(lambda value: _cell(value, digits))
+    cells = exports.titled(frame).map(lambda value: _cell(value, digits))
     body = cells.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:
         start, end, rest = body.partition(">")  # of the opening tag

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from .. import experiments
 from ..analysis import leaks
-from ..analysis.failures import said
+from ..analysis.failures import predictions
 from ..corpora import KEY, Corpus
 from ..corpora import summary as corpus_summary
 from ..evaluation import protocol, scores
@@ -113,7 +113,7 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     predicted.value = names[1]
     clip = _dropdown("clip", [], "28em")
     clips = found.clips.reset_index(drop=True)
-    votes = said(rows, clips)  # of the clips that have rows, at their places in `found`
+    votes = predictions(rows, clips)  # of the clips that have rows, at their places in `found`
     clips = clips.loc[votes.index]
 
     def clips_of_cell() -> list[tuple[str, int]]:
@@ -150,9 +150,9 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         kind, name = choice.value
         part = answered[kinds[kind] == name] if kind else answered
-        yield comparison_plots.worth(part, "UF1")
+        yield comparison_plots.effects(part, "UF1")
         for line in part.itertuples():
-            yield f"{title(line.ablation)}: {line.question} {line.answer} ({line.worth:+.3f})"
+            yield f"{title(line.ablation)}: {line.question} {line.answer} ({line.effect:+.3f})"
 
     return _drawn(draw, choice)
 

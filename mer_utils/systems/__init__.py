@@ -118,11 +118,14 @@ def ablations(system: str) -> dict[str, Ablation]:
     return table
 
 
-def title(name: str) -> str:
-    """`htnet/as_coded` -> "HTNet, as coded", for tables and figures."""
+def title(label: str) -> str:
+    """`htnet/as_coded (inner)` -> "HTNet, as coded (inner)"; other text stays as it is."""
+    name, space, rest = str(label).partition(" ")
     system, _, ablation = name.partition("/")
-    words = SYSTEMS[system].TITLE if system in SYSTEMS else system
-    return f"{words}, {ablation.replace('_', ' ')}" if ablation else words
+    if system not in SYSTEMS:
+        return str(label)
+    words = SYSTEMS[system].TITLE
+    return (f"{words}, {ablation.replace('_', ' ')}" if ablation else words) + space + rest
 
 
 def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):

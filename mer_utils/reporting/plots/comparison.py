@@ -106,7 +106,7 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
 READINGS = (  # of one training: column, marker, colour, label
     ("honest", "o", INK, "honest: pooled, epoch not picked on the test"),
     ("fold mean", "D", ACCENT, "mean of folds"),
-    ("test-picked", "X", WARNING, "oracle: epoch picked on the test subject"),
+    ("oracle", "X", WARNING, "oracle: epoch picked on the test subject"),
     ("both", "P", EDGE, "both"),
 )
 
@@ -127,7 +127,7 @@ def prices(table: pd.DataFrame, metric: str) -> Figure:
 def published(table: pd.DataFrame, metric: str) -> Figure:
     """Published scores (hollow squares), ours (filled, with interval), ours picked on the test.
 
-    table: columns name, system, published, honest, low, high, test-picked; missing ones left out.
+    table: columns name, system, published, honest, low, high, oracle; missing ones left out.
     """
     fig, axis = intervals.rows(
         table["name"], f"{metric}; line: 95 % over subjects", (0, 1), extra=1.4
@@ -136,7 +136,7 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
     shades = [colour(name) if isinstance(name, str) else CHANCE for name in table["system"]]
     series = (
         ("honest", "o", shades, True, {"low": table["low"], "high": table["high"]}, "ours, honest"),
-        ("test-picked", "X", WARNING, True, {}, "ours, oracle: epoch picked on the test subject"),
+        ("oracle", "X", WARNING, True, {}, "ours, oracle: epoch picked on the test subject"),
         ("published", "s", EDGE, False, {}, "published"),
     )
     for name, sign, shade, filled, line, label in series:
@@ -151,7 +151,7 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
     return fig
 
 
-def worth(table: pd.DataFrame, metric: str) -> Figure:
+def effects(table: pd.DataFrame, metric: str) -> Figure:
     """Effect of each ingredient, by system; filled where it is significantly different from zero.
 
     table: `ablations.answers`; right of zero the system is better with the ingredient.
@@ -163,7 +163,7 @@ def worth(table: pd.DataFrame, metric: str) -> Figure:
     )
     reference(axis, 0)
     intervals.dots(
-        axis, table["worth"], table["low"], table["high"], size=7,
+        axis, table["effect"], table["low"], table["high"], size=7,
         colours=[colour(name) for name in names], markers=[marker(name) for name in names],
         filled=table["answer"] != "no difference shown",
     )  # fmt: skip

@@ -36,13 +36,13 @@ def clips(shares: pd.DataFrame) -> Figure:
     return fig
 
 
-def together(table: pd.DataFrame) -> Figure:
+def overlap(table: pd.DataFrame) -> Figure:
     """Clips by how many systems are wrong, next to what independent failures would give."""
     fig, axis = plt.subplots(figsize=(7, 3.3))
     places = table["systems wrong"].to_numpy()
     axis.bar(places - 0.2, table["clips"], 0.4, color=INK, label="counted")
     axis.bar(
-        places + 0.2, table["alone"], 0.4, color=PALE, edgecolor=EDGE, hatch="///", lw=0.5,
+        places + 0.2, table["independent"], 0.4, color=PALE, edgecolor=EDGE, hatch="///", lw=0.5,
         label="if systems failed independently",
     )  # fmt: skip
     axis.set_xticks(places)

@@ -50,10 +50,9 @@ def _module(system: str):
 
 def title(label: str) -> str:
     """A label as a figure prints it: "htnet/as_coded (inner)" -> "HTNet, as coded (inner)"."""
-    from ... import systems
+    from ... import systems  # loads torch, which most figures do without
 
-    name, _, rest = str(label).partition(" ")
-    return f"{systems.title(name)} {rest}".rstrip() if _module(name) else str(label)
+    return systems.title(label)
 
 
 def bare(*axes, title: str = "") -> None:
