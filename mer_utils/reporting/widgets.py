@@ -25,7 +25,6 @@ from .plots import comparison as comparison_plots
 from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
 from .plots import failures as failure_plots
-from .plots import motion as motion_plots
 from .plots import regions as region_plots
 from .plots import results as result_plots
 from .plots.style import title
@@ -79,15 +78,11 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
 
 def _figures(found: Views, i: int, show_faces: bool) -> Iterator[Figure]:
     row, points = found.clips.loc[i], found.arrays.get("landmarks")
-    if "flow" in found.arrays:
-        face = None if points is None else points[i : i + 1]
-        yield motion_plots.maps(found.arrays["flow"][i : i + 1], face, [row["label"]])
-    else:
-        yield motion_plots.grey_maps(found.arrays["flow_legacy"][i : i + 1], [row["label"]])
+    points = None if points is None else points[[i]]
+    yield failure_plots.looks(found.arrays, np.array([i]), [row["label"]], points)
     if show_faces and "frames" in found.arrays and row["corpus"].startswith("synthetic"):
-        marks = np.empty((2, 0, 2))
-        if points is not None:
-            marks = np.repeat(points[i : i + 1] * (faces.SIZE / motion.GRID), 2, axis=0)
+        marks = np.empty((1, 0, 2)) if points is None else points * (faces.SIZE / motion.GRID)
+        marks = np.repeat(marks, 2, axis=0)
         yield face_plots.pictures(found.arrays["frames"][i], marks, ["onset", "apex"])
 
 

@@ -22,7 +22,7 @@ def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figur
     """
     names = list(by_subject.index.unique("corpus"))
     fig, axes = plt.subplots(len(names), 1, figsize=(9, 0.9 + 1.9 * len(names)), squeeze=False)
-    colours = {name: class_colours(classes)[name] for name in classes}
+    colours = class_colours(classes)
     widest = max(len(by_subject.loc[name]) for name in names)
     for axis, name in zip(axes[:, 0], names, strict=True):
         part = by_subject.loc[name].sort_values("clips", ascending=False, kind="stable")
@@ -50,7 +50,7 @@ def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """
     corpora = clips.groupby("corpus", sort=False)
     fig, axis = plt.subplots(figsize=(9, 1.2 + 0.9 * len(corpora)))
-    colours = {name: class_colours(classes)[name] for name in classes}
+    colours = class_colours(classes)
     step = 0.81 / max(len(classes), 3)
     for row, (_, part) in enumerate(corpora):
         for place, label in enumerate(classes):
@@ -94,6 +94,6 @@ def annotations(clips: pd.DataFrame, classes: Sequence[str], limit: int = 24) ->
     people = " and ".join(dict.fromkeys(part["corpus"] + " " + part["subject"]))
     more = f", the first {len(part)} of {len(clips)} clips" if len(clips) > len(part) else ""
     axis.set_title(f"{people}{more}; the mark is the apex")
-    labels = {name: colours[name] for name in classes if (part["label"] == name).any()}
-    fig.legend(handles=key(labels), loc="outside upper right", ncols=ACROSS)
+    drawn = {name: shade for name, shade in colours.items() if (part["label"] == name).any()}
+    fig.legend(handles=key(drawn), loc="outside upper right", ncols=ACROSS)
     return fig

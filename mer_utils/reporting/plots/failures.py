@@ -3,10 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from . import motion
-from .style import EDGE, INK, PALE, bare, class_colours, key, strip, title
+from .style import EDGE, INK, PALE, bare, class_colours, key, title
 
 
 def clips(shares: pd.DataFrame) -> Figure:
@@ -16,13 +17,12 @@ def clips(shares: pd.DataFrame) -> Figure:
     """
     labels = list(shares.index.get_level_values("label"))
     colours = class_colours(sorted(set(labels)))
-    colours = {name: shade for name, shade in colours.items() if name in labels}
     count = shares.shape[1]
     fig, (top, axis) = plt.subplots(
         2, 1, figsize=(9, 1.3 + 0.3 * count), height_ratios=(0.7, count), sharex=True
     )
     look = {"aspect": "auto", "interpolation": "nearest"}
-    top.imshow(strip(labels, colours), **look)
+    top.imshow([[to_rgb(colours[name]) for name in labels]], **look)
     axis.imshow(shares.to_numpy().T, cmap="Greys", vmin=0, vmax=1.15, **look)
     bare(top, axis)
     top.set_yticks([0], ["label"])
@@ -51,8 +51,16 @@ def overlap(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def looks(arrays: dict[str, np.ndarray], places: np.ndarray, titles: list[str]) -> Figure:
-    """What moved in some clips: flow in pixels where the corpus has it, else the stretched form."""
+def looks(
+    arrays: dict[str, np.ndarray],
+    places: np.ndarray,
+    titles: list[str],
+    points: np.ndarray | None = None,
+) -> Figure:
+    """What moved in some clips: flow in pixels where the corpus has it, else the stretched form.
+
+    points: landmarks (n, 68, 2) of those clips, drawn as a face on flow in pixels.
+    """
     if "flow" in arrays:
-        return motion.maps(arrays["flow"][places], None, titles)
+        return motion.maps(arrays["flow"][places], points, titles)
     return motion.grey_maps(arrays["flow_legacy"][places], titles)

@@ -1,11 +1,11 @@
 """What all figures share: colours of classes, systems and flow methods, and small parts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 
 INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
 LIGHT, GREEN = "#5b7aa8", "#5d8a4e"
@@ -25,9 +25,9 @@ MAGNITUDE = "magma_r"  # strain and lengths: white is none
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
-    """The study's three classes in their colours, others from dark to light."""
+    """Classes of the study's three in their colours, others from dark to light."""
     if set(classes) <= set(CLASS_COLOURS):
-        return CLASS_COLOURS
+        return {name: CLASS_COLOURS[name] for name in classes}
     steps = mpl.colormaps["viridis"](np.linspace(0.05, 0.95, len(classes)))
     return {name: to_hex(step) for name, step in zip(classes, steps, strict=True)}
 
@@ -112,8 +112,3 @@ def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
 def scatter(count: int) -> np.ndarray:
     """(count,) places in -0.5..0.5 that keep dots of one row apart, the same every time."""
     return np.arange(count) * 0.618 % 1 - 0.5
-
-
-def strip(names: Iterable[str], colours: dict[str, str]) -> np.ndarray:
-    """(1, N, 3): a row of pixels in the colours of the names."""
-    return np.array([[to_rgb(colours[name]) for name in names]])
