@@ -4,13 +4,14 @@ import re
 import shlex
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mer_utils import options, paths
 from mer_utils.corpora import KEY
 from mer_utils.errors import StudyError
-from mer_utils.evaluation import logs, statistics
+from mer_utils.evaluation import logs, scores, statistics
 from mer_utils.reporting import readme
 
 PAGES = ("README.md", "CONTRIBUTING.md", "LOG.md", "data/README.md")
@@ -93,6 +94,17 @@ def test_the_committed_rows_are_those_of_the_committed_runs(rows):
         assert len(both) == len(own) == len(run)
         assert (both["label_x"] == both["label_y"]).all()
         assert (both["predicted_x"] == both["predicted_y"]).all()
+
+
+def test_every_committed_run_is_listed_with_its_scores():
+    listed = readme.kept("runs")
+    files = {path.name for path in (readme.REPORTS / "runs" / readme.CORPUS).glob("*.zip")}
+    assert sorted(listed["file"].map(lambda file: file.rpartition("/")[2])) == sorted(files)
+    for line in listed.itertuples():
+        with zipfile.ZipFile(paths.ROOT / line.file) as file:
+            run = pd.read_csv(file.open("rows.csv"), dtype=logs.TEXT, keep_default_na=False)
+        own = [scores.uf1(run), scores.uar(run)]
+        assert np.abs(np.subtract(own, [line.UF1, line.UAR])).max() < 1e-4
 
 
 def test_the_committed_table_is_that_of_the_committed_rows(scored):
