@@ -101,6 +101,7 @@ def start(task: Task, fold: Fold) -> Start:
     scope = (task.seed, fold.corpus, fold.subject)
     torch.manual_seed(draw(*scope, "weights"))
     net = module.network(config, task.n_classes, context).to(task.dtype)
+    systems.inputs.check_names(net, features)
     targets = module.targets(clips, config) if hasattr(module, "targets") else {}
     criterion = F.cross_entropy
     if hasattr(module, "loss"):
