@@ -42,8 +42,7 @@ def run(
     folds = folds_of(experiment, views.clips)
     missing = _missing(experiment, folds, keep_weights)
     if not missing:
-        if store.file(key) is None:
-            store.finish(key)
+        store.finish(key)
         return store.load(key)
     task = task_of(experiment, views, device if dask is None else "cpu", keep_weights)
     with contextlib.ExitStack() as open_until_done:
@@ -75,11 +74,10 @@ def run(
         for done, result in enumerate(results, start=len(folds) - len(missing) + 1):
             if finished:
                 _check_same(experiment, views.clips, result)
-            else:
+            elif store.file(key) is None:  # another process may have finished it meanwhile
                 store.write_fold(experiment, views.clips, task.labels, result)
             bar.update(max(0, done - bar.n))
-    if not finished:
-        store.finish(key)
+    store.finish(key)
     return store.load(key)
 
 

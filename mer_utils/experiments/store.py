@@ -16,6 +16,7 @@ Every file appears whole, by rename: a stopped run goes on, and a half-finished 
 Trained weights, where they are asked for, are data/weights/<key>/<corpus>__<subject>.safetensors.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import io
@@ -127,9 +128,28 @@ def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, 
     paths.write_whole(path, packed.getvalue())
 
 
-def finish(key: str) -> Path:
-    """Bind the folds of a run into its file; they are deleted once it is there."""
-    run = _underway(key)
+def finish(key: str) -> None:
+    """Bind the folds of a run into its file; they are deleted once it is there.
+
+    Where another process that trains the same run was first, its file stays.
+    """
+    if file(key) is None:
+        run = read(key)
+        if file(key) is None:
+            _check_whole(run)
+            paths.write_whole(paths.RUNS / f"{key}.zip", _packed(run))
+    shutil.rmtree(folder(key), ignore_errors=True)
+
+
+def _check_whole(run: Stored) -> None:
+    if len(run.folds) < run.provenance["folds"]:
+        raise StudyError(
+            f"run {run.experiment.key} has {len(run.folds)} of {run.provenance['folds']} folds: "
+            "run it again"
+        )
+
+
+def _packed(run: Stored) -> bytes:
     contents = {
         "experiment.json": _json(asdict(run.experiment)),
         "provenance.json": _json(run.provenance),
@@ -140,10 +160,7 @@ def finish(key: str) -> Path:
         packed = io.BytesIO()
         np.save(packed, getattr(run, name), allow_pickle=False)
         contents[f"{name}.npy"] = packed.getvalue()
-    path = paths.RUNS / f"{key}.zip"
-    paths.write_whole(path, pack(contents))
-    shutil.rmtree(folder(key), ignore_errors=True)
-    return path
+    return pack(contents)
 
 
 def pack(contents: dict[str, bytes]) -> bytes:
@@ -178,7 +195,12 @@ def read(key: str) -> Stored:
     """A run as far as it has come. Raises StudyError without it, and for a damaged file."""
     if path := file(key):
         return Stored(**_finished(path))
-    return _underway(key)
+    try:
+        return _underway(key)
+    except (OSError, StudyError):
+        if path := file(key):  # another process has finished it meanwhile
+            return Stored(**_finished(path))
+        raise
 
 
 def _finished(path: Path) -> dict:
@@ -320,7 +342,8 @@ def find(**filters) -> pd.DataFrame:
     lines = {}
     for path in sorted(paths.RUNS.glob("*/experiment.json")):
         key = path.parent.name
-        lines[key] = (*_declared(key), len(_fold_files(key)))
+        with contextlib.suppress(OSError, StudyError):  # another process has finished it meanwhile
+            lines[key] = (*_declared(key), len(_fold_files(key)))
     for path in (*sorted(paths.RUNS.glob("*.zip")), *sorted(paths.KEPT.glob("*/*.zip"))):
         run = _finished(path)
         lines[path.stem] = (run["experiment"], run["provenance"], len(run["folds"]))
