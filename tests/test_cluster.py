@@ -1,7 +1,7 @@
 """Folds on Dask's workers: the same rows, and a lost worker costs the folds it was on."""
 
-import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,6 +12,7 @@ from made_clips import clip_table, made_views
 
 from mer_utils import experiments, paths
 from mer_utils.errors import StudyError
+from mer_utils.experiments import store
 from mer_utils.training import cluster
 
 distributed = pytest.importorskip("dask.distributed")
@@ -23,6 +24,7 @@ VIEWS = made_views(CLIPS)
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path / "weights")
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +46,38 @@ def train(experiment, **options) -> pd.DataFrame:
 
 def again(experiment, **options) -> pd.DataFrame:
     """The same run from its beginning."""
-    for file in experiment.folder.rglob("*.*"):
-        file.unlink()
+    shutil.rmtree(paths.RUNS)
     return train(experiment, **options)
+
+
+def finished_folds(experiment) -> dict[str, float]:
+    """Seconds of every fold that is on disk: a fold that is trained again takes others."""
+    folds = experiments.read(experiment.key).folds
+    return dict(zip(folds["fold"], folds["seconds"], strict=True))
+
+
+def wait_for_a_fold(experiment) -> dict[str, float]:
+    """The finished folds of a run, as soon as there is one."""
+    until = time.monotonic() + 90
+    while not store.finished_folds(experiment.key) and time.monotonic() < until:
+        time.sleep(0.005)
+    return finished_folds(experiment)
 
 
 @pytest.mark.slow
 def test_workers_give_the_same_rows_and_weights(workers):
     experiment = declare(seed=2)
     there = train(experiment, dask=workers.scheduler_address, keep_weights=True)
-    kept = {file.name: file.read_bytes() for file in experiment.folder.glob("weights/*")}
-    told = json.loads((experiment.folder / "provenance.json").read_text())
-    assert told["device"].startswith("dask, 2 workers: cpu")
-    assert told["schedule"] == "loop"
+    kept = {file.name: file.read_bytes() for file in paths.WEIGHTS.rglob("*.safetensors")}
+    provenance = experiments.read(experiment.key).provenance
+    assert provenance["device"].startswith("dask, 2 workers: cpu")
+    assert provenance["schedule"] == "loop"
+    shutil.rmtree(paths.WEIGHTS)
     pd.testing.assert_frame_equal(there, again(experiment, jobs=1, keep_weights=True))
     assert len(kept) == 6
-    for file in experiment.folder.glob("weights/*"):
-        assert file.read_bytes() == kept[file.name]
+    for file in paths.WEIGHTS.rglob("*.safetensors"):
+        assert file.read_bytes() == kept.pop(file.name)
+    assert not kept
 
 
 @pytest.mark.slow
@@ -77,16 +94,12 @@ def test_workers_train_stacks_and_estimators_too(workers):
 @pytest.mark.slow
 def test_a_killed_worker_costs_only_the_folds_it_was_on(workers):
     experiment = declare(seed=4, epochs=60)
-    folds = experiment.folder / "folds"
     killed, before = [], {}
 
     def kill():
         with distributed.Client(workers.scheduler_address) as client:
             processes = client.run(os.getpid)
-        until = time.monotonic() + 90
-        while not list(folds.glob("*.csv")) and time.monotonic() < until:
-            time.sleep(0.005)
-        before.update({file: file.stat().st_mtime_ns for file in folds.glob("*.csv")})
+        before.update(wait_for_a_fold(experiment))
         killed.append(min(processes.values()))
         os.kill(killed[0], signal.SIGKILL)
 
@@ -95,22 +108,19 @@ def test_a_killed_worker_costs_only_the_folds_it_was_on(workers):
     there = train(experiment, dask=workers.scheduler_address)
     thread.join()
     assert killed and 0 < len(before) < 6
-    assert before == {file: file.stat().st_mtime_ns for file in before}
+    assert before.items() <= finished_folds(experiment).items()
     pd.testing.assert_frame_equal(there, again(experiment, jobs=1))
 
 
 @pytest.mark.slow
 def test_where_all_workers_are_lost_the_data_are_sent_again(workers):
     experiment = declare(seed=5, epochs=60)
-    folds, before = experiment.folder / "folds", []
+    before = {}
 
     def kill_all():
         with distributed.Client(workers.scheduler_address) as client:
             processes = client.run(os.getpid)
-        until = time.monotonic() + 90
-        while not list(folds.glob("*.csv")) and time.monotonic() < until:
-            time.sleep(0.005)
-        before.extend(folds.glob("*.csv"))
+        before.update(wait_for_a_fold(experiment))
         for process in processes.values():
             os.kill(process, signal.SIGKILL)
 
