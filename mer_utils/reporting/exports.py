@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import paths
 from ..errors import StudyError
+from .plots.style import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,12 +32,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 def titled(frame: pd.DataFrame) -> pd.DataFrame:
     """Systems by their titles, as figures print them; a csv keeps the names that commands take."""
-    from .. import systems  # loads torch, which most tables do without
-
-    def title(value):
-        return systems.title(value) if isinstance(value, str) else value
-
-    columns = {name: frame[name].map(title) for name in NAMES if name in frame}
+    columns = {name: frame[name].map(title, na_action="ignore") for name in NAMES if name in frame}
     return frame.assign(**columns).rename(columns=title)
 
 

@@ -60,11 +60,9 @@ def header(corpus: Corpus | Study) -> None:
 
     A study without a finished run ends the notebook here (see `stop`).
     """
-    try:
-        clips = corpus.clips
-    except StudyError as error:
-        message = str(error)
-        stop(f"{message[:1].upper()}{message[1:]}.")
+    if not len(getattr(corpus, "runs", (None,))):
+        stop(f"No run of this study of {corpus.name} is finished: run notebook 41 first.")
+    clips = corpus.clips
     groups = clips.groupby("corpus", sort=False)["subject"]
     subjects = groups.nunique()
     counts = f"Corpus `{corpus.name}`: {len(clips)} clips of {subjects.sum()} subjects"

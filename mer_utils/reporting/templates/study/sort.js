@@ -1,4 +1,4 @@
-// Makes the columns of every table sortable; without it the tables stand as they were made.
+// Makes the columns of every table sortable; without it the tables keep their order.
 for (const table of document.querySelectorAll("main table")) {
   const heads = [...table.querySelectorAll("thead tr:only-child > th")];
   const body = table.tBodies[0];
