@@ -20,7 +20,7 @@ from .. import systems
 
 CLASSES = 3
 FORMS = ("small", "described", "as coded")
-# One clip of every view: shape, type, and between which numbers it lies.
+# One clip of every view: shape, type, least and largest number.
 BLANK = {
     "flow": ((3, 28, 28), np.float32, (-1, 1)),
     "flow_legacy": ((3, 28, 28), np.float32, (0, 255)),
@@ -112,13 +112,13 @@ def table(names: Sequence[str] | None = None) -> pd.DataFrame:
         forms = {"small": (name, "small"), "described": (name, "paper")}
         if "as_coded" in systems.ablations(name):
             forms["as coded"] = (f"{name}/as_coded", "paper")
-        found = {form: cost(*which) for form, which in forms.items()}
-        if found["small"] is None:
+        costs = {form: cost(*which) for form, which in forms.items()}
+        if costs["small"] is None:
             continue
         rows.append(
             {"system": name}
-            | {f"parameters, {form}": each.parameters for form, each in found.items()}
-            | {f"multiply-adds, {form}": each.multiply_adds for form, each in found.items()}
+            | {f"parameters, {form}": each.parameters for form, each in costs.items()}
+            | {f"multiply-adds, {form}": each.multiply_adds for form, each in costs.items()}
         )
     forms = [f"{what}, {form}" for what in ("parameters", "multiply-adds") for form in FORMS]
     return pd.DataFrame(rows, columns=["system", *forms]).astype(dict.fromkeys(forms, "Int64"))
@@ -133,12 +133,12 @@ def needs(corpus: str, offered: Sequence[str]) -> pd.DataFrame:
     costs = table().set_index("system")
     rows = []
     for row in systems.table(offered).itertuples():
-        told = {"system": row.system, "reads": row.reads}
+        line = {"system": row.system, "reads": row.reads}
         for what, digits, unit in (("parameters", 0, 1), ("multiply-adds, millions", 2, 1e6)):
-            what_for = [f"{what.partition(',')[0]}, {form}" for form in FORMS]
-            found = costs.loc[row.system, what_for].dropna() if row.system in costs.index else ()
-            told[what] = " | ".join(f"{value / unit:,.{digits}f}" for value in found) or "–"
+            columns = [f"{what.partition(',')[0]}, {form}" for form in FORMS]
+            values = costs.loc[row.system, columns].dropna() if row.system in costs.index else ()
+            line[what] = " | ".join(f"{value / unit:,.{digits}f}" for value in values) or "–"
         lacks = " and no ".join(row.lacks.split(", "))
-        told["cannot run because"] = f"{corpus} has no {lacks}" if lacks else ""
-        rows.append(told)
+        line["cannot run because"] = f"{corpus} has no {lacks}" if lacks else ""
+        rows.append(line)
     return pd.DataFrame(rows)

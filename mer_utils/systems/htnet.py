@@ -2,7 +2,7 @@
 
 Wang, Zhang, Luo, Sankaranarayana, "HTNet for micro-expression recognition", Neurocomputing 602
 (2024), arXiv 2307.14637.  Read from the paper's figures and the code, wangzhifengharrison/HTNet at
-91cf4bda (2024).  Input and trunk stand in `hierarchy`, because HyperHTNet shares them.
+91cf4bda (2024).  Input and trunk are in `hierarchy`, which HyperHTNet shares.
 
 Followed: four 14x14 crops of the onset-to-apex flow around eyes and mouth corners, tokens of 7x7
 cells, a transformer inside each area, a convolution and pooling that merge the areas, a transformer

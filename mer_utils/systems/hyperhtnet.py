@@ -1,10 +1,10 @@
-"""HyperHTNet: HTNet whose features are also asked to lie well on a Poincare ball.
+"""HyperHTNet: HTNet with a second head on the Poincare ball.
 
 Code Arksuzuran/HypHTNet (2025), a graduation project at Beihang; no paper.  Read from its figures
 and its branches main (9ecb8dd0) and dev (69fa7e2c).  The ball follows Ermolov et al., "Hyperbolic
-Vision Transformers", CVPR 2022.  Input and trunk stand in `hierarchy`, shared with HTNet.
+Vision Transformers", CVPR 2022.  Input and trunk are in `hierarchy`, shared with HTNet.
 
-Followed: HTNet's trunk with two heads, a linear classifier, which alone speaks at test time, and a
+Followed: HTNet's trunk with two heads, a linear classifier, which alone is used at test time, and a
 128-d embedding on the ball of curvature -0.1, pulled together within and apart between classes
 while training; (1 - alpha) cross-entropy + alpha contrastive; radius 2.3, temperature 0.2.
 
@@ -16,10 +16,9 @@ Ours is:
   the clips that have one.
 What the code does instead is in `hyperhtnet_as_coded`.
 
-`hyperbolic_classifier` goes further than the code:
-a Poincare multinomial regression (Ganea et al., NeurIPS 2018) on the points takes the linear head's
-place.  The geometry is geoopt's (Apache-2.0); points and normals are reached from 0 by the
-exponential map, so that plain Adam may train them.
+`hyperbolic_classifier` goes further than the code: a Poincare multinomial regression (Ganea et al.,
+NeurIPS 2018) on the points replaces the linear head.  The geometry is geoopt's (Apache-2.0); points
+and normals are reached from 0 by the exponential map, so that plain Adam may train them.
 
 Input canvas (B, 3, 28, 28); output logits (B, n_classes), in training mode with points (B, 128).
 """
@@ -181,7 +180,7 @@ class HyperHTNet(nn.Module):
     def forward(self, canvas):
         tokens = self.trunk(canvas)
         if not self.training and not self.on_ball:
-            return self.head(tokens)  # the ball has no say at test time
+            return self.head(tokens)  # the ball has no part at test time
         points = self.ball(tokens)
         logits = self.head(points if self.on_ball else tokens)
         return (logits, points) if self.training else logits
@@ -232,9 +231,10 @@ def loss(config: Config, class_counts: np.ndarray, contrast=contrast):
 
     def total(output, labels):
         logits, points = output
-        known = F.cross_entropy(logits, labels)
+        classification = F.cross_entropy(logits, labels)
         if config.alpha == 0:
-            return known
-        return config.alpha * contrast(points, labels, config) + (1 - config.alpha) * known
+            return classification
+        pull = contrast(points, labels, config)
+        return config.alpha * pull + (1 - config.alpha) * classification
 
     return total

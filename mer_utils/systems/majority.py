@@ -1,4 +1,4 @@
-"""Majority: everyone gets the most frequent class of the training clips. What chance looks like.
+"""Majority: every clip gets the most frequent class of the training clips, which is what chance is.
 
 Input x (N, 1), ignored.
 """

@@ -4,8 +4,8 @@ Liong et al., "Shallow Triple Stream Three-dimensional CNN (STSTNet) for Micro-e
 Recognition", FG 2019; code christy1206/STSTNet.  1,683 parameters, as by its authors.
 
 Followed: 28x28 (u, v, strain), streams of 3, 5 and 8 maps, Adam 5e-5, batch 256, 800 epochs.
-Departs from it: nothing in the network; its three streams, which see the same input and never meet
-before the last layer, are written as the one convolution of 16 maps that they are.
+The network is the published one.  Its three streams see the same input and meet only in the last
+layer, so they are written as one convolution of 16 maps.
 
 Input flow (B, 3, 28, 28); output (B, n_classes).
 """
@@ -75,8 +75,7 @@ class STSTNet(nn.Module):
     def __init__(self, config: Config, n_classes: int):
         super().__init__()
         width = sum(config.widths)
-        # The streams see the same input and are alike but for their width, and every layer treats
-        # maps alone: so they are one convolution whose maps lie side by side, at a third the calls.
+        # every layer treats each map alone, so one convolution computes all three streams
         self.streams = nn.Sequential(
             nn.Conv2d(len(config.channels), width, 3, padding=2),  # (B, 16, 30, 30)
             nn.ReLU(),
