@@ -51,7 +51,7 @@ def read(copy: Copy) -> Reading:
     folder, split = _image_folder(path)
     places = [path, folder, folder.parent] if folder == path else [path, folder]
     labels, lists_read = _labels(places)
-    images, own_labels, exclusions = _split_images(folder) if split else _flat_images(folder)
+    images, own_labels, exclusions = _clips(folder, split)
     if not images:
         raise StudyError(f"{folder} holds no PNG named <subject>_<clip>: is it the flow folder?")
     for key, label in own_labels.items():
@@ -138,33 +138,28 @@ def _labels(places: list[Path]) -> tuple[dict[Key, str], list[Path]]:
     return labels, files or parts
 
 
-def _flat_images(folder: Path) -> tuple[dict[Key, Path], dict[Key, str], list[tuple]]:
-    """Clip -> image, no labels, and rows of the files that are no clip."""
-    images, exclusions = {}, []
-    for path in _images(folder):
-        try:
-            key = ids.from_stem(path.stem)
-        except ValueError as error:
-            exclusions.append(("", "", path.name, str(error)))
-            continue
-        if key in images:
-            raise StudyError(f"{images[key]} and {path} are images of one clip: keep one")
-        images[key] = path
-    return images, {}, exclusions
+def _clips(folder: Path, split: bool) -> tuple[dict[Key, Path], dict[Key, str], list[tuple]]:
+    """Clip -> image, clip -> label where folders tell it, exclusions of files that are no clip.
 
-
-def _split_images(folder: Path) -> tuple[dict[Key, Path], dict[Key, str], list[tuple]]:
-    """Every clip once, from the first folder that has it; its label must be the same in all."""
+    Of a split folder a clip is taken once, from the first subject that has it; its label must be
+    the same in all. Raises StudyError.
+    """
     images: dict[Key, Path] = {}
     labels: dict[Key, str] = {}
     no_clips: dict[str, str] = {}
-    for path in sorted(folder.glob("*/u_*/*/*")):
-        if path.suffix.lower() != ".png" or path.parts[-3] not in SPLITS:
+    parts = [path for part in SPLITS for path in folder.glob(f"*/{part}/*/*")] if split else []
+    for path in sorted(parts) if split else _images(folder):
+        if path.suffix.lower() != ".png":
             continue
         try:
             key = ids.from_stem(path.stem)
         except ValueError as error:
             no_clips[path.name] = str(error)
+            continue
+        if not split:
+            if key in images:
+                raise StudyError(f"{images[key]} and {path} are images of one clip: keep one")
+            images[key] = path
             continue
         if path.parent.name not in ("0", "1", "2"):
             raise StudyError(f"{path.parent} is no label folder: expected 0, 1 or 2")

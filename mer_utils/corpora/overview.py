@@ -1,6 +1,5 @@
 """What is in data/raw: which releases are recognised, which are missing and where they go."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from .frames import folders
 
 COLUMNS = ("corpus", "place", "state", "clips", "subjects", "left out", "message")
 READ, BROKEN, MISSING, OTHER = "read", "cannot be read", "missing", "other name"
-WIDTH = 100
 
 
 def report(
@@ -100,12 +98,6 @@ def text() -> str:
             message = row["message"]
             if state == READ:
                 message = "{clips} clips of {subjects} subjects, {left out} left out".format(**row)
-            lines += textwrap.wrap(
-                f"{row['corpus']} ({row['place']}): {message}",
-                WIDTH,
-                initial_indent="  ",
-                subsequent_indent="      ",
-                break_long_words=False,
-            )
+            lines += summary.wrapped(f"{row['corpus']} ({row['place']}): {message}", indent=6)
     command = "`./run_all.sh corpora NAME`"
     return "\n".join([*lines, "", f"{command} says more about one; data/README.md about all."])

@@ -143,10 +143,10 @@ def text(corpus: Corpus) -> str:
         lines += ["", f"Notes on {len(noted)} clips that are kept:"]
         for note, part in noted.groupby("note"):
             which = ", ".join(part["subject"].str.cat(part["clip"], sep="/"))
-            lines += _wrapped(f"{part['corpus'].iloc[0]}: {note}: {which}")
+            lines += wrapped(f"{part['corpus'].iloc[0]}: {note}: {which}")
     lines += ["", f"Left out: {len(corpus.exclusions)}"]
     for row in reasons(corpus).itertuples():
-        lines += _wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
+        lines += wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
     lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
     for row in official.difference(corpus).itertuples():
@@ -156,12 +156,13 @@ def text(corpus: Corpus) -> str:
             official.OTHER_LABEL: f"is {row.label} here, {row.official} in the list",
             official.NOT_OFFICIAL: f"({row.label}) is not in the list",
         }[row.difference]
-        lines += _wrapped(f"{clip}{'' if row.clip else ':'} {message}")
+        lines += wrapped(f"{clip}{'' if row.clip else ':'} {message}")
     lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
     return "\n".join(lines)
 
 
-def _wrapped(line: str) -> list[str]:
+def wrapped(line: str, indent: int = 4) -> list[str]:
+    """A line in lines of WIDTH; all but the first begin with `indent` blanks."""
     return textwrap.wrap(
-        line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+        line, WIDTH, initial_indent="  ", subsequent_indent=" " * indent, break_long_words=False
     )
