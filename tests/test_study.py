@@ -1,5 +1,6 @@
 """The driver: mistakes told in one line, failing notebooks that stop nobody, reports left alone."""
 
+import argparse
 import dataclasses
 import json
 from html.parser import HTMLParser
@@ -12,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mer_utils import cli, environment, paths
 from mer_utils.errors import StudyError
-from mer_utils.reporting import driver, pages
+from mer_utils.experiments import studies
+from mer_utils.reporting import driver, execution, pages, request
 from mer_utils.reporting.execution import Job
 from mer_utils.reporting.progress import Progress, Step
 
@@ -80,6 +82,14 @@ def reports(tmp_path_factory):
 
 def page(reports, name):
     return (reports["folder"] / "html" / "made" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_the_notebook_that_trains_takes_all_that_makes_a_run():
+    """Else a leak, or a field changed by hand, would be dropped without a word."""
+    (line, *_) = studies.expand([{"systems": ["svm"]}])
+    options = argparse.Namespace(device="cpu", dask="", jobs=1, keep_weights=False)
+    passed = set(request.parameters_of(line, options)) - {"label"}
+    assert passed <= set(execution.parameters(paths.NOTEBOOKS / f"{request.TEMPLATE}.ipynb"))
 
 
 def test_a_failing_notebook_is_named_and_the_others_go_on(reports):

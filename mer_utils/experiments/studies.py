@@ -312,7 +312,7 @@ def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFram
         by_fields.setdefault(tuple(run[name] for name in fields), []).append(run)
     finished, missing = [], []
     for line in lines:
-        name = corpus_name(corpus, line.inputs or ("smoke" if smoke else ""))
+        name = corpus_name(corpus, line.inputs, smoke)
         same = (line.preset, line.seed, line.selection, line.precision, line.leak)
         runs = [
             run

@@ -25,9 +25,12 @@ def names_of(system: str) -> tuple[str, ...]:
     return tuple(f"{system}/{name}" for name in names)
 
 
-def corpus_name(corpus: str, inputs: str) -> str:
-    """Under which name such runs are kept, so that no table takes them for the corpus itself."""
-    return f"{corpus}~{inputs}" if inputs else corpus
+def corpus_name(corpus: str, inputs: str = "", smoke: bool = False) -> str:
+    """Under which name runs on other inputs, and those of a quick look, are kept.
+
+    So that no table takes them for runs on the corpus itself.
+    """
+    return corpus + (f"~{inputs}" if inputs else "") + ("~smoke" if smoke else "")
 
 
 def views_of(

@@ -165,11 +165,11 @@ def declare(
             continue
         try:
             if line.inputs not in by_inputs:
-                by_inputs[line.inputs] = experiments.views_of(corpus, line.inputs, options.jobs)
-            name = line.inputs or ("smoke" if options.smoke else "")
+                views = experiments.views_of(corpus, line.inputs, options.jobs)
+                by_inputs[line.inputs] = experiments.subset(views) if options.smoke else views
             experiment = experiments.declare(
                 line.system,
-                experiments.corpus_name(corpus.name, name),
+                experiments.corpus_name(corpus.name, line.inputs, options.smoke),
                 by_inputs[line.inputs],
                 preset=line.preset,
                 seed=line.seed,
@@ -179,7 +179,7 @@ def declare(
                 classes=corpus.classes,
                 **line.overrides,
             )
-            runs[experiment] = _parameters(line, options)
+            runs[experiment] = parameters_of(line, options)
         except StudyError as error:
             if line.by_name and not line.ablation:
                 raise
@@ -189,7 +189,7 @@ def declare(
     return runs
 
 
-def _parameters(line: Line, options: argparse.Namespace) -> dict:
+def parameters_of(line: Line, options: argparse.Namespace) -> dict:
     """What TEMPLATE is given for one run."""
     names = ("system", "preset", "selection", "seed", "leak", "overrides", "inputs")
     return {name: getattr(line, name) for name in names} | {
