@@ -1,7 +1,7 @@
-"""How far landmarks, flow and key frames are from the truth that lies beside the synthetic corpora.
+"""How far landmarks, flow and key frames are from the truth that synthetic corpora come with.
 
-Nobody knows where a person's skin really moved: only made faces can answer this.  All functions
-take a synthetic corpus and its views, and give tidy rows that figures and tests read.
+Where a person's skin really moved is not known: only synthetic faces can answer this.  All
+functions take a synthetic corpus and its views, and return a row per clip or condition.
 """
 
 from dataclasses import replace
@@ -17,19 +17,19 @@ from ..preprocessing.views import Views
 
 MAGNITUDES = (0.2, 0.5, 1.0, 2.0)  # pixels of the aligned face; a pixel counts for the nearest
 _EDGES = np.sqrt(np.array(MAGNITUDES[:-1]) * np.array(MAGNITUDES[1:]))  # between two, by ratio
-_LEAST = 0.1  # pixels: below, a motion has no direction to speak of
+_LEAST = 0.1  # pixels: a smaller motion has no reliable direction
 
 
 def of(corpus: Corpus, row: pd.Series) -> dict[str, np.ndarray]:
     """What is true of one clip: `flow`, `flow_face`, `landmarks`, `frames`, `intensity`.
 
-    Raises StudyError where the corpus is of people, or its truth is gone.
+    Raises StudyError for a corpus of people, and where the file of the truth is missing.
     """
     file = corpus.path.joinpath("truth", *(row[column] for column in KEY[:2]), f"{row['clip']}.npz")
     if not corpus.synthetic or not file.is_file():
         raise StudyError(
-            f"{'/'.join(row[column] for column in KEY)} of {corpus.name} has no known truth: only "
-            f"the synthetic corpora have, in {corpus.path / 'truth'}"
+            f"{'/'.join(row[column] for column in KEY)} of {corpus.name} has no known truth: take "
+            f"a synthetic corpus, whose truth is in {corpus.path / 'truth'}"
         )
     with np.load(file, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
@@ -39,21 +39,21 @@ def _position(true: dict[str, np.ndarray], number: int) -> int:
     return int(np.searchsorted(true["frames"], number))
 
 
-def landmark_errors(corpus: Corpus, found: Views) -> pd.DataFrame:
+def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
     """Per clip: error of the points, and of where they lay the face; needs view `points`.
 
     `error`: mean distance in pixels of the frame over 68 points, of onset and apex; `movement`:
-    how wrongly the points move from onset to apex; `onset` and `both`: how far the aligned face
-    lies from where true points would lay it, by the onset's points and by the mean of both frames,
-    in pixels of the aligned face.
+    the error of the points' movement from onset to apex; `onset` and `both`: how far the aligned
+    face is from where true points would put it, aligned by the onset's points and by those of both
+    frames, in pixels of the aligned face.
     """
     rows = []
-    for i, row in found.clips.iterrows():
+    for i, row in clip_views.clips.iterrows():
         true = of(corpus, row)
         right = np.stack(
             [true["landmarks"][_position(true, row[moment])] for moment in ("onset", "apex")]
         )
-        points = found.arrays["points"][i]
+        points = clip_views.arrays["points"][i]
         wrong = points - right  # (2, 68, 2)
         target = faces.alignment(right[0])
         square = faces.move(right[0], target)
@@ -72,14 +72,14 @@ def landmark_errors(corpus: Corpus, found: Views) -> pd.DataFrame:
 
 
 def true_flow(
-    corpus: Corpus, found: Views, i: int, head: bool = True
+    corpus: Corpus, clip_views: Views, i: int, head: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """True flow of clip i in pixels of the aligned face (2, 128, 128), and its face mask.
 
     With head=False the head is at rest.  Needs view `points`.
     """
-    true = of(corpus, found.clips.iloc[i])
-    points = found.arrays["points"][i, 0]
+    true = of(corpus, clip_views.clips.iloc[i])
+    points = clip_views.arrays["points"][i, 0]
     matrix = faces.alignment(points)
     field = true["flow" if head else "flow_face"].astype(np.float32)
     laid = np.stack([cv2.warpAffine(c, matrix, (faces.SIZE, faces.SIZE)) for c in field])
@@ -87,11 +87,11 @@ def true_flow(
     return laid, motion.face_mask(faces.move(points, matrix), faces.SIZE)
 
 
-def _at_true_apex(corpus: Corpus, found: Views, limit: int | None) -> list[int]:
+def _at_true_apex(corpus: Corpus, clip_views: Views, limit: int | None) -> list[int]:
     """Clips whose apex is the true one, `limit` of them spread evenly over the corpora."""
     usable = [
         i
-        for i, row in found.clips.iterrows()
+        for i, row in clip_views.clips.iterrows()
         if _is_apex(of(corpus, row), row["apex"]) and row["apex"] != row["onset"]
     ]
     if limit is None or limit >= len(usable):
@@ -105,7 +105,7 @@ def _is_apex(true: dict[str, np.ndarray], number: int) -> bool:
 
 def flow_errors(
     corpus: Corpus,
-    found: Views,
+    clip_views: Views,
     methods: tuple[str, ...] = tuple(motion.METHODS),
     noise: tuple[float, ...] = (0.0, 3.0),
     limit: int | None = None,
@@ -119,12 +119,12 @@ def flow_errors(
     """
     random = np.random.default_rng(seed)
     rows = []
-    for i in _at_true_apex(corpus, found, limit):
-        right, mask = true_flow(corpus, found, i)
+    for i in _at_true_apex(corpus, clip_views, limit):
+        right, mask = true_flow(corpus, clip_views, i)
         length = np.hypot(*right)
         kind = np.where(mask & (length >= _LEAST), np.digitize(length, _EDGES), -1)
         for level in noise:
-            pair = found.arrays["frames"][i].astype(float)
+            pair = clip_views.arrays["frames"][i].astype(float)
             pair = pair + random.normal(0, level, pair.shape) if level else pair
             pair = np.clip(np.rint(pair), 0, 255).astype(np.uint8)
             for method in methods:
@@ -145,7 +145,7 @@ def flow_errors(
 
 
 def head_errors(
-    corpus: Corpus, found: Views, method: str = motion.DEFAULT, limit: int | None = None
+    corpus: Corpus, clip_views: Views, method: str = motion.DEFAULT, limit: int | None = None
 ) -> pd.DataFrame:
     """Per clip and way of treating the head: distance to the face's own motion, head at rest.
 
@@ -154,11 +154,11 @@ def head_errors(
     Needs views `frames` and `points`.
     """
     rows = []
-    for i in _at_true_apex(corpus, found, limit):
-        right, mask = true_flow(corpus, found, i, head=False)
-        clip = found.clips.iloc[i]
-        onset, apex = found.arrays["frames"][i]
-        points = found.arrays["points"][i]
+    for i in _at_true_apex(corpus, clip_views, limit):
+        right, mask = true_flow(corpus, clip_views, i, head=False)
+        clip = clip_views.clips.iloc[i]
+        onset, apex = clip_views.arrays["frames"][i]
+        points = clip_views.arrays["points"][i]
         field = motion.flow(onset, apex, method)
         file = frame_files(clip["frames"])[int(clip["apex"])]
         own = faces.align(images.read(file), faces.alignment(points[1]))
@@ -183,9 +183,9 @@ def apex_errors(corpus: Corpus, jobs: int | None = None, progress: bool = True) 
     forgotten = replace(
         corpus, clips=corpus.clips.assign(apex=pd.array([None] * len(corpus.clips), "Int64"))
     )
-    found = views.compute(forgotten, ("points",), jobs, progress)
+    clip_views = views.compute(forgotten, ("points",), jobs, progress)
     rows = []
-    for _, row in found.clips.iterrows():
+    for _, row in clip_views.clips.iterrows():
         true = of(corpus, row)
         right = int(true["frames"][np.argmax(true["intensity"])])
         count = int(row["offset"] - row["onset"]) + 1
