@@ -1,15 +1,15 @@
 """Half a million prediction rows: how long the notebooks that read them take.
 
-    python benchmarks/comparison.py             # about five minutes, most of it writing the rows
+    python benchmarks/comparison.py             # about five minutes
     python benchmarks/comparison.py --rows 50000 --notebooks 50,52
 
-442 made clips of 68 subjects as flow images of noise, and finished runs of every system and every
-ablation of it, with as many seeds as it takes; all in a folder that is removed at the end.  Each
-notebook runs in a fresh kernel, as the driver runs it; its start counts.
+Made runs of every system and every ablation on 442 clips of 68 subjects, with as many seeds as it
+takes, all in a folder that is removed at the end.  Each notebook runs in a fresh kernel, as the
+driver runs it; its start counts.
 """
 
 import argparse
-import dataclasses
+import io
 import json
 import math
 import os
@@ -18,91 +18,81 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
+import yaml
 
-from mer_utils import corpora, experiments, paths, systems
+from mer_utils import experiments, paths, systems
 from mer_utils.analysis import ablations
 from mer_utils.corpora import CLASSES
-from mer_utils.evaluation import statistics
+from mer_utils.evaluation import scores, statistics
+from mer_utils.experiments import store, studies
 from mer_utils.reporting import pages
 
-CORPUS = "megc2019_flow"
+CORPUS = "megc2019"  # of which no run is kept in reports/runs
 LABELS = np.repeat([0, 1, 2], (250, 109, 83))
 SUBJECTS, EPOCHS = 68, 30
 NOTEBOOKS = "50,51,52,53,90"
 
 
-def write_corpus(folder: Path, random: np.random.Generator) -> None:
-    """Flow images of noise and their clip list, in the layout that is handed on."""
-    images = folder / "STSNet_whole_norm_u_v_os"
-    images.mkdir(parents=True)
-    lines = []
-    for number, label in enumerate(random.permutation(LABELS)):
-        subject, clip = f"sub{number % SUBJECTS:02}", f"EP{number:03}"
-        picture = random.integers(0, 256, (28, 28, 3), dtype=np.uint8)
-        cv2.imwrite(str(images / f"{subject}_{clip} .png"), picture)
-        lines.append(("casme2", subject, clip, label, "", f"{subject}_{clip} .png", ""))
-    columns = ["dataset", "sub", "filename_o", "label", "apex", "imagename", "sub_filename"]
-    table = pd.DataFrame(lines, columns=columns)
-    table.to_csv(folder / "combined_3_class2_for_optical_flow.csv", index=False)
-    points = pd.DataFrame(
-        random.uniform(0, 224, (len(lines), 136)).round(1),
-        columns=[f"{axis}{point}" for point in range(68) for axis in "xy"],
-    )
-    keys = table[["dataset", "sub", "filename_o"]].set_axis(["corpus", "subject", "clip"], axis=1)
-    keys.join(points).to_csv(folder / "landmarks.csv", index=False)
+def groups(rows: int) -> list[dict]:
+    """Every system and every ablation of it, with enough seeds."""
+    both = [{"systems": "all"}, {"systems": "all", "ablations": True}]
+    seeds = math.ceil(rows / len(LABELS) / len(studies.expand(both)))
+    return [group | {"seeds": list(range(seeds))} for group in both]
 
 
-def planned(rows: int) -> list[experiments.Experiment]:
-    """Every system and every change of it, with enough seeds."""
-    names = list(systems.SYSTEMS)
-    names += [line.declared for line in ablations.known() if line.changed("small")]
-    made = {}
-    for seed in range(math.ceil(rows / len(LABELS) / len(names))):
-        for system in names:
-            _, config = systems.resolve(system, {}, "small")
-            config = systems.inputs.resolved(config, ("flow_legacy",))
-            words = json.dumps(dataclasses.asdict(config), sort_keys=True)
-            own = (system, CORPUS, "small", seed, "last", "true", words, "made")
-            made.setdefault(experiments.Experiment(*own))
-    return list(made)
-
-
-def write_runs(runs, clips: pd.DataFrame, random: np.random.Generator) -> None:
+def write_runs(lines: list[studies.Line], random: np.random.Generator) -> None:
     """Files as a run leaves them; a system's skill is its own, a clip is as hard for all."""
-    hard = random.beta(1.5, 2.5, len(clips))
-    label = clips["label"].map(list(CLASSES).index).to_numpy()
-    people = list(clips.groupby(["corpus", "subject"]).indices.items())
-    kept = paths.DATA / "epochs"
-    kept.mkdir()
-    for (corpus, subject), own in people:
-        chances = random.dirichlet(np.ones(3), (EPOCHS, len(own))).astype(np.float32)
-        arrays = {"epochs": chances, "losses": np.zeros(EPOCHS), "validation": np.zeros((0, 2))}
-        np.savez_compressed(kept / f"{corpus}__{subject}.npz", **arrays)
-    skill = {run.system: random.uniform(-0.15, 0.15) for run in runs}
-    for run in runs:
-        knows = random.random(len(clips)) > hard + skill[run.system]
-        predicted = np.array(CLASSES)[np.where(knows, label, random.integers(0, 3, len(clips)))]
-        rows = pd.DataFrame({"run": run.key, "system": run.system, "seed": run.seed,
-                             "selection": "last"}, index=clips.index)  # fmt: skip
-        rows = rows.join(clips[["corpus", "subject", "clip", "label"]]).assign(predicted=predicted)
-        rows = rows.assign(**{f"p_{name}": 0.333333 for name in CLASSES}, epoch=EPOCHS)
-        folder = run.folder / "folds"
-        folder.mkdir(parents=True)
-        (run.folder / "experiment.json").write_text(json.dumps(dataclasses.asdict(run)))
-        facts = {"began": "2026-01-01T00:00:00+00:00", "folds": len(people), "device": "made"}
-        (run.folder / "provenance.json").write_text(json.dumps(facts))
-        head, *lines = rows.to_csv(index=False).splitlines()
-        for (corpus, subject), own in people:
-            name = f"{corpus}__{subject}"
-            (folder / f"{name}.csv").write_text("\n".join([head, *(lines[i] for i in own)]) + "\n")
-            (folder / f"{name}.seconds").write_text("1.0")
-            os.link(kept / f"{name}.npz", folder / f"{name}.npz")
-        experiments.bind(run)
+    label, hard = random.permutation(LABELS), random.beta(1.5, 2.5, len(LABELS))
+    subject = [f"sub{number % SUBJECTS:02}" for number in range(len(LABELS))]
+    rows = pd.DataFrame({"corpus": "casme2", "subject": subject})
+    rows["clip"] = [f"EP{number:03}" for number in range(len(LABELS))]
+    rows["label"] = np.array(CLASSES)[label]
+    order = np.argsort(subject, kind="stable")
+    counts = rows.groupby("subject").size()
+    folds = pd.DataFrame({"fold": "casme2__" + counts.index, "clips": counts, "seconds": 1.0})
+    skill = {line.label: random.uniform(-0.15, 0.15) for line in lines}
+    paths.RUNS.mkdir(parents=True)
+    for line in lines:
+        epochs = EPOCHS if systems.neural(systems.resolve(line.system)[0]) else 0
+        right = random.random((max(epochs, 1), len(label))) > hard + skill[line.label]
+        predicted = np.where(right, label, random.integers(0, 3, right.shape))
+        own = rows.assign(predicted=np.array(CLASSES)[predicted[-1]])
+        own = own.assign(**{f"p_{name}": 0.333333 for name in CLASSES}, epoch=epochs).iloc[order]
+        write_run(line, own, folds, predicted[:epochs, order].astype(np.uint8))
+
+
+def write_run(line: studies.Line, rows: pd.DataFrame, folds: pd.DataFrame, predicted) -> None:
+    run = experiments.Experiment(
+        line.system,
+        experiments.corpus_name(CORPUS, line.inputs),
+        line.preset,
+        line.seed,
+        line.selection,
+        "true",
+        line.configs[0],
+        "made",
+        precision=line.precision,
+    )
+    facts = {"began": "2026-01-01T00:00:00+00:00", "folds": len(folds), "device": "made"}
+    contents = {
+        "experiment.json": json.dumps(asdict(run)).encode(),
+        "provenance.json": json.dumps(facts).encode(),
+        "rows.csv": rows.to_csv(index=False, lineterminator="\n").encode(),
+        "folds.csv": folds.to_csv(index=False, lineterminator="\n").encode(),
+    }
+    losses = np.zeros((len(folds), len(predicted)), np.float32)
+    validation = np.zeros((len(folds), 0, 2), np.float32)
+    arrays = {"predicted": predicted, "losses": losses, "validation": validation}
+    for name, values in arrays.items():
+        packed = io.BytesIO()
+        np.save(packed, values, allow_pickle=False)
+        contents[f"{name}.npy"] = packed.getvalue()
+    (paths.RUNS / f"{run.key}.zip").write_bytes(store.pack(contents))
 
 
 def timed(what: str, call):
@@ -113,18 +103,17 @@ def timed(what: str, call):
     return result
 
 
-def measure() -> None:
+def measure(study: experiments.Study) -> None:
     """The calls that the notebooks are made of."""
-    corpus = corpora.load(CORPUS)
-    runs = timed("experiments.comparable", lambda: experiments.comparable(CORPUS, corpus.clips))
-    rows = timed("experiments.gather", lambda: experiments.gather(runs))
-    print(f"  {len(rows):,} rows of {len(runs)} runs")
-    timed("statistics.tally", lambda: statistics.tally(rows))
+    results = timed("study.results", lambda: study.results)
+    rows = timed("study.rows", study.rows)
+    print(f"  {len(rows):,} rows of {len(study.runs)} runs")
+    timed("scores.tally", lambda: scores.tally(rows))
     timed("statistics.summary", lambda: statistics.summary(rows))
     timed("statistics.spread", lambda: statistics.spread(rows))
-    main = rows[~rows["system"].str.contains("/")]
+    main = study.rows(results)
     timed("statistics.compare, systems as described", lambda: statistics.compare(main))
-    answered, _ = timed("ablations.answers", lambda: ablations.answers(corpus))
+    answered, _ = timed("ablations.answers", lambda: ablations.answers(study))
     print(f"  {len(answered)} questions answered")
 
 
@@ -135,18 +124,20 @@ def main() -> None:
     parser.add_argument("--within", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.within:
+        runs = groups(options.rows)
+        lines = studies.expand(runs)
         random = np.random.default_rng(0)
-        write_corpus(paths.RAW / CORPUS, random)
-        runs = planned(options.rows)
-        timed(f"writing {len(runs)} runs", lambda: write_runs(runs, _clips(), random))
-        measure()
+        timed(f"writing {len(lines)} runs", lambda: write_runs(lines, random))
+        declared = {"corpus": CORPUS, "runs": runs}
+        (paths.DATA / "study.yml").write_text(yaml.safe_dump(declared), encoding="utf-8")
+        measure(experiments.study(CORPUS, runs))
         return
     with tempfile.TemporaryDirectory(prefix="mer-") as folder:
         surroundings = {**os.environ, "MER_DATA": folder, "MER_REPORTS": f"{folder}/reports"}
         again = [sys.executable, __file__, "--within", "--rows", str(options.rows)]
         subprocess.run(again, env=surroundings, check=True)
         for name in options.notebooks.split(","):
-            command = [sys.executable, "-m", "mer_utils.reporting.driver", "--corpus", CORPUS]
+            command = [sys.executable, "-m", "mer_utils", "run", "--study", f"{folder}/study.yml"]
             command += ["--notebooks", name, "--jobs", "1"]
             before = _processor()
             subprocess.run(command, env=surroundings, check=True, stdout=subprocess.DEVNULL)
@@ -164,10 +155,6 @@ def _processor() -> float:
     """Seconds that finished child processes have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _clips() -> pd.DataFrame:
-    return corpora.load(CORPUS).clips
 
 
 if __name__ == "__main__":

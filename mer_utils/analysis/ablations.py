@@ -101,6 +101,18 @@ def answers(
     return table, pd.DataFrame(missing, columns=[*QUESTION, "why"])
 
 
+def named(answered: pd.DataFrame) -> str:
+    """`: region map of HOOF + SVM, it helps (+0.231); ...`, to end a sentence on some answers."""
+    names = []
+    for line in answered.itertuples():
+        system = systems.title(line.ablation.partition("/")[0])
+        subject = f"{line.ingredient} of {system}"
+        if line.ingredient == SEVERAL:
+            subject = systems.title(line.ablation)
+        names.append(f"{subject}, {line.answer} ({line.effect:+.3f})")
+    return f": {'; '.join(names) or 'none'}"
+
+
 def _effects(study: "Study", runs: pd.DataFrame, answered: list, selection, metric, seed):
     if not answered:
         return pd.DataFrame(columns=ANSWER)
