@@ -260,7 +260,8 @@ class RecurrentSystem:
 
 
 def chosen(module, config, device: str, schedule: str = "auto") -> training.Schedule:
-    task = training.Task(module, config, {}, CLIPS, LABELS, n_classes=3, device=device)
+    features = {"flow": VIEWS["flow"]}
+    task = training.Task(module, config, features, CLIPS, LABELS, n_classes=3, device=device)
     return training.choose_schedule(task, FOLDS, schedule)
 
 

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from mer_utils import corpora, synthetic
+from mer_utils import cli, corpora, synthetic
 from mer_utils.corpora import frame_files
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import faces, regions
@@ -452,15 +452,18 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["thesis.txt", "manifest.json"])
 def test_a_folder_of_something_else_is_refused(tmp_path, capsys, name):
     (tmp_path / name).write_text('{"seed": 0}')
-    assert synthetic.main([str(tmp_path)]) == 2
+    assert cli.main(["synthetic", str(tmp_path)]) == 2
     assert "holds something else" in capsys.readouterr().err
     assert (tmp_path / name).exists()
 
 
-@pytest.mark.parametrize("arguments", [["--seed", "-1"], ["--jobs", "0"]])
-def test_impossible_numbers_are_refused(tmp_path, capsys, arguments):
-    assert synthetic.main([str(tmp_path / "new"), *arguments]) == 2
-    assert "a seed begins at 0, jobs at 1" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--seed", "-1"], "a seed begins at 0, jobs at 1"), (["--jobs", "0"], "above 0")],
+)
+def test_impossible_numbers_are_refused(tmp_path, capsys, arguments, message):
+    assert cli.main(["synthetic", str(tmp_path / "new"), *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_one_sentence(tmp_path):
@@ -471,7 +474,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_sentence(tmp_path):
 
 def test_command_line_ends_in_a_sentence(folder, monkeypatch, capsys):
     monkeypatch.setattr(synthetic, "LAYOUTS", SMALL)
-    assert synthetic.main([str(folder), "--seed", "3"]) == 0
+    assert cli.main(["synthetic", str(folder), "--seed", "3"]) == 0
     printed = capsys.readouterr().out
     assert "26 clips (10 synthetic_casme2, 9 synthetic_samm, 7 synthetic_smic)" in printed
     assert printed.rstrip().endswith("not evidence about people.")
