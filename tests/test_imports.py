@@ -68,6 +68,13 @@ def test_the_reader_of_imports_reads_them():
     assert "mer_utils" not in imported("training")
 
 
+def test_no_module_is_long():
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in FILES.items()}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+    systems = {name: count for name, count in lines.items() if name.startswith("systems.")}
+    assert {name: count for name, count in systems.items() if count > 300} == {}
+
+
 def test_dlib_only_in_faces():
     assert users("dlib") == {"preprocessing.faces"}
 

@@ -374,8 +374,7 @@ def keep(corpus: str) -> list[Path]:
 
     Raises StudyError where there is no finished run.
     """
-    runs = find(corpus=corpus, labels="true")
-    runs = runs[runs["folds"] == runs["of"]]
+    runs = find(corpus=corpus, labels="true").query("folds == of")
     if not len(runs):
         raise StudyError(f"{corpus} has no finished run in {paths.RUNS}: train one in notebook 41")
     return _copied(runs["key"], paths.RUNS, paths.KEPT / corpus)
