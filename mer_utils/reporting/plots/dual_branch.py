@@ -76,7 +76,7 @@ def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Fi
     pairs = zip(weights.flat, winners.flat, strict=True)
     texts = np.array([f"{weight:.2f}\nstep {winner + 1}" for weight, winner in pairs])
     image = matrix(
-        axis, weights, widths, range(1, steps + 1), texts.reshape(weights.shape), aspect="auto",
+        axis, weights, widths, range(1, steps + 1), texts.reshape(weights.shape), square=False,
         cmap="Greys", vmin=0, vmax=max(2 / steps, weights.max()),
     )  # fmt: skip
     axis.set(xlabel="step that is read", ylabel="width of the head")

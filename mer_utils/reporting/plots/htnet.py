@@ -74,8 +74,8 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
         title="the four areas, each row adds up to 1", fontsize=7,
     )  # fmt: skip
     numbers.tick_params(axis="x", rotation=90)
-    numbers.axhline(3.5, color="black", lw=1.5)
-    numbers.axvline(3.5, color="black", lw=1.5)
+    numbers.axhline(4, color="black", lw=1.5)
+    numbers.axvline(4, color="black", lw=1.5)
     numbers.set(xlabel="token that is read", ylabel="reading token")
     fig.colorbar(image, ax=numbers, shrink=0.8, label="attention")
     return fig

@@ -115,7 +115,7 @@ def blank_face(axis, landmarks: np.ndarray, title: str = "") -> None:
 
 def _pairs(axis, weights: np.ndarray, title: str, texts, **look):
     image = matrix(axis, weights, SHORT, texts=texts, title=title, **look)
-    axis.set_xticks(range(len(SHORT)), SHORT, rotation=45, ha="right")
+    axis.set_xticks(axis.get_xticks(), SHORT, rotation=45, ha="right")
     return image
 
 

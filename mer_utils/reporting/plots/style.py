@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.colors import to_hex
 
 INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
@@ -80,24 +81,19 @@ def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", *
     """Values as a picture with named rows and columns, and a text in every cell.
 
     columns: of `rows` if not given; texts: as large as `values`, or a format such as "{:.2f}";
-    look: of `imshow`, and `fontsize`.  Gives the image, for a colour bar.
+    look: of `seaborn.heatmap`, and `fontsize`.  Gives the image, for a colour bar.
     """
     fontsize = look.pop("fontsize", 8)
-    image = axis.imshow(values, **look)
-    bare(axis, title=title)
-    columns = rows if columns is None else columns
-    axis.set_xticks(range(len(columns)), columns, fontsize=fontsize + 1)
-    axis.set_yticks(range(len(rows)), rows, fontsize=fontsize + 1)
-    axis.tick_params(length=0)
     if isinstance(texts, str):
         texts = np.vectorize(texts.format)(values)
-    for (row, column), text in np.ndenumerate([] if texts is None else texts):
-        dark = np.dot(image.to_rgba(values[row, column])[:3], (0.3, 0.59, 0.11)) < 0.5
-        axis.text(
-            column, row, text, ha="center", va="center", fontsize=fontsize,
-            color="white" if dark else "black",
-        )  # fmt: skip
-    return image
+    columns = rows if columns is None else columns
+    names = {"yticklabels": list(rows) or False, "xticklabels": list(columns) or False}
+    look = {"square": True, "cbar": False, "annot_kws": {"fontsize": fontsize}} | names | look
+    sns.heatmap(values, ax=axis, annot=texts, fmt="", **look)
+    axis.tick_params(length=0, labelsize=fontsize + 1)
+    axis.tick_params(axis="y", rotation=0)
+    axis.set_title(title)
+    return axis.collections[0]
 
 
 def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
