@@ -36,7 +36,15 @@ __all__ = [
     "default_folder",
     "frame_files",
     "load",
+    "title",
 ]
+
+
+def title(name: str) -> str:
+    """What reports call a corpus: `casme2-5` is "CASME II, 5"; an unknown name stays as it is."""
+    name, *words = name.split("-")
+    text = ", ".join([RELEASES[name].title if name in RELEASES else name, *words])
+    return text[:1].upper() + text[1:]
 
 
 def default_folder(name: str) -> Path:

@@ -24,7 +24,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from .. import __version__, paths
+from .. import __version__, corpora, paths
 from ..errors import EndOfNotebook
 from .plots.style import title as title_of
 from .report import SYNTHETIC
@@ -150,6 +150,7 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
         sections.append(
             {
                 "corpus": corpus,
+                "title": corpora.title(corpus),
                 "counts": next((one.counts for one in of_corpus if one.counts), ""),
                 "synthetic": any(one.synthetic for one in of_corpus),
                 "ranking": _ranking(corpus),
@@ -166,7 +167,7 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
         count=len(reports),
         failed=failed,
         sections=sections,
-        contents=[{"anchor": f"corpus-{s['corpus']}", "text": s["corpus"]} for s in sections]
+        contents=[{"anchor": f"corpus-{s['corpus']}", "text": s["title"]} for s in sections]
         if len(sections) > 1
         else [],
     )

@@ -22,7 +22,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from .. import paths
+from .. import corpora, paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports
 
@@ -65,10 +65,11 @@ def header(corpus: Corpus | Study) -> None:
     clips = corpus.clips
     groups = clips.groupby("corpus", sort=False)["subject"]
     subjects = groups.nunique()
-    counts = f"Corpus `{corpus.name}`: {len(clips)} clips of {subjects.sum()} subjects"
+    counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): "
+    counts += f"{len(clips)} clips of {subjects.sum()} subjects"
     if len(groups) > 1:
         parts = [
-            f"`{name}` {len(part)} clips of {subjects[name]} subjects" for name, part in groups
+            f"{corpora.title(name)} {len(part)} clips of {subjects[name]}" for name, part in groups
         ]
         counts += f" ({', '.join(parts)})"
     if excluded := len(getattr(corpus, "exclusions", ())):
