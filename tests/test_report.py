@@ -140,7 +140,7 @@ def test_a_header_counts_the_clips_of_a_study_without_its_release(outputs):
     report.header(Study(clips))
     assert outputs[0].metadata["study"]["header"] == {
         "synthetic": False,
-        "counts": "Corpus `smic`: 2 clips of 1 subjects",
+        "counts": "SMIC (`smic`): 2 clips of 1 subjects",
     }
     clips.loc[1, "corpus"] = "samm"  # the same number, another person
     report.header(Study(clips))

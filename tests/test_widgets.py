@@ -91,7 +91,7 @@ def test_region_graphs_follow_who_is_left_out(shown):
         chosen.value = (number + 1) % len(folds)
         shown.clear()
         chosen.value = number
-        drawn = shown[0].axes[1].images[0].get_array()
+        drawn = shown[0].axes[1].collections[0].get_array()
         np.testing.assert_allclose(drawn, stack[number] - stack.mean(axis=0))
         assert f"{folds[number].corpus} {folds[number].subject}" in shown[1]
 

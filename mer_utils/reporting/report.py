@@ -85,13 +85,15 @@ def source(*objects: object, docstring: bool = True) -> None:
     Each comes with its file and first line.  It is coloured for JupyterLab's light and dark theme;
     on the page it is open, unlike the code of cells.
     docstring: False leaves the docstring out.
-    Raises StudyError for an object that is not defined by a file of this repository.
+    Raises StudyError for an object that is not defined by a file of `mer_utils`.
     """
     blocks, texts = [], []
     for target in objects:
         code = inspect.unwrap(target.fget if isinstance(target, property) else target)
         try:
-            path = Path(inspect.getsourcefile(code)).resolve().relative_to(paths.ROOT)
+            path = Path(inspect.getsourcefile(code)).resolve()
+            path.relative_to(paths.PACKAGE)  # an environment may be inside the repository too
+            path = path.relative_to(paths.ROOT)
             lines, first = inspect.getsourcelines(code)
         except (TypeError, OSError, ValueError) as error:
             raise StudyError(
