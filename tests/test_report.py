@@ -144,7 +144,7 @@ def test_a_header_counts_the_clips_of_a_study_without_its_release(outputs):
     }
     clips.loc[1, "corpus"] = "samm"  # the same number, another person
     report.header(Study(clips))
-    assert "2 subjects (`smic` 1 clips of 1" in outputs[1].metadata["study"]["header"]["counts"]
+    assert "2 subjects (SMIC 1 clips of 1" in outputs[1].metadata["study"]["header"]["counts"]
     with pytest.raises(EndOfNotebook):
         report.header(Study(None, runs=()))
     assert "notebook 41" in outputs[2].metadata["study"]["answer"]
