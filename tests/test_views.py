@@ -249,6 +249,11 @@ def test_a_file_of_views_travels(first, tmp_path, capsys):
     assert back.clips.equals(first.clips.assign(frames=""))  # folders stay private
     assert cli.main(["train", "majority", "--data", str(file)]) == 2
     assert "moving.npz does not name its corpus" in capsys.readouterr().err
+    for name, content in (("none.npz", None), ("noise.npz", b"noise"), ("half.npz", b"PK\3\4half")):
+        if content:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(StudyError, match=f"{name} holds no views"):
+            views.about(tmp_path / name)
     views.save(first, file, "own-3", ("no", "yes"))
     assert views.about(file) == ("own-3", ("no", "yes"))
     assert (back.clips.dtypes == first.clips.dtypes).all()

@@ -190,6 +190,18 @@ def _checked(group: dict) -> dict:
     for name in ("systems", "seeds", "selections", "data"):
         if isinstance(group[name], str | int) and group[name] != "all":
             group[name] = [group[name]]
+        kind = int if name == "seeds" else str
+        listed = isinstance(group[name], list | tuple) and (group[name] or name == "data")
+        if group[name] != "all" and not (listed and all(type(x) is kind for x in group[name])):
+            what = "whole numbers from 0 up" if kind is int else "names"
+            raise StudyError(f"{name}: {group[name]!r} is not possible: give a list of {what}")
+    for name, kind, what in (
+        ("ablations", bool, "true or false; single ones are named in systems, as svm/unbalanced"),
+        ("set", dict, "SYSTEM.FIELD: value"),
+        ("label", str, "a text"),
+    ):
+        if not isinstance(group[name], kind):
+            raise StudyError(f"{name}: {group[name]!r} is not possible: give {what}")
     for name, choices in (
         ("preset", systems.PRESETS),
         ("precision", training.PRECISIONS),
@@ -199,7 +211,7 @@ def _checked(group: dict) -> dict:
     for selection in group["selections"]:
         _one_of("selection", selection, training.SELECTIONS)
     for seed in group["seeds"]:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        if seed < 0:
             raise StudyError(f"seed {seed!r} is not possible: give whole numbers from 0 up")
     return group
 

@@ -183,10 +183,14 @@ def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
 
     Raises StudyError where the file does not say.
     """
-    with np.load(Path(file), allow_pickle=False) as stored:
-        if "about" not in stored.files:
-            raise StudyError(f"{file} does not say of which corpus it is: save it again")
-        corpus = json.loads(stored["about"].tobytes())
+    try:
+        with Path(file).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            content = stored["about"].tobytes() if "about" in stored.files else b""
+    except cache.UNREADABLE as error:
+        raise StudyError(f"{file} holds no views ({error}): make it with `views`") from error
+    if not content:
+        raise StudyError(f"{file} does not say of which corpus it is: save it again")
+    corpus = json.loads(content)
     return corpus["name"], tuple(corpus["classes"])
 
 
