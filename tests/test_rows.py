@@ -56,7 +56,11 @@ def test_the_command_line_scores_a_file(tmp_path, capsys):
     assert "p Holm" in printed
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", gzip.compress(b"run,system\na,b\n")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nothing", gzip.compress(b"run,system\na,b\n")],
+    ids=["empty", "text", "no rows"],
+)
 def test_a_file_that_holds_no_rows_is_named(tmp_path, content):
     path = tmp_path / ("rows.csv.gz" if content[:1] == b"\x1f" else "rows.csv")
     path.write_bytes(content)
