@@ -98,7 +98,11 @@ def test_flow_in_pixels_where_there_is_one():
         ("stsnet", {}, "system 'stsnet' is not known, the nearest is 'ststnet'"),
         ("ststnet/no_stran", {}, "the nearest is 'no_strain'"),
         ("ststnet", {"epoch": 3}, "field of ststnet 'epoch' is not known, the nearest is 'epochs'"),
-        ("ststnet", {"epochs": "many"}, "ststnet.epochs='many' is not of type int"),
+        (
+            "ststnet",
+            {"epochs": "many"},
+            "ststnet.epochs='many' is not possible: give a whole number",
+        ),
         ("ststnet", {"selection": "best"}, "selection 'best' is not known"),
         ("ststnet", {"labels": "shuffled"}, "labels 'shuffled' is not known"),
         ("ststnet", {"precision": "bf61"}, "precision 'bf61' is not known, the nearest is 'bf16'"),

@@ -10,7 +10,7 @@ from mer_utils import paths
 from mer_utils.reporting import execution
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
-METHODS = ["20", "30", "31", "32", "33", "34", "35", "40", "41"]
+METHODS = ["20", "30", "31", "32", "33", "34", "35", "40", "41"]  # and every further system
 EXPECTED = ["00", "01", "10", "11", *METHODS, "50", "51", "52", "53", "90"]
 SHARED = {"corpus": "synthetic", "data": "", "seed": 0}
 READING_ROWS = {"corpus": "synthetic", "runs": [], "seed": 0}  # and no images
@@ -78,7 +78,8 @@ def test_nothing_is_defined_here(notebook):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_code_of_a_method_is_on_its_page(path):
     sources = [cell.source for cell in code(nbformat.read(path, as_version=4))]
-    assert path.stem[:2] not in METHODS or any("report.source(" in source for source in sources)
+    shows = any("report.source(" in source for source in sources)
+    assert shows or not (path.stem[:2] in METHODS or path.stem.startswith("3"))
 
 
 def test_no_sentence_grows_from_cell_to_cell(notebook):

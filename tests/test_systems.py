@@ -176,7 +176,7 @@ def test_text_stays_text_and_words_become_truth():
     [("epochs", 2.5), ("epochs", True), ("epochs", "ten"), ("dropout", "half"), ("widths", "wide")],
 )
 def test_values_of_another_type_are_refused(field, value):
-    with pytest.raises(StudyError, match=rf"ststnet\.{field}=.* is not of type"):
+    with pytest.raises(StudyError, match=rf"ststnet\.{field}=.* is not possible"):
         systems.resolve("ststnet", {field: value})
 
 
@@ -208,7 +208,7 @@ def test_the_table_names_what_a_corpus_lacks():
     "name, field, value, words",
     [
         ("ststnet", "dropout", 1.5, "drops everything: give a share below 1"),
-        ("ststnet", "epochs", "inf", "is not of type int"),
+        ("ststnet", "epochs", "inf", "is not possible: give a whole number"),
         ("ststnet", "epochs", 0, "give numbers above 0"),
         (
             "ststnet",

@@ -84,7 +84,8 @@ def answers(
     """
     runs = study.runs[(study.runs["selection"] == selection) & (study.runs["leak"] == "")]
     by_label = dict(list(runs.groupby("label")))
-    images = any(_fields(config).get("flow") == "flow_legacy" for config in _described(runs))
+    described = runs.loc[~runs["label"].str.contains("/"), "config"]
+    images = any(json.loads(config).get("flow") == "flow_legacy" for config in described)
     answered, missing = [], []
     for line in questions():
         described, changed = by_label.get(line.system), by_label.get(line.ablation)
@@ -139,14 +140,6 @@ def _effects(study: "Study", runs: pd.DataFrame, answered: list, selection, metr
 # --- why a question has no answer -----------------------------------------------------------------
 
 
-def _fields(config: str) -> dict:
-    return json.loads(config)
-
-
-def _described(runs: pd.DataFrame) -> pd.Series:
-    return runs.loc[~runs["label"].str.contains("/"), "config"]
-
-
 def _not_possible(line: Question, described: pd.DataFrame | None, corpus: str, images: bool) -> str:
     """Why this corpus or size cannot answer; images: the corpus consists of flow images."""
     module, config = systems.resolve(line.system if line.inputs else line.ablation)
@@ -155,7 +148,7 @@ def _not_possible(line: Question, described: pd.DataFrame | None, corpus: str, i
         return f"{corpus} has no {', '.join(lacks) or 'frames'}"
     if described is None:
         return f"not trained: {line.system} itself has no run here"
-    preset, fields = described["preset"].iloc[0], _fields(described["config"].iloc[0])
+    preset, fields = described["preset"].iloc[0], json.loads(described["config"].iloc[0])
     if not line.inputs:
         _, own = systems.resolve(line.system, {}, preset)
         own = vars(module.Config()) | vars(own)  # a published code may have further fields
@@ -175,8 +168,8 @@ def _not_comparable(
     one, other = described.iloc[0], changed.iloc[0]
     differs = [name for name in ("preset", "precision") if one[name] != other[name]]
     module, _ = systems.resolve(line.system if line.inputs else line.ablation)
-    expected = dataclasses.asdict(module.Config()) | _fields(one["config"])
-    fields = _fields(other["config"])
+    expected = dataclasses.asdict(module.Config()) | json.loads(one["config"])
+    fields = json.loads(other["config"])
     differs += [
         name
         for name, value in expected.items()

@@ -144,12 +144,16 @@ def read(path: Path, fields: Fields = FIELDS, optional: Sequence[str] = (), tab:
     return Sheet(path, tab, rows, digest(path))
 
 
+RENAME = "rename it"
+
+
 def missing_column(
-    file: Path | str, column: str, headings: Sequence[str], remedy: str = "rename it"
+    file: Path | str, column: str, headings: Sequence[str], remedy: str = RENAME
 ) -> StudyError:
     """The error for a table without a column; `headings`: those that may be meant."""
     near = nearest(column, headings)
     hint = f"; the nearest is '{near}'" if near else ""
+    remedy = remedy if near or remedy != RENAME else "add it"
     return StudyError(f"{file} has no column '{column}'{hint}: {remedy}")
 
 

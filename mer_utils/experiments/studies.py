@@ -1,4 +1,4 @@
-"""A study is declared: which runs stand in its tables is written down, never inferred from a disk.
+"""A study is declared: which runs its tables show is written down, never inferred from a disk.
 
 A study file names a corpus and groups of runs; papermill's `-f` can feed it to any notebook:
 
@@ -155,6 +155,8 @@ def read(path: Path) -> tuple[str, list[dict]]:
         raise StudyError(f"{path} is no YAML ({one_line(error)}): mend it") from error
     if not isinstance(content, dict) or set(content) != {"corpus", "runs"}:
         raise StudyError(f"{path} must hold `corpus` and `runs`, and nothing else")
+    if not isinstance(content["runs"], list) or not content["runs"]:
+        raise StudyError(f"{path}: runs is not a list of groups: write `- systems: [svm]`")
     try:
         expand(content["runs"])
     except StudyError as error:
@@ -228,7 +230,7 @@ def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
             with contextlib.suppress(StudyError):  # the corpus lacks a view of that system
                 module, config = resolve(line.system, corpus, views, line.overrides, line.preset)
                 hashes.append(data_hash(module, config, views))
-        with_data.append(dict(group) | {"data": sorted(set(hashes))})
+        with_data.append({"data": sorted(set(hashes))} | dict(group))
     return with_data
 
 

@@ -50,7 +50,8 @@ class Progress:
 
     def outlook(self) -> str:
         runs = sum(step.run is not None for step in self.steps.values())
-        return f"{len(self.steps)} reports, {runs} runs to train: about {clock(self.left())}"
+        counts = f"{counted(len(self.steps), 'report')}, {counted(runs, 'run')} to train"
+        return f"{counts}: about {clock(self.left())}"
 
     def started(self, job: Job) -> None:
         self.began[job.name] = time.monotonic()
@@ -79,6 +80,10 @@ class Progress:
         parts += [remark] if remark else []
         parts += [f"about {clock(self.left())} left"] if self.expected else []
         say(f"[{done:>2}/{total}] {job.label or job.name}: {', '.join(parts)}")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def clock(seconds: float) -> str:

@@ -206,6 +206,9 @@ def _unknown(what: str, word: str, known) -> StudyError:
     )
 
 
+TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
 def _typed(name: str, value, kind):
     """`value` as the field's type: papermill and the command line give text for much."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -217,7 +220,7 @@ def _typed(name: str, value, kind):
                 f"'{nearest(str(value), arguments)}': choose one of {names}"
             )
         return str(value)
-    wanted = getattr(kind, "__name__", str(kind))
+    wanted = TYPES.get(kind, "a list of values")
     try:
         if kind is bool:
             if isinstance(value, str):
@@ -238,7 +241,7 @@ def _typed(name: str, value, kind):
             return tuple(_typed(name, item, arguments[0]) for item in items)
     except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
         pass
-    raise StudyError(f"{name}={value!r} is not of type {wanted}: give a {wanted}")
+    raise StudyError(f"{name}={value!r} is not possible: give {wanted}")
 
 
 def table(offered: Sequence[str]) -> pd.DataFrame:
