@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
-from . import scores
+from .scores import PERSON, classes_of
 
 INNER_SHARE = 0.2  # of the training subjects, held out to pick the epoch
 
@@ -45,13 +45,11 @@ def folds(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> list[Fold]
 
 def _leave_out(persons: Sequence[tuple[str, str]]) -> list[Fold]:
     """One fold per (corpus, subject) named for the clips."""
-    left_out = {
-        person: np.array([each == person for each in persons]) for person in sorted(set(persons))
-    }
-    return [
-        Fold(*person, np.flatnonzero(~test), np.flatnonzero(test))
-        for person, test in left_out.items()
-    ]
+    left_out = []
+    for person in sorted(set(persons)):
+        test = np.array([other == person for other in persons])
+        left_out.append(Fold(*person, np.flatnonzero(~test), np.flatnonzero(test)))
+    return left_out
 
 
 def person_of(clips: pd.DataFrame) -> list[tuple[str, str]]:
@@ -61,24 +59,22 @@ def person_of(clips: pd.DataFrame) -> list[tuple[str, str]]:
 
 def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
     """Refuse what leave-one-subject-out cannot score."""
-    twice = clips.duplicated(KEY)
-    if twice.any():
-        key = " / ".join(clips.loc[twice, KEY].iloc[0])
+    twice = clips[clips.duplicated(KEY)]
+    if len(twice):
+        key = " / ".join(twice[KEY].iloc[0])
         raise StudyError(f"clip {key} is in the clip table twice: remove one of the two")
-    people = clips[["corpus", "subject"]].drop_duplicates()
+    people = sorted(set(person_of(clips)))
     if len(people) < 2:
-        only = " ".join(people.iloc[0]) if len(people) else "none"
         raise StudyError(
             f"leave-one-subject-out needs two subjects or more, the corpus has {len(people)} "
-            f"({only}): add the clips of others"
+            f"({' '.join(people[0]) if people else 'none'}): add the clips of others"
         )
-    unknown = sorted(set(clips["label"]) - set(classes))
-    if unknown:
+    labels = set(clips["label"])
+    if unknown := sorted(labels - set(classes)):
         raise StudyError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}")
-    for name in classes:
-        if not (clips["label"] == name).any():
-            raise StudyError(f"class '{name}' has no clip: add some, or load another corpus")
-    for (corpus, subject), part in clips.groupby(["corpus", "subject"]):
+    if missing := [name for name in classes if name not in labels]:
+        raise StudyError(f"class '{missing[0]}' has no clip: add some, or load another corpus")
+    for (corpus, subject), part in clips.groupby(PERSON):
         if clips.drop(part.index)["label"].nunique() < 2:
             raise StudyError(
                 f"leaving out {corpus} {subject} leaves clips of one class only, from which "
@@ -106,15 +102,14 @@ def subset(clips: pd.DataFrame, count: int = 6) -> np.ndarray:
 
     Those with the most classes come first; more are taken where so few cannot be scored.
     """
-    classes = clips.groupby(["corpus", "subject"])["label"].nunique()
+    classes = clips.groupby(PERSON)["label"].nunique()
     order = list(classes.sort_values(ascending=False, kind="stable").index)
-    person = person_of(clips)
     for number in range(min(count, len(order)), len(order) + 1):
         chosen = set(order[:number])
-        keep = np.flatnonzero([each in chosen for each in person])
+        keep = np.flatnonzero([person in chosen for person in person_of(clips)])
         if set(clips["label"].iloc[keep]) == set(clips["label"]):
-            return keep
-    return np.arange(len(clips))
+            break
+    return keep
 
 
 def permuted(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -140,18 +135,11 @@ def folds_by_name(clips: pd.DataFrame) -> list[Fold]:
     Names repeat within a corpus (CASME II has EP03_02 of six people); a dictionary from name to
     subject keeps the last one, so that a person's clips are on both sides of a fold.
     """
-    owner = dict(
-        zip(zip(clips["corpus"], clips["clip"], strict=True), clips["subject"], strict=True)
-    )
-    return _leave_out([(row.corpus, owner[row.corpus, row.clip]) for row in clips.itertuples()])
+    owner = clips.groupby(["corpus", "clip"])["subject"].transform("last")
+    return _leave_out(person_of(clips.assign(subject=owner)))
 
 
-def oracle(
-    rows: pd.DataFrame,
-    predicted: np.ndarray,
-    classes: Sequence[str] | None = None,
-    ties: str = "last",
-) -> pd.DataFrame:
+def oracle(rows: pd.DataFrame, predicted: np.ndarray, ties: str = "last") -> pd.DataFrame:
     """Oracle selection: rows at the epoch picked on the test subject. Its price, never a result.
 
     rows: of one run; predicted (E, rows): class numbers after every epoch.  Per subject the epoch
@@ -162,12 +150,10 @@ def oracle(
         raise StudyError(f"ties '{ties}' is not known: choose last or first")
     if not predicted.size:
         return rows[:0]
-    classes = scores.classes_of(rows, classes)
-    person = rows.groupby(["corpus", "subject"]).ngroup().to_numpy()
-    right = predicted == pd.Categorical(rows["label"], categories=classes).codes
+    classes = pd.Index(classes_of(rows))
+    person = rows.groupby(PERSON).ngroup().to_numpy()
     hits = np.zeros((person.max() + 1, len(predicted)))
-    np.add.at(hits, person, right.T)
+    np.add.at(hits, person, (predicted == classes.get_indexer(rows["label"])).T)
     best = hits.argmax(1) if ties == "first" else len(predicted) - 1 - hits[:, ::-1].argmax(1)
-    epoch = best[person]
-    chosen = predicted[epoch, np.arange(len(rows))]
-    return rows.assign(predicted=np.array(classes)[chosen], epoch=epoch + 1)
+    chosen = predicted[best[person], np.arange(len(rows))]
+    return rows.assign(predicted=np.array(classes)[chosen], epoch=best[person] + 1)

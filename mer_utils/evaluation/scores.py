@@ -18,15 +18,14 @@ from ..errors import StudyError
 
 METRICS = ("UF1", "UAR", "accuracy", "macro-precision")
 RUN = ["system", "selection", "seed"]
+PERSON = ["corpus", "subject"]
 PRESENT = "mean of folds, classes present"  # the rule that most published fold means follow
 
 
 def classes_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> tuple[str, ...]:
     """`classes`, else those that the rows have probabilities of, else MEGC's three."""
-    if classes is not None:
-        return tuple(classes)
-    named = tuple(name.removeprefix("p_") for name in rows.columns if name.startswith("p_"))
-    return named or CLASSES
+    named = [name.removeprefix("p_") for name in rows if name.startswith("p_")]
+    return tuple(classes or named or CLASSES)
 
 
 # --- from counts ----------------------------------------------------------------------------------
@@ -45,14 +44,14 @@ def score(cells: np.ndarray, metric: str) -> np.ndarray:
     TP / (TP + FP), which published tables have printed as UAR.  0 / 0 counts as 0.
     """
     if metric == "accuracy":
-        return _right(cells).sum(0) / cells.sum((0, 1))
+        return np.trace(cells) / cells.sum((0, 1))
     above, below = _fractions(cells, metric)
     return np.divide(above, below, out=np.zeros(below.shape), where=below > 0).mean(0)
 
 
 def _fractions(cells: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Numerator and denominator (C, ...) of every class."""
-    right, label, predicted = _right(cells), cells.sum(1), cells.sum(0)
+    right, label, predicted = np.einsum("ii...->i...", cells), cells.sum(1), cells.sum(0)
     return {
         "UF1": (2 * right, label + predicted),
         "UAR": (right, label),
@@ -60,12 +59,26 @@ def _fractions(cells: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
     }[metric]
 
 
-def _right(cells: np.ndarray) -> np.ndarray:
-    diagonal = np.arange(len(cells))
-    return cells[diagonal, diagonal]
-
-
 # --- from rows ------------------------------------------------------------------------------------
+
+
+def cells_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:
+    """(rows,) label * C + predicted. Raises StudyError without rows or for an unknown class."""
+    classes = classes_of(rows, classes)
+    if not len(rows):
+        raise StudyError("there are no prediction rows to score: run notebook 41 first")
+    label, predicted = (pd.Index(classes).get_indexer(rows[n]) for n in ("label", "predicted"))
+    for names, code in ((rows["label"], label), (rows["predicted"], predicted)):
+        if code.min() < 0:
+            unknown, known = names[code < 0].iloc[0], ", ".join(classes)
+            raise StudyError(f"prediction rows hold class {unknown!r}, which is none of {known}")
+    return label * len(classes) + predicted
+
+
+def confusion(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:
+    """(C, C) counts of all rows, label by predicted."""
+    size = len(classes_of(rows, classes))
+    return np.bincount(cells_of(rows, classes), minlength=size**2).reshape(size, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +86,6 @@ class Tally:
     """Confusion counts of every run and subject: all that scores, intervals and tests need."""
 
     runs: pd.DataFrame  # system, selection, seed: one line per run
-    subjects: pd.DataFrame  # corpus, subject
     counts: np.ndarray  # (runs, subjects, C, C) label by predicted
 
     def of(self, system: str, selection: str) -> np.ndarray:
@@ -87,49 +99,17 @@ class Tally:
         return list(dict.fromkeys(zip(self.runs["system"], self.runs["selection"], strict=True)))
 
 
-def tally(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> Tally:
+def tally(rows: pd.DataFrame) -> Tally:
     """Counts of all runs of `rows` at once; columns that a single run lacks are filled in."""
-    cell, size = cells_of(rows, classes), len(classes_of(rows, classes))
+    cell, size = cells_of(rows), len(classes_of(rows))
     filled = {"system": "", "selection": "last", "seed": 0}
     rows = rows.assign(**{name: value for name, value in filled.items() if name not in rows})
-    run, runs = _numbered(rows, RUN, sort=False)
-    subject, subjects = _numbered(rows, ["corpus", "subject"], sort=True)
-    shape = (len(runs), len(subjects), size, size)
-    cell = cell + (run * len(subjects) + subject) * size**2
+    run = rows.groupby(RUN, sort=False, observed=True).ngroup().to_numpy()
+    subject = rows.groupby(PERSON, observed=True).ngroup().to_numpy()
+    shape = (run.max() + 1, subject.max() + 1, size, size)
+    cell = cell + (run * shape[1] + subject) * size**2
     counts = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
-    return Tally(runs, subjects, counts.astype(float))
-
-
-def confusion(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:
-    """(C, C) counts of all rows, label by predicted."""
-    size = len(classes_of(rows, classes))
-    return np.bincount(cells_of(rows, classes), minlength=size**2).reshape(size, size)
-
-
-def cells_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:
-    """(rows,) label * C + predicted. Raises StudyError without rows or for an unknown class."""
-    classes = classes_of(rows, classes)
-    if not len(rows):
-        raise StudyError("there are no prediction rows to score: run notebook 41 first")
-    label, predicted = (_codes(rows[name], classes) for name in ("label", "predicted"))
-    return label * len(classes) + predicted
-
-
-def _codes(names: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    code, unique = pd.factorize(names, use_na_sentinel=False)
-    unknown = sorted(set(map(str, unique)) - set(classes))
-    if unknown:
-        raise StudyError(
-            f"prediction rows hold class {unknown[0]!r}, which is none of {', '.join(classes)}"
-        )
-    return np.array([classes.index(name) for name in unique])[code]
-
-
-def _numbered(rows: pd.DataFrame, columns: list[str], sort: bool):
-    """Number of each row's group, and the groups in that order."""
-    number = rows.groupby(columns, sort=sort, observed=True).ngroup().to_numpy()
-    _, first = np.unique(number, return_index=True)
-    return number, rows[columns].iloc[first].reset_index(drop=True)
+    return Tally(rows[RUN].drop_duplicates(ignore_index=True), counts.astype(float))
 
 
 def uf1(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
@@ -146,54 +126,47 @@ def table(
     rows: pd.DataFrame, by: str = "corpus", classes: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Scores of all rows ("Full") and of each value of column `by`, from the same predictions."""
-    return pd.DataFrame(
-        [
-            {
-                by: name,
-                "clips": len(part),
-                "subjects": len(part[["corpus", "subject"]].drop_duplicates()),
-                **of(confusion(part, classes)),
-            }
-            for name, part in [("Full", rows), *rows.groupby(by, sort=True)]
-        ]
-    )
+    lines = []
+    for name, part in [("Full", rows), *rows.groupby(by, sort=True)]:
+        line = {by: name, "clips": len(part), "subjects": part.groupby(PERSON).ngroups}
+        lines.append(line | of(confusion(part, classes)))
+    return pd.DataFrame(lines)
 
 
 def sentence(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> str:
     """The scores of one run in words, for an answer or an alternative text."""
-    subjects = len(rows[["corpus", "subject"]].drop_duplicates())
     return (
         f"UF1 {uf1(rows, classes):.3f} and UAR {uar(rows, classes):.3f} over {len(rows)} clips "
-        f"of {subjects} left-out subjects"
+        f"of {rows.groupby(PERSON).ngroups} left-out subjects"
     )
 
 
 # --- averages of folds: what the field also prints, never a result here ---------------------------
 
 
-def fold_means(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:
+def fold_means(rows: pd.DataFrame) -> pd.DataFrame:
     """UF1 and UAR under four rules, mean over runs; only the first is a result of this study.
 
     Classes present: mean over folds of the score over classes in label or prediction (UF1) or in
     label (UAR), as scikit-learn does by default.  All right is 1: a fold without an error counts
     1, else classes from 0 to the highest one present are averaged.  Absent class is 0: all classes.
     """
-    counts = tally(rows, classes).counts
+    counts = tally(rows).counts
     folds = np.moveaxis(counts, (-2, -1), (0, 1))  # (C, C, runs, subjects)
     folds = folds[..., folds.sum((0, 1)) > 0]  # (C, C, folds): a run may lack a subject
-    pooled = of(counts.sum(1))
-    found = {}
+    present = (folds.sum(0) + folds.sum(1)) > 0
+    highest = len(folds) - present[::-1].argmax(0)  # classes up to the highest one present
+    all_right = np.trace(folds) == folds.sum((0, 1))
+    means = {}
     for metric in ("UF1", "UAR"):
         above, below = _fractions(folds, metric)
-        by_class = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
-        present = (folds.sum(0) + folds.sum(1)) > 0
-        highest = len(folds) - present[::-1].argmax(0)  # how many classes that is
-        up_to_highest = np.nansum(by_class, 0) / highest  # classes above it have no counts
-        all_right = _right(folds).sum(0) == folds.sum((0, 1))
-        found[metric] = {
-            "pooled (MEGC2019)": pooled[metric].mean(),
+        by_class = above / np.where(below > 0, below, np.nan)  # above the highest: no counts, nan
+        means[metric] = {
+            "pooled (MEGC2019)": of(counts.sum(1))[metric].mean(),
             PRESENT: np.nanmean(by_class, 0).mean(),
-            "mean of folds, all right is 1": np.where(all_right, 1.0, up_to_highest).mean(),
+            "mean of folds, all right is 1": np.where(
+                all_right, 1.0, np.nansum(by_class, 0) / highest
+            ).mean(),
             "mean of folds, absent class is 0": score(folds, metric).mean(),
         }
-    return pd.DataFrame(found).rename_axis("rule").reset_index()
+    return pd.DataFrame(means).rename_axis("rule").reset_index()

@@ -26,9 +26,13 @@ POWER = 0.8  # how often a true gap must come out significant to be called detec
 TIE = 1e-12  # scores of equal counts, up to rounding
 
 
-def mean_score(rows: pd.DataFrame, metric: str, classes: Sequence[str] | None = None) -> float:
+def mean_score(rows: pd.DataFrame, metric: str) -> float:
     """The pooled score of each seed, averaged over seeds."""
-    return float(scores.of(scores.tally(rows, classes).counts.sum(1))[metric].mean())
+    return _mean(scores.tally(rows).counts, metric)
+
+
+def _mean(counts: np.ndarray, metric: str) -> float:
+    return float(scores.of(counts.sum(1))[metric].mean())
 
 
 # --- subjects resampled ---------------------------------------------------------------------------
@@ -57,46 +61,33 @@ def _limits(samples: np.ndarray) -> tuple[float, float]:
 
 
 def interval(
-    rows: pd.DataFrame,
-    metric: str = "UF1",
-    *,
-    classes: Sequence[str] | None = None,
-    n: int = DRAWS,
-    seed: int = 0,
+    rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile interval (95 %) of a pooled score, resampling subjects with all their clips.
 
     With several seeds in `rows` it is the interval of their mean score.
     """
-    counts = scores.tally(rows, classes).counts
-    return _limits(resampled(counts, metric, n, seed).mean(0))
+    return _limits(resampled(scores.tally(rows).counts, metric, n, seed).mean(0))
 
 
 def difference(
-    rows: pd.DataFrame,
-    other: pd.DataFrame,
-    metric: str = "UF1",
-    *,
-    classes: Sequence[str] | None = None,
-    n: int = DRAWS,
-    seed: int = 0,
+    rows: pd.DataFrame, other: pd.DataFrame, metric: str = "UF1"
 ) -> tuple[float, float, float]:
     """Score of `rows` minus score of `other` on the same subjects, with its 95 % interval.
 
     Raises StudyError where the two are not on the same clips.
     """
-    _check_same_clips(rows, other)
-    one, two = (scores.tally(part, classes).counts for part in (rows, other))
-    gap = [scores.of(counts.sum(1))[metric].mean() for counts in (one, two)]
-    samples = [resampled(counts, metric, n, seed).mean(0) for counts in (one, two)]
-    return (float(np.subtract(*gap)), *_limits(np.subtract(*samples)))
+    _check_same_clips(_clips(rows), _clips(other))
+    ours, theirs = (scores.tally(part).counts for part in (rows, other))
+    samples = resampled(ours, metric).mean(0) - resampled(theirs, metric).mean(0)
+    return (_mean(ours, metric) - _mean(theirs, metric), *_limits(samples))
 
 
-def _check_same_clips(rows: pd.DataFrame, other: pd.DataFrame) -> None:
-    ours, theirs = (
-        set(part[KEY].drop_duplicates().itertuples(index=False, name=None))
-        for part in (rows, other)
-    )
+def _clips(rows: pd.DataFrame) -> set[tuple[str, str, str]]:
+    return set(rows[KEY].itertuples(index=False, name=None))
+
+
+def _check_same_clips(ours: set, theirs: set) -> None:
     if ours != theirs:
         raise StudyError(
             f"the two are not on the same clips ({len(ours - theirs)} only in the first, "
@@ -105,43 +96,30 @@ def _check_same_clips(rows: pd.DataFrame, other: pd.DataFrame) -> None:
 
 
 def chance(
-    rows: pd.DataFrame,
-    metric: str = "UF1",
-    *,
-    classes: Sequence[str] | None = None,
-    count: int = 500,
-    seed: int = 0,
+    rows: pd.DataFrame, metric: str = "UF1", count: int = 500, seed: int = 0
 ) -> tuple[float, float]:
     """95 % range of the score when the predictions of one run are dealt to the clips at random."""
-    generator, size = np.random.default_rng(seed), len(scores.classes_of(rows, classes))
-    label, predicted = divmod(scores.cells_of(rows, classes), size)
+    generator, size = np.random.default_rng(seed), len(scores.classes_of(rows))
+    label, predicted = divmod(scores.cells_of(rows), size)
     counts = np.zeros((count, size, size))
     for draw in range(count):
         np.add.at(counts[draw], (label, generator.permutation(predicted)), 1)
     return _limits(scores.of(counts)[metric])
 
 
-def summary(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per system and selection: clips, subjects, seeds, UF1 and UAR with intervals.
 
     A score is the mean over seeds of the pooled score; its interval resamples subjects.
     """
-    tally = scores.tally(rows, classes)
-    lines = []
+    tally, lines = scores.tally(rows), []
     for system, selection in tally.systems():
         counts = tally.of(system, selection)
-        pooled = scores.of(counts.sum(1))
-        line = {
-            "system": system,
-            "clips": int(counts[0].sum()),
-            "subjects": counts.shape[1],
-            "seeds": len(counts),
-            "selection": selection,
-        }
+        line = {"system": system, "clips": int(counts[0].sum()), "subjects": counts.shape[1]}
+        line |= {"seeds": len(counts), "selection": selection}
         for metric in ("UF1", "UAR"):
             low, high = _limits(resampled(counts, metric).mean(0))
-            line[metric] = float(pooled[metric].mean())
-            line |= {f"{metric} low": low, f"{metric} high": high}
+            line |= {metric: _mean(counts, metric), f"{metric} low": low, f"{metric} high": high}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -182,8 +160,6 @@ def compare(
     rows: pd.DataFrame,
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]] | None = None,
     metric: str = "UF1",
-    *,
-    classes: Sequence[str] | None = None,
     n: int = DRAWS,
     count: int = EXCHANGES,
     seed: int = 0,
@@ -195,36 +171,28 @@ def compare(
     0.05), detectable (`detectable` of such a gap among all the pairs given).  Raises StudyError
     where a pair is not on the same clips.
     """
-    tally = scores.tally(rows, classes)
+    tally = scores.tally(rows)
     names = tally.systems() if pairs is None else {name for pair in pairs for name in pair}
     counts = {name: tally.of(*name) for name in names}
     samples = {name: resampled(c, metric, n, seed).mean(0) for name, c in counts.items()}
-    means = {name: float(scores.of(c.sum(1))[metric].mean()) for name, c in counts.items()}
-    if pairs is None:
-        pairs = combinations(sorted(counts, key=means.get, reverse=True), 2)
-    parts = {name: part for name, part in rows.groupby(["system", "selection"], sort=False)}
-    clips = {name: _hash(parts[name]) for name in counts}
+    means = {name: _mean(c, metric) for name, c in counts.items()}
+    clips = {name: _clips(part) for name, part in rows.groupby(["system", "selection"])}
     flips = {size: exchanges(size, count, seed) for size in {c.shape[1] for c in counts.values()}}
     lines = []
+    if pairs is None:
+        pairs = combinations(sorted(counts, key=means.get, reverse=True), 2)
     for one, two in pairs:
-        if clips[one] != clips[two]:
-            _check_same_clips(parts[one], parts[two])
+        _check_same_clips(clips[one], clips[two])
         gap = samples[one] - samples[two]
         p = exchange_test(counts[one], counts[two], metric, flips[counts[one].shape[1]])
-        lines.append(
-            (label(*one), label(*two), means[one] - means[two], *_limits(gap), gap.std(ddof=1), p)
-        )
+        sure = (means[one] - means[two], *_limits(gap), gap.std(ddof=1), p)
+        lines.append((label(*one), label(*two), *sure))
     columns = ["system", "against", "difference", "low", "high", "sd", "p"]
     table = pd.DataFrame(lines, columns=columns)
     table["p Holm"] = multipletests(table["p"], method="holm")[1] if lines else table["p"]
     table["significant"] = table["p Holm"] < 1 - LEVEL
     table["detectable"] = detectable(table["sd"], tests=max(len(table), 1))
     return table
-
-
-def _hash(rows: pd.DataFrame) -> int:
-    """Equal for the same clips, however many seeds and in whatever order."""
-    return hash(frozenset(pd.util.hash_pandas_object(rows[KEY], index=False)))
 
 
 def label(system: str, selection: str) -> str:
@@ -235,9 +203,7 @@ def label(system: str, selection: str) -> str:
 def named(table: pd.DataFrame) -> pd.DataFrame:
     """A table with system and selection, and their `label` in a first column `name`."""
     names = [label(*pair) for pair in table[["system", "selection"]].to_numpy()]
-    table = table.copy()
-    table.insert(0, "name", names)
-    return table
+    return table.assign(name=names)[["name", *table]]
 
 
 def stretches(pairs: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
@@ -246,43 +212,36 @@ def stretches(pairs: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]
     order: labels, best first.  What a critical-difference diagram joins by a bar; its ranks over
     subjects mean nothing here, where a third of them have clips of one class only.
     """
-    place = {name: number for number, name in enumerate(order)}
-    different = {
-        tuple(sorted((place[pair.system], place[pair.against])))
-        for pair in pairs[pairs["significant"]].itertuples()
-    }
-    longest: list[tuple[int, int]] = []
+    different = np.zeros((len(order), len(order)), bool)
+    for pair in pairs[pairs["significant"]].itertuples():
+        different[order.index(pair.system), order.index(pair.against)] = True
+    ends = [0]
     for first in range(len(order)):
-        last = first
-        while last + 1 < len(order) and not any(
-            (other, last + 1) in different for other in range(first, last + 1)
-        ):
-            last += 1
-        if last > first and (not longest or last > longest[-1][1]):
-            longest.append((first, last))
-    return longest
+        free = [
+            n for n in range(first, len(order)) if not different[first : n + 1, first : n + 1].any()
+        ]
+        ends.append(free[-1])
+    return [(first, last) for first, last in enumerate(ends[1:]) if last > max(first, ends[first])]
 
 
 # --- what could have been found -------------------------------------------------------------------
 
 
-def detectable(sd, tests: int = 1, power: float = POWER):
-    """The true gap that a two-sided test at 5 % finds in `power` of all studies like this one.
+def detectable(sd, tests: int = 1):
+    """The true gap that a two-sided test at 5 % finds in POWER of all studies like this one.
 
     sd: of the estimated gap over studies, as the bootstrap over subjects estimates it; the gap is
-    then (z(1 - 0.05 / 2 tests) + z(power)) sd.  tests > 1: as the smallest p of so many under Holm.
+    then (z(1 - 0.05 / 2 tests) + z(POWER)) sd.  tests > 1: as the smallest p of so many under Holm.
     """
-    return (norm.ppf(1 - (1 - LEVEL) / 2 / tests) + norm.ppf(power)) * sd
+    return (norm.ppf(1 - (1 - LEVEL) / 2 / tests) + norm.ppf(POWER)) * sd
 
 
-def subjects_needed(gap: float, sd: float, subjects: int, power: float = POWER) -> int:
+def subjects_needed(gap: float, sd: float, subjects: int) -> int:
     """How many such subjects show a true `gap`, where `subjects` of them leave it an `sd`."""
-    return math.ceil(subjects * (detectable(sd, power=power) / gap) ** 2)
+    return math.ceil(subjects * (detectable(sd) / gap) ** 2)
 
 
-def spread(
-    rows: pd.DataFrame, metric: str = "UF1", *, classes: Sequence[str] | None = None, n: int = DRAWS
-) -> pd.DataFrame:
+def spread(rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS) -> pd.DataFrame:
     """Standard deviations of a score: another seed, other people, and both at once.
 
     Per system and selection, with scores x of seed k on bootstrap sample b of subjects:
@@ -292,8 +251,7 @@ def spread(
     `sd of one run`: both variances added, what one more study with one run would differ by.
     With one seed the part of the seed is still inside that of the subjects.
     """
-    tally = scores.tally(rows, classes)
-    lines = []
+    tally, lines = scores.tally(rows), []
     for system, selection in tally.systems():
         counts = tally.of(system, selection)
         score = scores.of(counts.sum(1))[metric]  # (seeds,)
