@@ -38,17 +38,9 @@ class Package:
 
 
 def requirements(path: Path = LIST) -> list[str]:
-    """The lines of the `pip:` section of environment.yml, as pip reads them."""
-    lines, depth = [], None
-    for line in path.read_text(encoding="utf-8").splitlines():
-        content = line.split(" #")[0].rstrip()
-        indent = len(content) - len(content.lstrip())
-        if re.fullmatch(r"\s*- pip:", content):
-            depth = indent
-        elif depth is not None and content.strip() and not content.lstrip().startswith("#"):
-            if indent <= depth:
-                break
-            lines.append(content.strip().removeprefix("- ").strip())
+    """The lines of the `pip:` section of environment.yml, its last one, as pip reads them."""
+    _, _, section = path.read_text(encoding="utf-8").partition("- pip:\n")
+    lines = re.findall(r"^\s+- (.+?)(?:\s+#.*)?\s*$", section, re.MULTILINE)
     if not lines:
         raise StudyError(f"{path}: no `- pip:` section with packages; restore the file from git")
     return lines
@@ -56,82 +48,73 @@ def requirements(path: Path = LIST) -> list[str]:
 
 def pins(path: Path = LIST) -> dict[str, str]:
     """Name -> exact version of every direct dependency."""
-    found = {}
+    versions = {}
     for line in requirements(path):
-        if line.startswith("-e "):
-            continue
         name, equals, version = line.partition("==")
-        if not equals:
+        if equals:
+            versions[name] = version
+        elif not line.startswith("-e "):
             raise StudyError(f"{path}: {line!r} has no exact version; write it as name==1.2.3")
-        found[name.strip()] = version.strip()
-    return found
+    return versions
 
 
-def installed(name: str) -> str | None:
-    """Version of an installed distribution, None without it (or with a half-removed one)."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+def installed() -> dict[str, str]:
+    """Version of every distribution, by its name in lower case with hyphens."""
+    versions = {}
+    for distribution in metadata.distributions():
+        if name := distribution.metadata["Name"]:  # a half-removed one has none
+            # the first one found is the one that is imported
+            versions.setdefault(_normal(name), distribution.version)
+    return versions
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def packages(path: Path = LIST) -> list[Package]:
     """Every pinned package with what is installed of it, in the order of the list."""
-    return [Package(name, version, installed(name)) for name, version in pins(path).items()]
+    here = installed()
+    return [Package(name, pin, here.get(_normal(name))) for name, pin in pins(path).items()]
 
 
 def project_folder() -> Path | None:
     """The checkout that `import mer_utils` finds from a notebook, None if it finds none."""
     # more than one may be seen: the build leaves an egg-info in the checkout, without the address
-    for found in metadata.distributions(name=PROJECT):
-        text = found.read_text("direct_url.json")
-        if text:
+    for distribution in metadata.distributions(name=PROJECT):
+        if text := distribution.read_text("direct_url.json"):
             return Path(unquote(urlsplit(json.loads(text)["url"]).path))
     return None
 
 
 def problems(path: Path = LIST) -> list[str]:
     """What keeps this interpreter from running the study, one phrase each; empty if nothing."""
-    found = []
-    if sys.version_info < OLDEST_PYTHON:
-        found.append(f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
-    found += [
+    phrases = [
         f"{package.name} {package.installed or 'missing'} where {package.pinned} is needed"
         for package in packages(path)
         if not package.holds
     ]
+    if sys.version_info < OLDEST_PYTHON:
+        phrases.insert(0, f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
     folder = project_folder()
-    if folder is None:
-        found.append("mer_utils not installed (pip install -e .)")
-    elif folder.resolve() != ROOT:
-        found.append("mer_utils installed from another checkout (pip install -e .)")
-    return found
+    if folder is None or folder.resolve() != ROOT:
+        state = "installed from another checkout" if folder else "not installed"
+        phrases.append(f"mer_utils {state} (pip install -e .)")
+    return phrases
 
 
 def lock() -> str:
     """Every installed package as `name==version`, sorted; no path and no index address."""
-    versions = {}
-    for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name and name != PROJECT:
-            # the first one found is the one that is imported
-            versions.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
-    lines = [f"{name}=={version}" for name, version in sorted(versions.items())]
+    others = sorted((name, version) for name, version in installed().items() if name != PROJECT)
+    lines = [f"{name}=={version}" for name, version in others]
     return f"# Python {sys.version.split()[0]} on {sys.platform}\n" + "\n".join(lines) + "\n"
 
 
 def cores() -> int:
     """Processor cores this process may use: its affinity, cut by a container's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        allowed, _, period = quota.read_text().strip().partition(" ")
-        if allowed != "max":
-            count = min(count, max(1, int(allowed) // int(period)))
-    return count
+    import joblib  # for once not of the standard library: only what computes asks this
+
+    return joblib.cpu_count()
 
 
 def memory() -> float | None:

@@ -11,13 +11,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import environment, paths
+from . import paths
 from .errors import StudyError
 
 VERBS = {
-    "run": "the notebooks in fresh kernels, and reports of them; the default",
-    "ablations": "the same for every question of 52_ablations: trains what is missing, answers it",
-    "train": "systems without notebooks, on a corpus or on saved views",
+    "run": "run the notebooks in fresh kernels and make reports of them; the default",
+    "ablations": "train what 52_ablations asks about, as far as it is missing, and answer it",
+    "train": "train systems without notebooks, on a corpus or on saved views",
     "list": "the runs on disk",
     "keep": "copy the finished runs of a corpus to reports/runs",
     "restore": "copy the kept runs of a corpus to data/runs",
@@ -29,7 +29,6 @@ VERBS = {
     "readme": "write the tables of README.md again",
     "environment": "does this Python hold every pin; what is to be installed; what is",
 }
-USAGE = "./run_all.sh [VERB] [options]"
 EPILOG = f"""
 verbs (./run_all.sh VERB --help says more):
 {chr(10).join(f"  {verb:<12} {purpose}" for verb, purpose in VERBS.items())}
@@ -65,9 +64,8 @@ HELP = {
     "set": "change one field of one system's Config; may be given more than once",
     "precision": "of matrix products while training; two precisions never share a table",
     "dask": "train on the workers of this Dask scheduler, as tcp://host:8786",
-    "jobs": "processes at once; default: one per core (%(default)s here)",
     "notebooks": "only these, by number or name; what they need is not run first",
-    "plan": "say what would run, what is there and how long it takes; train nothing",
+    "plan": "say what would run, what is there and how long it takes; make nothing",
     "again": "make every report again, also where nothing that it shows has changed",
     "smoke": "a quick look: notebooks cut their work short, reports go to a folder of their own",
 }
@@ -93,57 +91,6 @@ def unknown_name(what: str, word: str, choices: Collection[str], more: str = "")
     return StudyError(f"{what} '{word}' is not known, the nearest is '{nearest[0]}'{more}".strip())
 
 
-def run_parser(verb: str) -> Parser:
-    """Options of `run` and `ablations`."""
-    files = (paths.PACKAGE / "systems").glob("*.py")
-    known = sorted(path.stem for path in files if "\nTITLE" in path.read_text(encoding="utf-8"))
-    parser = Parser(
-        prog="./run_all.sh",
-        usage=USAGE if verb == "run" else f"./run_all.sh {verb} [options]",
-        description="Runs the notebooks of the study in fresh kernels and makes reports of them."
-        if verb == "run"
-        else "Trains every system as described and with each change that 52_ablations asks about, "
-        "as far as that is missing, and answers it.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    data = parser.add_argument_group("what to study").add_argument
-    data("--corpus", metavar="NAME", help=HELP["corpus"])
-    data("--data", type=Path, metavar="PATH", help=HELP["data"])
-    data("--study", type=Path, metavar="FILE", help=HELP["study"])
-    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(known))
-    data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
-    data("--preset", choices=("small", "paper"), help=HELP["preset"])
-    data("--selection", type=names, metavar="last,inner", help=HELP["selection"])
-    data("--epochs", type=positive, metavar="N", help=HELP["epochs"])
-    data("--set", action="append", default=[], metavar="SYSTEM.FIELD=VALUE", help=HELP["set"])
-    how = parser.add_argument_group("how to run it").add_argument
-    how("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
-    how("--precision", choices=("fp32", "tf32", "bf16"), help=HELP["precision"])
-    how("--dask", default="", metavar="ADDRESS", help=HELP["dask"])
-    how("--jobs", type=positive, default=environment.cores(), metavar="N", help=HELP["jobs"])
-    how("--keep-weights", action="store_true", help="keep the trained weights of every fold")
-    if verb == "run":
-        how("--notebooks", type=names, metavar="01,41", help=HELP["notebooks"])
-    how("--plan", action="store_true", help=HELP["plan"])
-    how("--again", action="store_true", help=HELP["again"])
-    how("--smoke", action="store_true", help=HELP["smoke"])
-    return parser
-
-
-def parser_of(verb: str) -> Parser:
-    """An empty parser of one of the other verbs."""
-    return Parser(
-        prog=f"./run_all.sh {verb}",
-        description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
-        allow_abbrev=False,
-    )
-
-
-# --- values ---------------------------------------------------------------------------------------
-
-
 def names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
@@ -162,3 +109,108 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def change(text: str) -> tuple[str, str]:
+    """`a=1e-3` -> ("a", "1e-3")."""
+    name, equals, value = text.partition("=")
+    if not (equals and name):
+        raise argparse.ArgumentTypeError(f"{text!r} changes no field: write NAME=VALUE")
+    return name, value
+
+
+CHANGES = {"type": change, "action": "append", "default": []}  # more than one may be given
+
+
+def parser_of(verb: str) -> Parser:
+    """What a verb takes. Its options come with `verb` and `ablations`, and `notebooks` as None."""
+    study = verb in ("run", "ablations")
+    parser = Parser(
+        prog=f"./run_all.sh{'' if verb == 'run' else f' {verb}'}",
+        usage=f"./run_all.sh {'[VERB]' if verb == 'run' else verb} [options]" if study else None,
+        description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
+        epilog=EPILOG if study else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(verb=verb, ablations=verb == "ablations", notebooks=None)
+    add = parser.add_argument
+    match verb:
+        case "run" | "ablations":
+            _add_study(parser, verb)
+        case "train":
+            add("systems", nargs="+")
+            add("--corpus", help="its name; default: synthetic, or that of saved views")
+            add("--data", type=Path, help="folder of the corpus, or a file of saved views")
+            add("--preset", default="small")
+            add("--selection", default="last")
+            add("--labels", default="true", help="true, or permuted to see chance")
+            add("--seed", type=int, default=0)
+            add("--jobs", type=positive)
+            add("--device", default="auto", help="auto, cpu or cuda")
+            add("--precision", default="fp32", help="fp32, tf32, bf16 or fp64")
+            add("--schedule", default="auto", help="auto, stacked or loop")
+            add("--stack", type=positive, help="folds side by side; default: what fits")
+            add("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
+            add("--keep-weights", action="store_true")
+            add("--leak", default="", help="train wrong on purpose, to price it; no result")
+            add("--set", **CHANGES, metavar="FIELD=VALUE")
+        case "keep" | "restore":
+            add("corpus", help="its name, as megc2019_flow")
+        case "scores":
+            add("file", type=Path, help="a log in the MEGC2019 format, or a csv of rows")
+            classes = "negative,positive,surprise"
+            add(
+                "--classes",
+                type=names,
+                default=classes,
+                help="of a log: names of classes 0, 1, ...",
+            )
+        case "corpora":
+            add("name", nargs="?", help="a corpus; without: what is under data/raw")
+            add("path", nargs="?", help="its folder; by default data/raw/NAME")
+            add("--classes", help="number of classes of a scheme of it; names with commas for own")
+            add("--apex", default="sheet", help="where the apex comes from")
+        case "synthetic":
+            add("folder", nargs="?", help="where to (default: data/synthetic)")
+            add("--seed", type=int, default=0, help="another seed, other faces (0)")
+            add("--jobs", type=positive, help="processes (default: one per core)")
+        case "views":
+            add("corpus")
+            add("file", type=Path, help="an .npz file to write; `train --data` reads it")
+            add("--data", type=Path, help="folder of the corpus")
+            add("--jobs", type=positive)
+        case "official":
+            add("list", type=Path, help="the challenge's csv")
+        case "environment":
+            add = parser.add_mutually_exclusive_group().add_argument
+            add("--check", action="store_true", help="do all pins hold? exit 1 if not")
+            add("--requirements", action="store_true", help="print the list for pip")
+            add("--lock", action="store_true", help="print every installed package")
+    return parser
+
+
+def _add_study(parser: Parser, verb: str) -> None:
+    files = (paths.PACKAGE / "systems").glob("*.py")
+    known = sorted(path.stem for path in files if "\nTITLE" in path.read_text(encoding="utf-8"))
+    data = parser.add_argument_group("what to study").add_argument
+    data("--corpus", metavar="NAME", help=HELP["corpus"])
+    data("--data", type=Path, metavar="PATH", help=HELP["data"])
+    data("--study", type=Path, metavar="FILE", help=HELP["study"])
+    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(known))
+    data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
+    data("--preset", choices=("small", "paper"), help=HELP["preset"])
+    data("--selection", type=names, metavar="last,inner", help=HELP["selection"])
+    data("--epochs", type=positive, metavar="N", help=HELP["epochs"])
+    data("--set", **CHANGES, metavar="SYSTEM.FIELD=VALUE", help=HELP["set"])
+    how = parser.add_argument_group("how to run it").add_argument
+    how("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
+    how("--precision", choices=("fp32", "tf32", "bf16"), help=HELP["precision"])
+    how("--dask", default="", metavar="ADDRESS", help=HELP["dask"])
+    how("--jobs", type=positive, metavar="N", help="processes at once; default: one per core")
+    how("--keep-weights", action="store_true", help="keep the trained weights of every fold")
+    if verb == "run":
+        how("--notebooks", type=names, metavar="01,41", help=HELP["notebooks"])
+    how("--plan", action="store_true", help=HELP["plan"])
+    how("--again", action="store_true", help=HELP["again"])
+    how("--smoke", action="store_true", help=HELP["smoke"])

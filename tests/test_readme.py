@@ -74,8 +74,8 @@ def test_commands_and_files_that_a_page_names_are_there(name):
         words = shlex.split(line, comments=True)
         verb = words.pop(0) if words and not words[0].startswith("-") else "run"
         assert verb in (*options.VERBS, "test"), line
-        if verb in ("run", "ablations"):
-            options.run_parser(verb).parse(words)
+        if verb != "test":
+            options.parser_of(verb).parse(words)
 
 
 def test_no_network_is_significantly_better_than_the_svm(rows):
