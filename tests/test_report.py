@@ -104,7 +104,7 @@ def test_a_notebook_with_nothing_to_read_ends_with_its_answer(tmp_path):
         executed=str(tmp_path / "executed"),
         html=str(tmp_path / "html"),
     )
-    assert execution.run(job) == execution.EXECUTED
+    assert execution.run(job) == execution.STOPPED
     known = pages.load(tmp_path / "html" / "50_best.html")
     assert known.answer == "No runs: train some first." and not known.error
     page = (tmp_path / "html" / "50_best.html").read_text(encoding="utf-8")

@@ -1,7 +1,9 @@
 """The driver: mistakes told in one line, failing notebooks that stop nobody, reports left alone."""
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import json
 from html.parser import HTMLParser
 
@@ -14,13 +16,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from mer_utils import cli, environment, paths
 from mer_utils.errors import StudyError
 from mer_utils.experiments import studies
-from mer_utils.reporting import driver, execution, pages, request
+from mer_utils.reporting import driver, execution, pages, progress, request
 from mer_utils.reporting.execution import Job
 from mer_utils.reporting.progress import Progress, Step
 
-GOOD = """
+REPORT = "from mer_utils.reporting import report"
+GOOD = f"""
 import matplotlib.pyplot as plt
-from mer_utils.reporting import report
+{REPORT}
 fig, axis = plt.subplots(figsize=(2, 2))
 axis.plot([0, number])
 report.show(fig, alt="A line that rises to the number given.")
@@ -34,9 +37,7 @@ def notebook(folder, name, *sources):
         new_markdown_cell("## First part"),
         *(new_code_cell(source) for source in sources),
         new_markdown_cell("## Second part"),
-        new_code_cell(
-            "from mer_utils.reporting import report\nreport.answer(f'It ran with {number}.')"
-        ),
+        new_code_cell(f"{REPORT}\nreport.answer(f'It ran with {{number}}.')"),
     ]
     made = new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"} | {
@@ -49,7 +50,7 @@ def notebook(folder, name, *sources):
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Three notebooks run by the driver, one of which fails; then the same ones again."""
+    """Four notebooks run by the driver, one fails, one has nothing to read; then once again."""
     folder = tmp_path_factory.mktemp("with a space")
     jobs = [
         Job(
@@ -64,10 +65,13 @@ def reports(tmp_path_factory):
             "10_good": [GOOD],
             "11_bad": ["1 / 0"],
             "12_after": ["print('still there')"],
+            "50_early": [f"{REPORT}\nreport.stop('No run is there.')"],
         }.items()
     ]
     steps = [Step(job, "a report", 1.0) for job in jobs]
-    failed = driver.execute(steps, 2, Progress(steps, 1), "same")
+    terminal = io.StringIO()
+    with contextlib.redirect_stdout(terminal):
+        failed = driver.execute(steps, 2, Progress(steps, 1), "same")
     before = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
     steps = [
         Step(job, "nothing has changed", 0.0) if driver.is_made(job, "same") else step
@@ -77,7 +81,7 @@ def reports(tmp_path_factory):
     after = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
     index = driver.write_index(folder / "html")
     return {"failed": failed, "again": again, "kept": before == after, "folder": folder,
-            "index": index.read_text(encoding="utf-8")}  # fmt: skip
+            "index": index.read_text("utf-8"), "terminal": terminal.getvalue()}  # fmt: skip
 
 
 def page(reports, name):
@@ -95,6 +99,32 @@ def test_the_notebook_that_trains_takes_all_that_makes_a_run():
 def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
     assert reports["failed"] == ["11_bad"]
     assert "still there" in page(reports, "12_after")
+
+
+def test_the_terminal_says_why_a_notebook_failed_or_ended_early(reports):
+    lines = {line.split(":")[0].split()[-1]: line for line in reports["terminal"].splitlines()}
+    assert "ZeroDivisionError: division by zero" in lines["11_bad"]
+    assert "No run is there." in lines["50_early"]
+    assert "No run" not in lines["12_after"] and "FAILED" not in lines["50_early"]
+
+
+def test_time_is_left_for_as_long_as_a_notebook_is_to_come(tmp_path, capsys):
+    jobs = [Job(str(tmp_path), name, "made", str(tmp_path), str(tmp_path)) for name in "abc"]
+    steps = [
+        Step(job, "a report", seconds) for job, seconds in zip(jobs, (1e-9, 1e-9, 0), strict=True)
+    ]
+    shown = Progress(steps, 1)
+    shown.started(jobs[0])
+    shown.ended(jobs[0])
+    assert "left" in capsys.readouterr().out and progress.clock(shown.left()) != "0 s"
+    shown.ended(jobs[1])
+    assert "left" not in capsys.readouterr().out  # the last one has not changed
+
+
+def test_a_plan_without_a_report_is_a_sentence(tmp_path):
+    assert progress.plan([]).startswith("Nothing to run")
+    job = Job(str(tmp_path), "50_all", "made", str(tmp_path), str(tmp_path))
+    assert "50_all" in progress.plan([Step(job, "a report", 1.0)])
 
 
 def test_the_failed_page_and_the_index_say_what_happened(reports):
@@ -126,9 +156,11 @@ def test_the_index_lists_pages_that_came_with_a_clone_and_people_before_made_fac
         pages.write(tmp_path / corpus / "50_all.html", made)
         assert pages.load(tmp_path / corpus / "50_all.html") == report
     pages.write(tmp_path / "other" / "page.html", "<title>not ours</title>")
+    moved = (tmp_path / "synthetic" / "50_all.html").rename(tmp_path / "other" / "moved.html")
     index = driver.write_index(tmp_path).read_text(encoding="utf-8")
     assert "2 reports" in index and "not ours" not in index
-    assert index.index("a_long_name/50_all.html") < index.index("synthetic/50_all.html")
+    assert index.index("a_long_name/50_all.html") < index.index("other/moved.html")
+    assert moved.is_file() and "synthetic/50_all.html" not in index
 
 
 class Page(HTMLParser):

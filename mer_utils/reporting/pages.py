@@ -1,7 +1,5 @@
 """HTML pages of executed notebooks: one file each that needs no network, and their front page."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import hashlib
@@ -11,7 +9,6 @@ from dataclasses import asdict, dataclass
 from html import unescape
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import latex2mathml.exceptions
 import pandas as pd
@@ -21,6 +18,7 @@ from latex2mathml.converter import convert as mathml
 from markupsafe import Markup, escape
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
@@ -28,9 +26,6 @@ from .. import __version__, corpora, paths
 from ..errors import EndOfNotebook
 from .plots.style import title as title_of
 from .report import SYNTHETIC
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -49,6 +44,7 @@ FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 30  # letters of a cell that wants room for words
+TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
 RULES = {"last": "last", "inner": "inner split"}  # of picking the epoch
 
 
@@ -69,7 +65,7 @@ class Report:
     error: str = ""  # "ZeroDivisionError: division by zero", "" when all cells ran
 
     @classmethod
-    def of(cls, executed: NotebookNode, corpus: str, **facts) -> Report:
+    def of(cls, executed: NotebookNode, corpus: str, **facts) -> "Report":
         """Read title, answer, corpus facts and error out of an executed notebook."""
         entries, error = {}, ""
         for cell in executed.cells:
@@ -78,8 +74,10 @@ class Report:
                 if output.output_type == "error" and output.ename != EndOfNotebook.__name__:
                     error = f"{output.ename}: {output.evalue}".splitlines()[0][:300]
         header = entries.get("header", {})
+        texts = [cell.source for cell in executed.cells if cell.cell_type == "markdown"]
+        headings = [heading[1].strip() for text in texts if (heading := TITLE.search(text))]
         return cls(
-            title=title(executed),
+            title=headings[0] if headings else "Untitled notebook",
             answer=entries.get("answer", ""),
             corpus=corpus,
             synthetic=header.get("synthetic", corpus.startswith("synthetic")),
@@ -94,21 +92,10 @@ class Report:
 
     @property
     def duration(self) -> str:
-        if self.seconds < 90:
+        minutes = self.seconds / 60
+        if minutes < 1.5:
             return f"{self.seconds:.0f} s"
-        hours = self.seconds / 3600
-        return f"{60 * hours:.0f} min" if hours < 1.5 else f"{hours:.1f} h"
-
-
-def title(notebook: NotebookNode) -> str:
-    """The first `# ` line of a notebook."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (heading := TITLE.search(cell.source)):
-            return heading[1].strip()
-    return "Untitled notebook"
-
-
-TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
+        return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def page(notebook: NotebookNode, report: Report) -> str:
@@ -122,15 +109,12 @@ def page(notebook: NotebookNode, report: Report) -> str:
     html, _ = exporter.from_notebook_node(_readable(notebook))
     body = BeautifulSoup(html, "html.parser")
     _tidy_tables(body)
-    contents = [
-        {"anchor": heading["id"], "text": heading.get_text().rstrip("¶").strip()}
-        for heading in body.find_all("h2", id=True)
-    ]
+    headings = body.find_all("h2", id=True)
     return _render(
         "page.html.j2",
         report=report,
         record=json.dumps(asdict(report), ensure_ascii=False),
-        contents=contents if len(contents) > 1 else [],
+        contents=[(h2["id"], h2.get_text().rstrip("¶").strip()) for h2 in headings],
         body=Markup(str(body)),
     )
 
@@ -145,31 +129,27 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
     sections = []
     for corpus, group in groupby(order, lambda one: one.corpus):
         of_corpus = list(group)
-        notebooks = [list(part) for _, part in groupby(of_corpus, lambda one: one.notebook)]
         answers = {one.notebook: one.answer for one in of_corpus}
-        sections.append(
-            {
-                "corpus": corpus,
-                "title": corpora.title(corpus),
-                "counts": next((one.counts for one in of_corpus if one.counts), ""),
-                "synthetic": any(one.synthetic for one in of_corpus),
-                "ranking": _ranking(corpus),
-                "alt": answers.get("50_comparison") or f"Ranking of the systems on {corpus}",
-                "table": _results(results.get(corpus)),
-                "notebooks": notebooks,
-            }
-        )
-    failed = sum(bool(report.error) for report in reports)
+        ranking = paths.FIGURES / f"{corpus}_ranking.svg"
+        section = {
+            "corpus": corpus,
+            "title": corpora.title(corpus),
+            "counts": next((one.counts for one in of_corpus if one.counts), ""),
+            "synthetic": any(one.synthetic for one in of_corpus),
+            "ranking": base64.b64encode(ranking.read_bytes()).decode() if ranking.is_file() else "",
+            "alt": answers.get("50_comparison") or f"Ranking of the systems on {corpus}",
+            "table": _results(results[corpus]) if len(results.get(corpus, ())) else "",
+            "notebooks": [list(part) for _, part in groupby(of_corpus, lambda one: one.notebook)],
+        }
+        sections.append(section)
     return _render(
         "front.html.j2",
         report=None,
         title="Micro-expression recognition under one honest protocol",
         count=len(reports),
-        failed=failed,
+        failed=sum(bool(report.error) for report in reports),
         sections=sections,
-        contents=[{"anchor": f"corpus-{s['corpus']}", "text": s["title"]} for s in sections]
-        if len(sections) > 1
-        else [],
+        contents=[(f"corpus-{section['corpus']}", section["title"]) for section in sections],
     )
 
 
@@ -215,25 +195,22 @@ def _formula(latex: str, display: str) -> str:
 def _readable(notebook: NotebookNode) -> NotebookNode:
     """A copy without what a reader of a page cannot use: title, logs, widgets, scripts."""
     notebook = copy.deepcopy(notebook)
-    cells, has_title = [], False
+    cells, titles = [], 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "papermill-error-cell-tag" in tags:
             continue  # papermill's own notice in a failed notebook; the page says more
         cells.append(cell)
-        if cell.cell_type == "markdown" and not has_title:
-            cell.source, count = TITLE.subn("", cell.source, count=1)
-            has_title = count > 0
+        if cell.cell_type == "markdown" and not titles:
+            cell.source, titles = TITLE.subn("", cell.source, count=1)
         elif cell.cell_type == "code":
             if "injected-parameters" in tags:
                 cell.source = FOLDER.sub(r"\1…/", cell.source)
             ends = any(output.get("ename") == EndOfNotebook.__name__ for output in cell.outputs)
-            outputs = []
-            for output in cell.outputs:
-                readable = _readable_output(output)
-                if readable and not (readable in outputs and WIDGET_NOTE in str(readable)):
-                    outputs.append(readable)
-            cell.outputs = outputs
+            cell.outputs, outputs = [], cell.outputs
+            for output in filter(None, map(_readable_output, outputs)):
+                if not (WIDGET_NOTE in str(output) and output in cell.outputs):  # once a cell
+                    cell.outputs.append(output)
             if ends:
                 break  # the cells below were not run
     notebook.cells = cells
@@ -268,7 +245,7 @@ def _tidy_tables(body: BeautifulSoup) -> None:
         for element in (table, *table.find_all("tr")):
             del element["border"], element["style"]
         rows = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
-        width = max((len(row) for row in rows), default=0)
+        width = max(map(len, rows), default=0)
         for column in zip(*(row for row in rows if len(row) == width), strict=True):
             texts = [cell.get_text().strip() for cell in column if cell.name == "td"]
             name = "words" if any(len(text) > SENTENCE for text in texts) else ""
@@ -284,57 +261,42 @@ def _tidy_tables(body: BeautifulSoup) -> None:
             cell["scope"] = "col"
         caption = table.find("caption")
         name = caption.extract().get_text().strip() if caption else ""
-        scroll = {"class": "scroll", "tabindex": "0", "role": "region"}
-        frame = table.wrap(body.new_tag("div", attrs=scroll | {"aria-label": name or "Table"}))
+        attributes = {"class": "scroll", "tabindex": "0", "role": "region"}
+        attributes["aria-label"] = name or "Table"
+        frame = table.wrap(body.new_tag("div", attrs=attributes))
         if name:  # outside of what scrolls: a caption is as wide as its table, a phone is not
-            figcaption = body.new_tag("figcaption")
-            figcaption.string = name
-            frame.wrap(body.new_tag("figure")).insert(0, figcaption)
+            frame.wrap(body.new_tag("figure")).insert(0, body.new_tag("figcaption", string=name))
 
 
-def _ranking(corpus: str) -> str:
-    """The kept ranking of a corpus as a data URI, "" where there is none."""
-    path = paths.FIGURES / f"{corpus}_ranking.svg"
-    return base64.b64encode(path.read_bytes()).decode() if path.is_file() else ""
-
-
-def _results(table: pd.DataFrame | None) -> Markup:
+def _results(table: pd.DataFrame) -> Markup:
     """The results of a corpus as a table that a laptop has room for, best first."""
-    if table is None or table.empty:
-        return Markup()
     table = table.sort_values("UF1", ascending=False, kind="stable")
     columns = {"system": table["system"].map(title_of)}
     for metric in ("UF1", "UAR"):
+        limits = zip(table[f"{metric} low"], table[f"{metric} high"], strict=True)
         columns[metric] = table[metric].map("{:.3f}".format)
-        columns[f"95 % of {metric}"] = [
-            f"{low:.2f} to {high:.2f}"
-            for low, high in zip(table[f"{metric} low"], table[f"{metric} high"], strict=True)
-        ]
+        columns[f"95 % of {metric}"] = [f"{low:.2f} to {high:.2f}" for low, high in limits]
     columns["epoch"] = table["selection"].replace(RULES)
     columns |= {name: table[name] for name in ("seeds", "preset") if name in table}
+    caption = "Results of the finished runs, left-out subjects pooled; intervals over subjects"
     body = BeautifulSoup(pd.DataFrame(columns).to_html(index=False, border=0), "html.parser")
-    caption = body.new_tag("caption")
-    caption.string = (
-        "Results of the finished runs, left-out subjects pooled; intervals over subjects"
-    )
-    body.table.insert(0, caption)
+    body.table.insert(0, body.new_tag("caption", string=caption))
     _tidy_tables(body)
     return Markup(str(body))
 
 
 def _render(template: str, **parts) -> str:
     folder = TEMPLATES / "study"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined
-    )
+    loader = FileSystemLoader(folder)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.filters["markdown"] = markdown
     script = (folder / "sort.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = (folder / "style.css").read_text(encoding="utf-8")
     highlighting = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     return environment.get_template(template).render(
-        style=Markup((folder / "style.css").read_text(encoding="utf-8") + highlighting),
+        style=Markup(style + highlighting),
         script=Markup(script),
-        script_hash=digest,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         synthetic=SYNTHETIC,
         version=__version__,
         **parts,

@@ -1,13 +1,22 @@
-"""Lines of progress, with the time left."""
+"""What each report needs and how long it takes, before it is made and while it is."""
 
 import time
 from dataclasses import dataclass
 
+import pandas as pd
+
+from .. import experiments, paths, systems, training
 from ..experiments import Experiment, store
+from . import pages
 from .execution import Job
+from .request import Request
 
 EVERY = 15.0  # seconds between two lines about a run that trains
 READERS = 2  # notebooks that train nothing gain by running two at a time, not by more
+TYPICAL_SECONDS = 15.0  # of a notebook that has no page yet
+START_SECONDS = 9.0  # of a notebook that trains: kernel, imports, figures
+CLASSIFIER_SECONDS = 5.0  # of a run of scikit-learn's estimators
+LEAST_SECONDS = 5.0  # still to be expected of a notebook that takes longer than was expected
 
 
 @dataclass(frozen=True)
@@ -20,9 +29,42 @@ class Step:
     run: Experiment | None = None  # that it trains
     folds: int = 0  # of that run, in all
 
-    @property
-    def unchanged(self) -> bool:
-        return self.seconds == 0
+
+def step(request: Request, job: Job, run: Experiment | None, unchanged: bool) -> Step:
+    """What is done for one report."""
+    if run and not store.file(run.key):
+        count = len(experiments.folds_of(run, request.views_of(run).clips))
+        done = len(store.finished_folds(run.key))
+        state = f"trains: {done} of {count} folds are there" if done else f"trains {count} folds"
+        seconds = START_SECONDS + _training_seconds(request, run) * (1 - done / count)
+        return Step(job, state, seconds, run, count)
+    if unchanged:
+        return Step(job, "nothing has changed", 0.0)
+    page = pages.load(job.page) if job.page.is_file() else None
+    state = "a report of the run that is there" if run else "a report"
+    return Step(job, state, page.seconds if page else TYPICAL_SECONDS)
+
+
+def _training_seconds(request: Request, run: Experiment) -> float:
+    """Of the same system trained on this machine before, else from a few timed steps."""
+    jobs = request.runs[run]["jobs"]
+    same = experiments.find(system=run.system, corpus=run.corpus, config=run.config)
+    for key in same["key"][same["folds"] == same["of"]]:
+        if (paths.RUNS / f"{key}.zip").is_file():
+            return store.seconds(key) / jobs
+    views = request.views_of(run)
+    task = experiments.task_of(run, views, request.options.device)
+    if not systems.neural(task.module):
+        return CLASSIFIER_SECONDS
+    return training.estimate(task, experiments.folds_of(run, views.clips), jobs)
+
+
+def plan(steps: list[Step]) -> str:
+    """A line a report: what is done for it, and its expected time."""
+    if not steps:
+        return "Nothing to run: no notebook that was asked for has a run or a view to show."
+    lines = [(step.job.label or step.job.name, step.state, clock(step.seconds)) for step in steps]
+    return pd.DataFrame(lines, columns=["report", "what", "time"]).to_string(index=False)
 
 
 class Progress:
@@ -38,14 +80,12 @@ class Progress:
 
     def left(self) -> float:
         """Seconds until all is done."""
-        now = time.monotonic()
-        training = reading = 0.0
+        now, training, reading = time.monotonic(), 0.0, 0.0
         for name, expected in self.expected.items():
-            seconds = max(expected - (now - self.began.get(name, now)), 0.0)
-            if self.steps[name].run:
-                training += seconds
-            else:
-                reading += seconds
+            if expected:
+                seconds = max(expected - (now - self.began.get(name, now)), LEAST_SECONDS)
+                training += seconds if self.steps[name].run else 0
+                reading += 0 if self.steps[name].run else seconds
         return training / self.trained_at_once + reading / READERS
 
     def outlook(self) -> str:
@@ -65,21 +105,23 @@ class Progress:
         if now < self.next_line:
             return
         self.next_line = now + EVERY
-        for name in [name for name in self.began if self.steps[name].run and name in self.expected]:
-            step = self.steps[name]
-            done = len(store.finished_folds(step.run.key))
-            if new := done - self.folds[name]:
-                share = new / (step.folds - self.folds[name])
-                self.expected[name] = (now - self.began[name]) / share
-            say(f"        {name}: {done} of {step.folds} subjects, about {clock(self.left())} left")
+        for name, before in self.folds.items():
+            if name in self.expected:
+                step = self.steps[name]
+                done = len(store.finished_folds(step.run.key))
+                if done > before:
+                    share = (done - before) / (step.folds - before)
+                    self.expected[name] = (now - self.began[name]) / share
+                left = clock(self.left())
+                say(f"        {name}: {done} of {step.folds} subjects, about {left} left")
 
     def ended(self, job: Job, remark: str = "") -> None:
         del self.expected[job.name]
         done, total = len(self.steps) - len(self.expected), len(self.steps)
-        parts = [clock(time.monotonic() - self.began[job.name])] if job.name in self.began else []
-        parts += [remark] if remark else []
-        parts += [f"about {clock(self.left())} left"] if self.expected else []
-        say(f"[{done:>2}/{total}] {job.label or job.name}: {', '.join(parts)}")
+        began, left = self.began.get(job.name), self.left()
+        parts = [clock(time.monotonic() - began) if began else "", remark]
+        parts.append(f"about {clock(left)} left" if left else "")
+        say(f"[{done:>2}/{total}] {job.label or job.name}: {', '.join(filter(None, parts))}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -29,6 +29,14 @@ def printed(readme: Path = README) -> str:
     return _parts(readme)[1].strip("\n")
 
 
+def _parts(readme: Path) -> tuple[str, str, str]:
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    between, end, after = rest.partition(END)
+    if not (begin and end):
+        raise StudyError(f"{readme} lacks the lines {BEGIN} and {END}: restore them from git")
+    return before, between, after
+
+
 def results() -> str:
     """The table of systems and what follows from it, in Markdown."""
     rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
@@ -39,14 +47,6 @@ def results() -> str:
 def kept(name: str) -> pd.DataFrame:
     """A committed table."""
     return pd.read_csv(REPORTS / "tables" / f"{CORPUS}_{name}.csv")
-
-
-def _parts(readme: Path) -> tuple[str, str, str]:
-    text = readme.read_text(encoding="utf-8")
-    if not 0 <= text.find(BEGIN) < text.find(END):
-        raise StudyError(f"{readme} lacks the lines {BEGIN} and {END}: restore them from git")
-    before, rest = text.split(BEGIN, 1)
-    return before, *rest.split(END, 1)
 
 
 def _table(last: pd.DataFrame) -> list[str]:
@@ -61,11 +61,10 @@ def _table(last: pd.DataFrame) -> list[str]:
             low, high = system[f"{metric} low"], system[f"{metric} high"]
             cells.append(f"{system[metric]:.3f} ({low:.2f} to {high:.2f})")
         cells.append("no epochs" if pd.isna(oracle[name]) else f"{oracle[name]:.3f}")
-        files = [f"reports/runs/{CORPUS}/{quote(run)}.zip" for run in runs["run"]]
-        cells.append(
-            " ".join(f"[{n}]({file})" for n, file in zip(runs["seed"], files, strict=True))
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+        links = [
+            f"[{run.seed}](reports/runs/{CORPUS}/{quote(run.run)}.zip)" for run in runs.itertuples()
+        ]
+        lines.append(f"| {' | '.join([*cells, ' '.join(links)])} |")
     return lines
 
 
@@ -78,6 +77,12 @@ def _findings(last: pd.DataFrame) -> list[str]:
     oracle = prices["oracle"].sub(prices["honest"]).dropna()
     folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
     inner = kept("honest_rules")["difference"]
+    answered = kept("ablations")
+    coded = answered["ablation"].str.endswith("/as_coded")
+    single = answered[~coded]
+    helps = single[(single["p Holm"] < 1 - statistics.LEVEL) & (single["effect"] > 0)]
+    losses = [f"`{line.ablation}` has {line.effect:.2f} UF1 less" for line in helps.itertuples()]
+    detectable = kept("ablations_not_shown")["detectable"]
     return [
         f"{len(significant)} of {len(pairs)} pairs of systems are significantly different after "
         f"Holm's correction: {_titles(significant['system'])} above "
@@ -89,19 +94,7 @@ def _findings(last: pd.DataFrame) -> list[str]:
         f"{folds.max():.3f} (one seed).",
         f"Letting training subjects pick the epoch, instead of taking the last one, changes UF1 by "
         f"{inner.min():.3f} to {inner.max():.3f} in {len(inner)} networks (one seed).",
-        *_ablations(kept("ablations")),
-    ]
-
-
-def _ablations(answered: pd.DataFrame) -> list[str]:
-    """Single ingredients in one line, each published code as a whole in another."""
-    coded = answered["ablation"].str.endswith("/as_coded")
-    significant = answered["p Holm"] < 1 - statistics.LEVEL
-    helps = answered[significant & ~coded & (answered["effect"] > 0)]
-    losses = [f"`{line.ablation}` has {line.effect:.2f} UF1 less" for line in helps.itertuples()]
-    detectable = kept("ablations_not_shown")["detectable"]
-    return [
-        f"Of {(~coded).sum()} single ingredients, {len(helps)} helps significantly: "
+        f"Of {len(single)} single ingredients, {len(helps)} helps significantly: "
         f"{', '.join(losses)}. For the others no difference is shown; effects of "
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
         *(

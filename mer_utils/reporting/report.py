@@ -4,8 +4,6 @@ Every piece carries a small `study` entry in the metadata of its output, from wh
 is built without running anything again.
 """
 
-from __future__ import annotations
-
 import ast
 import base64
 import html
@@ -13,11 +11,12 @@ import inspect
 import io
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
+from matplotlib.figure import Figure
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -25,12 +24,6 @@ from pygments.lexers import PythonLexer
 from .. import corpora, paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..corpora import Corpus
-    from ..experiments import Study
 
 FIGURE_DPI = 150  # pixels per inch in the file: sharp on a phone, about 50 KB a figure
 SCREEN_DPI = 100  # pixels per inch at which the page lays the figure out
@@ -55,23 +48,22 @@ div.source pre {{ color: inherit; white-space: pre; overflow-x: auto; font-size:
 </style>"""
 
 
-def header(corpus: Corpus | Study) -> None:
+def header(corpus) -> None:
     """Name the corpus of a report and count its clips; synthetic faces are announced first.
 
-    A study without a finished run ends the notebook here (see `stop`).
+    corpus: a `Corpus`, or a `Study`; one without a finished run ends the notebook here (`stop`).
     """
     if not len(getattr(corpus, "runs", (None,))):
         stop(f"No run of this study of {corpus.name} is finished: run notebook 41 first.")
     clips = corpus.clips
-    groups = clips.groupby("corpus", sort=False)["subject"]
-    subjects = groups.nunique()
-    counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): "
-    counts += f"{len(clips)} clips of {subjects.sum()} subjects"
-    if len(groups) > 1:
-        parts = [
-            f"{corpora.title(name)} {len(part)} clips of {subjects[name]}" for name, part in groups
-        ]
-        counts += f" ({', '.join(parts)})"
+    parts = [
+        (f"{corpora.title(name)} {len(subjects)} clips of {subjects.nunique()}", subjects.nunique())
+        for name, subjects in clips.groupby("corpus", sort=False)["subject"]
+    ]
+    counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): {len(clips)} clips of "
+    counts += f"{sum(people for _, people in parts)} subjects"
+    if len(parts) > 1:
+        counts += f" ({', '.join(part for part, _ in parts)})"
     if excluded := len(getattr(corpus, "exclusions", ())):
         counts += f"; {excluded} left out, each with its reason"
     synthetic = getattr(corpus, "synthetic", corpus.name.startswith("synthetic"))
@@ -82,9 +74,8 @@ def header(corpus: Corpus | Study) -> None:
 def source(*objects: object, docstring: bool = True) -> None:
     """Show functions, classes or methods of this study as their files hold them.
 
-    Each comes with its file and first line.  It is coloured for JupyterLab's light and dark theme;
-    on the page it is open, unlike the code of cells.
-    docstring: False leaves the docstring out.
+    Each comes with its file and first line, coloured for JupyterLab's light and dark theme; on the
+    page it is open, unlike the code of cells.  docstring: False leaves the docstring out.
     Raises StudyError for an object that is not defined by a file of `mer_utils`.
     """
     blocks, texts = [], []
@@ -93,7 +84,6 @@ def source(*objects: object, docstring: bool = True) -> None:
         try:
             path = Path(inspect.getsourcefile(code)).resolve()
             path.relative_to(paths.PACKAGE)  # an environment may be inside the repository too
-            path = path.relative_to(paths.ROOT)
             lines, first = inspect.getsourcelines(code)
         except (TypeError, OSError, ValueError) as error:
             raise StudyError(
@@ -102,7 +92,7 @@ def source(*objects: object, docstring: bool = True) -> None:
             ) from error
         text = textwrap.dedent("".join(lines)).rstrip()
         text = text if docstring else _without_docstring(text)
-        place = f"{path.as_posix()}, line {first}"
+        place = f"{path.relative_to(paths.ROOT).as_posix()}, line {first}"
         blocks.append(f'<p class="quiet">{place}</p>{_coloured(text)}')
         texts.append(f"{place}\n\n{text}")
     bundle = {"text/html": CODE_STYLE + "".join(blocks), "text/plain": "\n\n".join(texts)}
@@ -143,12 +133,7 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
 
 
 def table(
-    frame: pd.DataFrame,
-    caption: str = "",
-    *,
-    digits: int = 3,
-    index: bool = False,
-    name: str = "",
+    frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: bool = False, name: str = ""
 ) -> None:
     """Show a data frame as a captioned table; floats to `digits`, missing values as a dash.
 
@@ -157,8 +142,7 @@ def table(
     cells = exports.titled(frame).map(lambda value: _cell(value, digits))
     body = cells.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:
-        start, end, rest = body.partition(">")  # of the opening tag
-        body = f"{start}{end}\n  <caption>{html.escape(caption)}</caption>{rest}"
+        body = body.replace(">", f">\n  <caption>{html.escape(caption)}</caption>", 1)
     bundle = {"text/html": body, "text/plain": f"{caption}\n{cells.to_string(index=index)}".strip()}
     kept = {"kept": exports.table(frame, name, caption, digits, index)} if name else {}
     display(bundle, raw=True, metadata={"study": kept})

@@ -1,11 +1,9 @@
 """What a command asks for: its corpus, the runs of its study, its notebooks; checked first."""
 
-from __future__ import annotations
-
 import argparse
-import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import corpora, experiments, paths, synthetic, training
@@ -15,13 +13,12 @@ from ..experiments.studies import Line
 from ..options import unknown_name
 from ..preprocessing import views as all_views
 from ..preprocessing.views import Views
-from .progress import say
 
 TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
 ANSWERS = "52_ablations"  # reads what `ablations` trains
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Request:
     """A checked command line: what is to be run."""
 
@@ -30,8 +27,8 @@ class Request:
     groups: list[dict]  # the runs of the study
     notebooks: tuple[Path, ...]
     runs: dict[Experiment, dict]  # to train, and parameters of their own for TEMPLATE
-    given: Views | None  # None where only rows are read
     views: dict[str, Views]  # that runs train on, by their `inputs`
+    given: Views | None = None  # of the whole corpus; None where only rows are read
 
     @property
     def folder(self) -> str:
@@ -54,23 +51,20 @@ def prepare(options: argparse.Namespace) -> Request:
         raise unknown_name("corpus", release, corpora.CORPORA)
     studies.expand(groups)  # refuses an unknown system, preset or field
     if all(metadata(path).get("reads") == "rows" for path in notebooks):
-        return Request(options, corpus, groups, notebooks, {}, None, {})
+        return Request(options, corpus, groups, notebooks, {}, {})
     if release == "synthetic" and options.data is None:
         synthetic.write(jobs=options.jobs)
     loaded = corpora.load(corpus, options.data)
     corpus = loaded.name  # casme2-3 is casme2
-    say(
-        f"{corpus}: {len(loaded.clips)} clips of {len(loaded.classes)} classes; "
-        f"views {', '.join(loaded.views)}"
-    )
+    counts = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
+    print(f"{corpus}: {counts}; views {', '.join(loaded.views)}", flush=True)
     notebooks = _fed(notebooks, loaded, options.notebooks)
     views = all_views.compute(loaded, loaded.views, jobs=options.jobs)
     by_inputs = {"": experiments.subset(views) if options.smoke else views}
     groups = studies.pinned(groups, corpus, by_inputs[""])
-    runs = {}
-    if any(path.stem == TEMPLATE for path in notebooks):
-        runs = declare(options, groups, loaded, by_inputs)
-    return Request(options, corpus, groups, notebooks, runs, views, by_inputs)
+    trains = any(path.stem == TEMPLATE for path in notebooks)
+    runs = declare(options, groups, loaded, by_inputs) if trains else {}
+    return Request(options, corpus, groups, notebooks, runs, by_inputs, views)
 
 
 def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
@@ -82,7 +76,7 @@ def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
         "selections": options.selection,
         "precision": options.precision,
         "epochs": options.epochs,
-        "set": dict(_change(text) for text in options.set),
+        "set": dict(options.set),
     }
     given = {name: value for name, value in fields.items() if value}
     if options.study:
@@ -92,7 +86,7 @@ def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
                 f"{options.study}"
             )
         corpus, groups = studies.read(options.study)
-        if options.corpus and options.corpus != corpus:
+        if options.corpus not in (None, corpus):
             raise StudyError(f"{options.study} is of {corpus}, --corpus says {options.corpus}")
         return corpus, groups
     corpus = options.corpus or "synthetic"
@@ -103,29 +97,17 @@ def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
     return corpus, [given, given | {"ablations": True}] if options.ablations else [given]
 
 
-def _change(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise StudyError(f"--set {text}: write it as SYSTEM.FIELD=VALUE")
-    return name, value
-
-
-def choose_notebooks(wanted: Sequence[str] | None, folder: Path | None = None) -> tuple[Path, ...]:
+def choose_notebooks(wanted: Sequence[str] | None) -> tuple[Path, ...]:
     """Notebooks by number or name; all of them without a choice. In order."""
-    folder = folder or paths.NOTEBOOKS
-    every = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    every = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
     if not every:
-        raise StudyError(f"{folder} holds no notebook; restore the folder from git")
-    if wanted is None:
-        return tuple(every.values())
+        raise StudyError(f"{paths.NOTEBOOKS} holds no notebook; restore the folder from git")
     numbers = {name.partition("_")[0]: name for name in every}
-    chosen = set()
-    for word in wanted:
-        name = numbers.get(word, word.removesuffix(".ipynb"))
+    names = {word: numbers.get(word, word.removesuffix(".ipynb")) for word in wanted or every}
+    for word, name in names.items():
         if name not in every:
             raise unknown_name("notebook", word, every)
-        chosen.add(name)
-    return tuple(path for name, path in every.items() if name in chosen)
+    return tuple(path for name, path in every.items() if name in names.values())
 
 
 def metadata(notebook: Path) -> dict:
@@ -140,13 +122,13 @@ def _fed(notebooks: Sequence[Path], corpus, by_name: Sequence[str] | None) -> tu
     fed = []
     for path in notebooks:
         lacks = [view for view in metadata(path).get("needs", []) if view not in corpus.views]
-        if not lacks:
-            fed.append(path)
-            continue
         message = f"{path.stem}: {corpus.name} has no {', '.join(lacks)}"
-        if by_name:
+        if lacks and by_name:
             raise StudyError(f"{message}; data/README.md says what a corpus may hold")
-        say(f"Without {message}")
+        if lacks:
+            print(f"Without {message}", flush=True)
+        else:
+            fed.append(path)
     return tuple(fed)
 
 
@@ -158,11 +140,12 @@ def declare(
     by_inputs: the usual views as "", to which those of other inputs are added.  Ablations are
     trained by the command of that name.
     """
-    runs: dict[Experiment, dict] = {}
-    said = set()
+    runs, refused = {}, {}
     for line in studies.expand(groups):
         if line.ablation and not options.ablations:
             continue
+        own = parameters_of(line, options)
+        fields = ("preset", "seed", "selection", "precision", "leak")
         try:
             if line.inputs not in by_inputs:
                 views = experiments.views_of(corpus, line.inputs, options.jobs)
@@ -171,34 +154,29 @@ def declare(
                 line.system,
                 experiments.corpus_name(corpus.name, line.inputs, options.smoke),
                 by_inputs[line.inputs],
-                preset=line.preset,
-                seed=line.seed,
-                selection=line.selection,
-                precision="fp32" if line.precision == "any" else line.precision,
-                leak=line.leak,
                 classes=corpus.classes,
+                **{name: own[name] for name in fields},
                 **line.overrides,
             )
-            runs[experiment] = parameters_of(line, options)
+            runs[experiment] = own
         except StudyError as error:
             if line.by_name and not line.ablation:
                 raise
-            if str(error) not in said:
-                say(f"Without {line.label}: {error}")
-            said.add(str(error))
+            refused.setdefault(str(error), line.label)
+    for reason, label in refused.items():
+        print(f"Without {label}: {reason}", flush=True)
     return runs
 
 
 def parameters_of(line: Line, options: argparse.Namespace) -> dict:
     """What TEMPLATE is given for one run."""
-    names = ("system", "preset", "selection", "seed", "leak", "overrides", "inputs")
+    names = ("label", "system", "preset", "selection", "seed", "leak", "overrides", "inputs")
     return {name: getattr(line, name) for name in names} | {
         "precision": "fp32" if line.precision == "any" else line.precision,
         "device": options.device,
         "dask": options.dask,
         "jobs": max(1, options.jobs // trained_at_once(options)),
         "keep_weights": options.keep_weights,
-        "label": line.label,
     }
 
 

@@ -52,14 +52,14 @@ def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
     return _drawn(draw, subject)
 
 
-def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
+def clip_browser(views: Views, show_faces: bool = False) -> ipywidgets.Widget:
     """Choose a corpus and a clip; see its flow, strain and landmarks on blank ground.
 
-    found: views with `flow` or `flow_legacy`, and `landmarks` where the corpus has them.
+    views: with `flow` or `flow_legacy`, and `landmarks` where the corpus has them.
     show_faces: the aligned onset and apex too (view `frames`). Only for synthetic corpora, whose
     rows all begin with "synthetic": any other row is shown without its face.
     """
-    clips = found.clips
+    clips = views.clips
     corpus = _dropdown("corpus", list(dict.fromkeys(clips["corpus"])))
     clip = _dropdown("clip", [], "22em")
 
@@ -69,21 +69,21 @@ def clip_browser(found: Views, show_faces: bool = False) -> ipywidgets.Widget:
 
     def draw() -> Iterator[Shown]:
         if clip.value is not None:
-            yield from _figures(found, clip.value, show_faces)
+            yield from _figures(views, clip.value, show_faces)
             yield _annotation(clips.loc[clip.value])
 
     _dependent(clip, clips_of_corpus, corpus)
-    return _drawn(draw, clip, corpus, clip)
+    return _drawn(draw, corpus, clip)
 
 
-def _figures(found: Views, i: int, show_faces: bool) -> Iterator[Figure]:
-    row, points = found.clips.loc[i], found.arrays.get("landmarks")
+def _figures(views: Views, i: int, show_faces: bool) -> Iterator[Figure]:
+    row, points = views.clips.loc[i], views.arrays.get("landmarks")
     points = None if points is None else points[[i]]
-    yield failure_plots.looks(found.arrays, np.array([i]), [row["label"]], points)
-    if show_faces and "frames" in found.arrays and row["corpus"].startswith("synthetic"):
+    yield failure_plots.looks(views.arrays, np.array([i]), [row["label"]], points)
+    if show_faces and "frames" in views.arrays and row["corpus"].startswith("synthetic"):
         marks = np.empty((1, 0, 2)) if points is None else points * (faces.SIZE / motion.GRID)
         marks = np.repeat(marks, 2, axis=0)
-        yield face_plots.pictures(found.arrays["frames"][i], marks, ["onset", "apex"])
+        yield face_plots.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
 
 
 def _annotation(row: pd.Series) -> str:
@@ -95,10 +95,10 @@ def _annotation(row: pd.Series) -> str:
     return "; ".join(parts)
 
 
-def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
+def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
     """Choose a system and a cell of its confusion; see its clips, their flow, all predictions.
 
-    rows: of several systems on clips of `found`, which holds `flow` or `flow_legacy`; a clip
+    rows: of several systems on clips of `views`, which hold `flow` or `flow_legacy`; a clip
     without rows is not offered.
     """
     names = scores.classes_of(rows)
@@ -107,9 +107,8 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     label, predicted = _dropdown("label", names), _dropdown("predicted", names)
     predicted.value = names[1]
     clip = _dropdown("clip", [], "28em")
-    clips = found.clips.reset_index(drop=True)
-    votes = predictions(rows, clips)  # of the clips that have rows, at their places in `found`
-    clips = clips.loc[votes.index]
+    votes = predictions(rows, views.clips.reset_index(drop=True))  # of the clips that have rows
+    clips = views.clips.iloc[votes.index].set_index(votes.index)
 
     def clips_of_cell() -> list[tuple[str, int]]:
         cell = (clips["label"] == label.value) & (votes[system.value] == predicted.value)
@@ -119,12 +118,12 @@ def failures(rows: pd.DataFrame, found: Views) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         if clip.value >= 0:
             row = clips.loc[clip.value]
-            yield failure_plots.looks(found.arrays, np.array([clip.value]), [row["label"]])
+            yield failure_plots.looks(views.arrays, np.array([clip.value]), [row["label"]])
             yield _annotation(row)
             yield "; ".join(f"{title(name)}: {votes.loc[clip.value, name]}" for name in systems)
 
     _dependent(clip, clips_of_cell, system, label, predicted)
-    return _drawn(draw, clip, system, label, predicted, clip)
+    return _drawn(draw, system, label, predicted, clip)
 
 
 def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
@@ -132,14 +131,11 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
 
     answered: of `ablations.answers`.
     """
-    kinds = {"system": answered["ablation"].str.partition("/")[0]}
-    kinds["ingredient"] = answered["ingredient"]
+    systems = answered["ablation"].str.partition("/")[0]
+    kinds = {"system": systems, "ingredient": answered["ingredient"]}
     options = [("everything", ("", ""))]  # None would be no choice, and shown as none
-    options += [
-        (f"{kind} {title(name)}", (kind, name))
-        for kind, names in kinds.items()
-        for name in names.unique()
-    ]
+    for kind, names in kinds.items():
+        options += [(f"{kind} {title(name)}", (kind, name)) for name in names.unique()]
     choice = _dropdown("show", options)
 
     def draw() -> Iterator[Shown]:
@@ -192,8 +188,8 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
             return
         final = experiments.load(choice.value)
         classes = scores.classes_of(final)
-        by_epoch = [(epoch, scores.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
-        by_epoch = pd.DataFrame(by_epoch, columns=["epoch", "UF1"])
+        points = [(epoch, scores.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
+        by_epoch = pd.DataFrame(points, columns=["epoch", "UF1"])
         oracle = scores.uf1(leaks.oracle([choice.value]))
         yield result_plots.epochs_on_test(by_epoch, scores.uf1(final), oracle)
         yield result_plots.learning(experiments.curves(choice.value))
@@ -202,8 +198,7 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
 
 
 def _dropdown(description: str, options: list, width: str = "20em") -> ipywidgets.Dropdown:
-    layout = ipywidgets.Layout(width=width)
-    return ipywidgets.Dropdown(options=options, description=description, layout=layout)
+    return ipywidgets.Dropdown(options=options, description=description, layout={"width": width})
 
 
 def _dependent(
@@ -220,19 +215,16 @@ def _dependent(
     offer()
 
 
-def _drawn(
-    draw: Callable[[], Iterable[Shown]], choice: ipywidgets.Dropdown, *row: ipywidgets.Dropdown
-) -> ipywidgets.Widget:
-    """The drop-downs of `row` (or `choice` alone) above what `draw` gives whenever it changes."""
+def _drawn(draw: Callable[[], Iterable[Shown]], *row: ipywidgets.Dropdown) -> ipywidgets.Widget:
+    """The drop-downs of `row` above what `draw` gives whenever the last of them changes."""
     place = ipywidgets.VBox()
 
     def redraw(*_):
         _show(place, *draw())
 
-    choice.observe(redraw, "value")
+    row[-1].observe(redraw, "value")
     redraw()
-    wrap = ipywidgets.Layout(flex_flow="row wrap")
-    return ipywidgets.VBox([ipywidgets.HBox(row or (choice,), layout=wrap), place])
+    return ipywidgets.VBox([ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), place])
 
 
 def _show(place: ipywidgets.VBox, *shown: Shown) -> None:
@@ -256,5 +248,5 @@ def _widget(shown: Shown) -> ipywidgets.Widget:
     buffer = io.BytesIO()
     shown.savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
     plt.close(shown)
-    width = ipywidgets.Layout(width=f"{shown.get_figwidth() * DPI:.0f}px", max_width="100%")
-    return ipywidgets.Image(value=buffer.getvalue(), format="png", layout=width)
+    layout = {"width": f"{shown.get_figwidth() * DPI:.0f}px", "max_width": "100%"}
+    return ipywidgets.Image(value=buffer.getvalue(), format="png", layout=layout)
