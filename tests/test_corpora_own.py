@@ -210,7 +210,7 @@ def test_frames_of_a_video_by_number_in_any_order(tmp_path, name):
     assert list(found) == list(range(1, 16))
     for number in (9, 2, 3, 15, 1):
         frame = found[number]
-        grey = images.decode(images.content(frame), frame.name)
+        grey = images.Frame(frame).image
         assert grey.shape == (32, 48) and abs(float(grey.mean()) - 12 * number) < 4
     assert frame.name == f"1 of {name}"
     assert (tmp_path / name).read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -161,7 +161,7 @@ def head_errors(
         points = clip_views.arrays["points"][i]
         field = motion.flow(onset, apex, method)
         file = frame_files(clip["frames"])[int(clip["apex"])]
-        own = faces.align(images.read(file), faces.alignment(points[1]))
+        own = faces.align(images.Frame(file).image, faces.alignment(points[1]))
         ways = {
             "left in": field,
             "taken out": field - motion.head_motion(field, mask),

@@ -4,7 +4,8 @@ import hashlib
 import io
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +31,24 @@ def cached(
     file = folder / kind / key[:2] / f"{key}.npz"
     if file.exists():
         try:
-            # opened here: of a damaged file numpy leaves the handle open
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            with opened(file) as stored:
                 return stored["value"]
         except UNREADABLE as error:
-            warnings.warn(
-                f"{file} in the cache is damaged ({error}): it is made again", stacklevel=2
-            )
+            message = f"{file} in the cache is damaged ({error}): it is made again"
+            warnings.warn(message, stacklevel=2)
             file.unlink(missing_ok=True)
     if compute is None:
         raise NotCached
     value = compute()
     write(file, value=value)
     return value
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An .npz to read without pickle. Raises UNREADABLE; of a damaged file no handle stays open."""
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        yield stored
 
 
 def write(file: Path, **arrays: np.ndarray) -> None:

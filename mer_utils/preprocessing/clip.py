@@ -1,6 +1,5 @@
 """One clip while its views are computed: its frames, landmarks, alignment and apex."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -9,24 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import StudyError
-from . import cache, faces, images, keyframes, motion
-
-
-class Frame:
-    """One frame file, read once; hashed and decoded when asked."""
-
-    def __init__(self, path: Path | images.VideoFrame):
-        self.name = path.name
-        self.content = images.content(path)
-
-    @cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-    @cached_property
-    def image(self) -> np.ndarray:
-        """(H, W) uint8 grey. Raises StudyError."""
-        return images.decode(self.content, self.name)
+from . import cache, faces, keyframes, motion
+from .images import Frame, files
 
 
 class Clip:
@@ -40,13 +23,11 @@ class Clip:
         self.row, self.flow_method = row, flow_method
         self._folder, self._only_cached = folder, only_cached
         self._frames: dict[int, Frame] = {}
-        self.files = images.files(row["frames"])  # number -> file
-        self.onset = self._moment("onset", row["onset"])
-        self.onset_points = self._landmarks("onset", self.onset)  # (68, 2) pixels of the frame
+        self.files = files(row["frames"])  # number -> file
+        self.onset, self.onset_points = self._moment("onset", row["onset"])
         self.matrix = faces.alignment(self.onset_points)  # (2, 3) frame -> aligned face
         self.apex_number = self._spot() if pd.isna(row["apex"]) else int(row["apex"])
-        self.apex = self._moment("apex", self.apex_number)
-        self.apex_points = self._landmarks("apex", self.apex)
+        self.apex, self.apex_points = self._moment("apex", self.apex_number)
 
     def frame(self, number: int) -> Frame:
         if number not in self._frames:
@@ -67,24 +48,22 @@ class Clip:
         """Onset and apex on the aligned face, (SIZE, SIZE) uint8."""
         return faces.align(self.onset.image, self.matrix), faces.align(self.apex.image, self.matrix)
 
-    @property
+    @cached_property
     def numbers(self) -> list[int]:
         """The frames on disk from onset to offset; without a known offset, to the last frame."""
         first, last = int(self.row["onset"]), self.row["offset"]
         last = max(self.files) if pd.isna(last) else max(first, int(last))
         return [number for number in sorted(self.files) if first <= number <= last]
 
-    def _moment(self, moment: str, number) -> Frame:
+    def _moment(self, moment: str, number) -> tuple[Frame, np.ndarray]:
+        """The frame of onset or apex, and its landmarks (68, 2) in pixels of the frame."""
         if pd.isna(number):
             raise StudyError(f"its {moment} is not known")
         if int(number) not in self.files:
             folder = Path(self.row["frames"]).name
             span = f"{min(self.files)} to {max(self.files)}" if self.files else "nothing"
             raise StudyError(f"{moment} frame {number} is not in {folder}, which holds {span}")
-        return self.frame(int(number))
-
-    def _landmarks(self, moment: str, frame: Frame) -> np.ndarray:
-        """(68, 2) in pixels of the frame. Raises faces.NoFace naming the frame."""
+        frame = self.frame(int(number))
 
         def find() -> np.ndarray:
             try:
@@ -95,7 +74,7 @@ class Clip:
         points = self.cached("points", (faces.VERSION, frame.digest), find)
         if not len(points):
             raise faces.NoFace(f"no face found in {moment} frame {frame.name}")
-        return points
+        return frame, points
 
     def _spot(self) -> int:
         """Frame number of the apex, where the sheet has none."""

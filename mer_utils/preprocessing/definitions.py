@@ -22,9 +22,9 @@ def frames(clip: Clip) -> np.ndarray:
 
 def flow(clip: Clip) -> np.ndarray:
     """(3, 28, 28) float32: u, v in pixels of the aligned face, strain; 0 outside the face."""
-    points = faces.move(clip.onset_points, clip.matrix)
 
     def compute() -> np.ndarray:
+        points = faces.move(clip.onset_points, clip.matrix)
         field = motion.expression(*clip.aligned, points, clip.flow_method)
         return motion.channels(field, motion.face_region(points, faces.SIZE))
 
@@ -55,68 +55,61 @@ def video(clip: Clip) -> np.ndarray:
     """
     numbers = clip.numbers
     steps = np.linspace(0, len(numbers) - 1, VIDEO_FRAMES)
-    needed = sorted({int(side(step)) for step in steps for side in (np.floor, np.ceil)})
-    frames = {i: clip.frame(numbers[i]) for i in needed}
+    before, after = np.floor(steps).astype(int), np.ceil(steps).astype(int)
+    needed, place = np.unique((before, after), return_inverse=True)
+    frames = [clip.frame(numbers[i]) for i in needed]
 
     def compute() -> np.ndarray:
-        aligned = {i: faces.align(f.image, clip.matrix).astype(float) for i, f in frames.items()}
-        video = []
-        for step in steps:
-            before, after = int(np.floor(step)), int(np.ceil(step))
-            video.append(aligned[before] + (step - before) * (aligned[after] - aligned[before]))
-        return np.rint(video).astype(np.uint8)
+        aligned = np.stack([faces.align(f.image, clip.matrix) for f in frames]).astype(float)
+        first, second = aligned[place.reshape(2, -1)]
+        return np.rint(first + (steps - before)[:, None, None] * (second - first)).astype(np.uint8)
 
-    digests = (frame.digest for frame in frames.values())
-    place = (faces.VERSION, clip.matrix.tobytes(), tuple(steps), tuple(needed))
-    return clip.cached("video", (*place, *digests), compute)
+    parts = (faces.VERSION, clip.matrix.tobytes(), tuple(steps), tuple(needed.tolist()))
+    return clip.cached("video", (*parts, *(frame.digest for frame in frames)), compute)
 
 
 def key_frames(clip: Clip) -> np.ndarray:
     """(11, 128, 128) uint8: aligned onset and the ten frames that move most, grey."""
-    numbers, _, parts = _key_frames(clip)
-    return _images(clip, "keyframes", numbers, parts)
+    return _images(clip, "keyframes", *_key_frames(clip)[1:])
 
 
 def key_frame_points(clip: Clip) -> np.ndarray:
     """(11, 68, 2) float32: landmarks followed in the key frames, in pixels of the aligned face."""
-    return _key_frames(clip)[1]
+    return _key_frames(clip)[0]
 
 
 def rise(clip: Clip) -> np.ndarray:
     """(11, 128, 128) uint8: aligned onset to apex in even steps, then one frame more, grey."""
-    numbers, _, parts = _rise(clip)
-    return _images(clip, "rise", numbers, parts)
+    return _images(clip, "rise", *_rise(clip)[1:])
 
 
 def rise_points(clip: Clip) -> np.ndarray:
     """(11, 68, 2) float32: landmarks followed in the frames of `rise`, as `key_frame_points`."""
-    return _rise(clip)[1]
+    return _rise(clip)[0]
 
 
-def _key_frames(clip: Clip) -> tuple[list[int], np.ndarray, tuple]:
-    """Frame numbers, landmarks there (COUNT, 68, 2), and the parts both depend on."""
-    numbers = clip.numbers
-    points, parts = _tracked(clip, "keyframes", numbers)
+def _key_frames(clip: Clip) -> tuple[np.ndarray, list[int], tuple]:
+    """Landmarks (COUNT, 68, 2), frame numbers, and the parts both depend on."""
+    points, parts = _tracked(clip, "keyframes", clip.numbers)
     chosen = keyframes.select(keyframes.landmark_motion(points))
-    return [numbers[i] for i in chosen], points[chosen], parts
+    return points[chosen], [clip.numbers[i] for i in chosen], parts
 
 
-def _rise(clip: Clip) -> tuple[list[int], np.ndarray, tuple]:
+def _rise(clip: Clip) -> tuple[np.ndarray, list[int], tuple]:
     """The same; a frame that is not on disk is replaced by the nearest one that is."""
     onset = int(clip.row["onset"])
-    there = np.array([number for number in sorted(clip.files) if number >= onset])
-    numbers = [
-        int(there[np.abs(there - number).argmin()])
-        for number in keyframes.rise(onset, clip.apex_number)
-    ]
-    return numbers, *_tracked(clip, "rise", numbers)
+    there = [number for number in sorted(clip.files) if number >= onset]
+    wanted = keyframes.rise(onset, clip.apex_number)
+    numbers = [min(there, key=lambda number: abs(number - step)) for step in wanted]
+    points, parts = _tracked(clip, "rise", numbers)
+    return points, numbers, parts
 
 
 def _tracked(clip: Clip, name: str, numbers: list[int]) -> tuple[np.ndarray, tuple]:
     """(len(numbers), 68, 2) landmarks followed from the onset, and the parts they depend on."""
     frames = {number: clip.frame(number) for number in numbers}  # a number may occur twice
-    digests = (frame.digest for frame in frames.values())
     place = (clip.matrix.tobytes(), tuple(numbers))
+    digests = (frame.digest for frame in frames.values())
     parts = (faces.VERSION, keyframes.SELECTION_VERSION, *place, *digests)
 
     def compute() -> np.ndarray:

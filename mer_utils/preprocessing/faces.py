@@ -7,8 +7,9 @@ One similarity per clip aligns all its frames, so that no expression is warped a
 the head stays in the frames; `motion` removes it.
 """
 
-import importlib.metadata
+import importlib.util
 from functools import cache
+from pathlib import Path
 
 import cv2
 import dlib
@@ -21,16 +22,12 @@ SIZE = 128  # pixels a side of the aligned face
 
 # Eye corners and ridge of the nose in dlib's mean face (get_face_chip_details, image_transforms/
 # interpolation.h), in units of its width: points that no muscle moves.
-STABLE = {
-    36: (0.121737, 0.216423),
-    39: (0.334606, 0.231733),
-    42: (0.645647, 0.231733),
-    45: (0.858516, 0.216423),
-    27: (0.490127, 0.203352),
-    28: (0.490127, 0.307009),
-    29: (0.490127, 0.409805),
-    30: (0.490127, 0.515625),
-}
+STABLE = (
+    {36: (0.121737, 0.216423), 39: (0.334606, 0.231733)}
+    | {42: (0.645647, 0.231733), 45: (0.858516, 0.216423)}
+    | {27: (0.490127, 0.203352), 28: (0.490127, 0.307009)}
+    | {29: (0.490127, 0.409805), 30: (0.490127, 0.515625)}
+)
 MIDDLE = np.array((0.490127, 0.5))  # of the mean face, brows to chin
 # Pixels of the square per unit of the mean face, and the place of its middle. Brows are then near
 # row 17, the chin near row 120, outer eye corners 71 pixels apart. All points but the chin of a
@@ -44,15 +41,8 @@ FACE_MIDDLE = (64.0, 62.0)
 UPRIGHT = 400  # pixels a side of the box there
 BOX = 1.2  # its side in units of the mean face, as the detector draws it
 NUDGES = (  # shift in x, in y, and widening, in sides of the box
-    (0.0, 0.0, 0.0),
-    (-0.04, 0.0, 0.0),
-    (0.04, 0.0, 0.0),
-    (0.0, -0.04, 0.0),
-    (0.0, 0.04, 0.0),
-    (0.0, 0.0, -0.05),
-    (0.0, 0.0, 0.05),
-    (0.03, 0.03, 0.03),
-    (-0.03, -0.03, -0.03),
+    *((0, 0, 0), (-0.04, 0, 0), (0.04, 0, 0), (0, -0.04, 0), (0, 0.04, 0)),
+    *((0, 0, -0.05), (0, 0, 0.05), (0.03, 0.03, 0.03), (-0.03, -0.03, -0.03)),
 )
 FIRST_LOOK = 200  # pixels a side of the detector's box in the first of two passes
 BIGGEST_CNN = 1000  # pixels: the second detector takes 1.5 s for 512x512; larger images shrink
@@ -72,16 +62,13 @@ def model_file(name: str) -> str:
 
     The package itself cannot be imported any more (it needs pkg_resources): only its files count.
     """
-    try:
-        files = importlib.metadata.distribution("face_recognition_models").files or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    file = next((file for file in files if file.name == name), None)
-    if file is None:
+    package = importlib.util.find_spec("face_recognition_models")
+    file = Path(package.origin).with_name("models") / name if package else None
+    if file is None or not file.exists():
         raise StudyError(
             f"{name} is not installed: install face_recognition_models as environment.yml lists it"
         )
-    return str(file.locate())
+    return str(file)
 
 
 @cache
@@ -131,13 +118,10 @@ def _corners(box) -> Box:
     return (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
 
 
-def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace.
-
-    box: of the face as `detect` returns it, None to detect it.
-    """
+def landmarks(image: np.ndarray) -> np.ndarray:
+    """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace."""
     image = grey(image)
-    left, top, right, bottom = detect(image) if box is None else box
+    left, top, right, bottom = detect(image)
     scale = FIRST_LOOK / (right - left)
     centre = np.array(((left + right) / 2, (top + bottom) / 2))
     first = np.column_stack((np.eye(2) * scale, FIRST_LOOK - centre * scale))
@@ -175,9 +159,8 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     a_mean, b_mean = a.mean(), b.mean()
     factor = np.vdot(a - a_mean, b - b_mean) / np.vdot(a - a_mean, a - a_mean)
     shift = b_mean - factor * a_mean
-    return np.array(
-        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
-    )
+    turn = [[factor.real, -factor.imag], [factor.imag, factor.real]]
+    return np.column_stack((turn, (shift.real, shift.imag)))
 
 
 def alignment(points: np.ndarray) -> np.ndarray:
@@ -226,6 +209,4 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     scale = np.hypot(*matrix[:, 0])
     if scale < 1:
         image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
-    return cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    return cv2.warpAffine(image, matrix, (size, size), None, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)

@@ -6,8 +6,6 @@ On the synthetic corpus it is 88 % (median) of the variance of apex minus onset.
 
 import numpy as np
 
-SIDE = (-1.0, 1.0)  # of the picture, so that turning and growing are of the size of shifting
-
 
 def without_head(video: np.ndarray) -> np.ndarray:
     """(T, H, W) grey -> (T, H, W) float32, each frame minus the first, less head and light.
@@ -16,16 +14,14 @@ def without_head(video: np.ndarray) -> np.ndarray:
     are six images of gradients; gain and offset of the light are two more. Their least-squares fit
     to each difference is subtracted. Nothing of other clips is used.
     """
-    first = np.asarray(video[0], np.float64)
-    rows, columns = first.shape
-    y, x = np.meshgrid(np.linspace(*SIDE, rows), np.linspace(*SIDE, columns), indexing="ij")
-    one = np.ones_like(first)
-    down, right = np.gradient(first)
-    head = [slope * place for slope in (down, right) for place in (one, x, y)]
+    frames = np.asarray(video, np.float64)
+    first, one = frames[0], np.ones_like(frames[0])
+    y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in first.shape), indexing="ij")
+    head = [slope * place for slope in np.gradient(first) for place in (one, x, y)]
     causes = np.stack([*head, first, one]).reshape(8, -1).T  # (H * W, 8)
-    change = (np.asarray(video, np.float64) - first).reshape(len(video), -1).T  # (H * W, T)
+    change = (frames - first).reshape(len(frames), -1).T  # (H * W, T)
     shares, *_ = np.linalg.lstsq(causes, change, rcond=None)
-    return (change - causes @ shares).T.reshape(len(video), rows, columns).astype(np.float32)
+    return (change - causes @ shares).T.reshape(frames.shape).astype(np.float32)
 
 
 def stilled(video: np.ndarray) -> np.ndarray:

@@ -14,13 +14,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from . import faces, motion
+from .regions import LEFT_EYE, POINTS, RIGHT_EYE
 
 VERSION = 1  # counts up when a change here moves an apex: part of every cache key
 # Mean error on the 157 synthetic clips of 14 to 26 frames: 0.4 frames with this method and
 # smoothing, 0.4 with the finest DIS, 0.6 with DIS "medium", 2.0 with the middle of the clip.
 METHOD = "farneback"
 SMOOTHING = 0.05  # standard deviation, in lengths of the clip: 1 frame of 20
-EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
+EYES = POINTS[RIGHT_EYE], POINTS[LEFT_EYE]
 LIDS = 8  # pixels around the eyes that a blink moves too: lids, lashes and the flow's window
 
 SELECTION_VERSION = 1  # the same for the key frames
@@ -38,14 +39,11 @@ def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
 
     frames (T, 128, 128) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
     """
-    mask = motion.face_mask(points, frames.shape[-1])
-    used = _without_eyes(mask, points)
-    fields = np.zeros((len(frames), 2, motion.GRID, motion.GRID), np.float32)
-    for t in range(1, len(frames)):
-        field = motion.flow(frames[0], frames[t], METHOD)
-        field -= motion.head_motion(field, mask)
-        fields[t] = motion.on_grid(field * used)
-    flat = fields.reshape(len(frames), -1)  # (T, 2 * 28 * 28)
+    used = _without_eyes(motion.face_mask(points, frames.shape[-1]), points)
+    fields = [motion.expression(frames[0], frame, points, METHOD) for frame in frames[1:]]
+    cells = [np.zeros((2, motion.GRID, motion.GRID), np.float32)]  # of the onset itself
+    cells += [motion.on_grid(field * used) for field in fields]
+    flat = np.stack(cells).reshape(len(frames), -1)  # (T, 2 * 28 * 28)
     _, _, directions = np.linalg.svd(flat, full_matrices=False)
     course = flat @ directions[0]
     course *= np.sign(course.sum()) or 1.0
@@ -53,12 +51,9 @@ def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
-    eyes = np.zeros(mask.shape, np.uint8)
-    for eye in EYES:
-        outline = cv2.convexHull(np.rint(points[list(eye)]).astype(np.int32))
-        cv2.fillConvexPoly(eyes, outline, 1)
-    eyes = cv2.dilate(eyes, np.ones((2 * LIDS + 1, 2 * LIDS + 1), np.uint8))
-    return mask & (eyes == 0)
+    right, left = (motion.face_mask(points[list(eye)], len(mask)) for eye in EYES)
+    lids = np.ones((2 * LIDS + 1, 2 * LIDS + 1), np.uint8)
+    return mask & (cv2.dilate(np.uint8(right | left), lids) == 0)
 
 
 def apex(course: np.ndarray) -> int:
@@ -70,8 +65,7 @@ def apex(course: np.ndarray) -> int:
 def spot(images: list[np.ndarray], points: np.ndarray | None = None) -> int:
     """Position of the apex among the frames (H, W) of a clip that begins with its onset.
 
-    points: (68, 2) landmarks of the onset if they are known. Raises faces.NoFace where it has no
-    face.
+    points: (68, 2) landmarks of the onset if they are known, else found. Raises faces.NoFace.
     """
     points = faces.landmarks(images[0]) if points is None else points
     matrix = faces.alignment(points)
@@ -87,29 +81,26 @@ def midpoint(count: int) -> int:
 def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(T, 68, 2) landmarks in every frame, in pixels of the frames, smoothed over time.
 
-    frames (T, S, S) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
-    Every frame is compared with the onset itself, so that errors do not add up.
+    frames (T, S, S) uint8 aligned faces, the onset first; points (68, 2) of the onset there. Every
+    frame is compared with the onset itself, so that errors do not add up.
     """
     onset = points.astype(np.float32).reshape(-1, 1, 2)
     positions = [onset]
     for frame in frames[1:]:
+        pair, guess = (frames[0], frame, onset), positions[-1].copy()
         moved, _, _ = cv2.calcOpticalFlowPyrLK(
-            *(frames[0], frame, onset, positions[-1].copy()),
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-            **TRACK,
+            *pair, guess, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **TRACK
         )
         positions.append(moved)
     course = np.stack(positions)[:, :, 0]
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
-def follow(images: list[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
-    """(T, 68, 2) landmarks of the frames (H, W) of a clip that begins with its onset.
+def follow(images: list[np.ndarray], points: np.ndarray) -> np.ndarray:
+    """(T, 68, 2) landmarks of the frames (H, W) of a clip, in pixels of the aligned face.
 
-    In pixels of the aligned face. points: (68, 2) landmarks of the onset if they are known.
-    Raises faces.NoFace where it has no face.
+    The first frame is the onset; points: (68, 2) its landmarks.
     """
-    points = faces.landmarks(images[0]) if points is None else points
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
     frames = [faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images]
     course = track(np.stack(frames), faces.move(points, larger))
@@ -127,23 +118,22 @@ def landmark_motion(course: np.ndarray) -> np.ndarray:
         for points in course.astype(float)
     ]
     steps = np.linalg.norm(np.diff(still, axis=0), axis=-1)[:, INNER]  # (T - 1, 51)
-    return np.concatenate([[0.0], steps.sum(axis=1)])
+    return np.append(0.0, steps.sum(axis=1))
 
 
 def select(motion_course: np.ndarray, count: int = COUNT) -> np.ndarray:
     """(count,) positions of the key frames in time: the onset, and those of the largest motion.
 
-    The onset is always kept, as the reference of all others. A clip of fewer frames repeats some,
-    evenly.
+    The onset is the reference of all others. A clip of fewer frames repeats some, evenly.
     """
     total = len(motion_course)
     if total <= count:
         return np.linspace(0, total - 1, count).round().astype(int)
     fastest = 1 + np.argsort(-motion_course[1:], kind="stable")[: count - 1]
-    return np.sort(np.concatenate([[0], fastest]))
+    return np.sort(np.append(0, fastest))
 
 
 def rise(onset: int, apex: int, count: int = COUNT) -> np.ndarray:
     """(count,) frame numbers of the published code: even steps from onset to apex, and one more."""
     steps = np.ceil(np.arange(count - 2) * (apex - onset) / (count - 1)).astype(int)
-    return np.concatenate([onset + steps, [apex, apex + 1]])
+    return np.append(onset + steps, [apex, apex + 1])

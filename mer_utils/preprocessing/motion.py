@@ -7,12 +7,12 @@ Numbers in comments are mean end-point errors on warps of a photograph with know
 JPEG, head sway); notebook 11 measures the same on the synthetic clips.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
+from ..corpora.table import nearest
 from ..errors import StudyError
 from .regions import GRID
 
@@ -51,20 +51,23 @@ def _farneback(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
     return cv2.calcOpticalFlowFarneback(onset, apex, None, 0.5, 3, 15, 3, 5, 1.2, 0)
 
 
-METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "dis_fine": _dis_fine,
-    "dis": _dis,
-    "farneback": _farneback,
-    "tvl1": _tvl1,
-}
+METHODS = {"dis_fine": _dis_fine, "dis": _dis, "farneback": _farneback, "tvl1": _tvl1}
 DEFAULT = "dis_fine"  # the least error from 0.2 to 2 px, with and without noise
 PUBLISHED = "tvl1"  # behind the flow images that circulate
 
 
+def check(method: str) -> None:
+    """Raises StudyError for a method that is not in METHODS."""
+    if method not in METHODS:
+        raise StudyError(
+            f"flow method '{method}' is not known, the nearest is '{nearest(method, METHODS)}': "
+            f"choose one of {', '.join(METHODS)}"
+        )
+
+
 def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarray:
     """(H, W) uint8 twice -> (2, H, W) float32, the head's motion included."""
-    if method not in METHODS:
-        raise StudyError(f"flow method {method!r} is not known: choose one of {', '.join(METHODS)}")
+    check(method)
     field = METHODS[method](np.ascontiguousarray(onset), np.ascontiguousarray(apex))
     return field.transpose(2, 0, 1).astype(np.float32)
 
@@ -94,8 +97,7 @@ def _rigid(height: int, width: int) -> np.ndarray:
     points more than far ones, by the depth of an ellipsoid: enough for fractions of a degree.
     """
     y, x = np.mgrid[:height, :width]
-    x = (x - (width - 1) / 2) / (width / 2)
-    y = (y - (height - 1) / 2) / (height / 2)
+    x, y = (x - (width - 1) / 2) / (width / 2), (y - (height - 1) / 2) / (height / 2)
     depth = np.sqrt(np.clip(1 - (x / HEAD[0]) ** 2 - (y / HEAD[1]) ** 2, 0.02, 1))
     one, zero = np.ones_like(x), np.zeros_like(x)
     ways = ((one, zero), (zero, one), (x, y), (-y, x), (depth, zero), (zero, depth))
@@ -113,10 +115,9 @@ def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.nda
     leaves 0.2 px; a fit to the ridge of the nose alone 0.1 to 0.4.
     """
     ways = _rigid(*mask.shape)
-    used = np.zeros_like(mask)
-    used[::EVERY, ::EVERY] = mask[::EVERY, ::EVERY]
-    design = ways[:, :, used].astype(float)  # (6, 2, n)
-    target = field[:, used].astype(float)  # (2, n)
+    used = mask[::EVERY, ::EVERY]
+    design = ways[:, :, ::EVERY, ::EVERY][:, :, used].astype(float)  # (6, 2, n)
+    target = field[:, ::EVERY, ::EVERY][:, used].astype(float)  # (2, n)
     weights = np.ones(target.shape[1])
     for _ in range(rounds):
         weighted = (design * weights).reshape(len(ways), -1)
@@ -147,17 +148,14 @@ def strain(field: np.ndarray, spacing: float = 1.0) -> np.ndarray:
     `spacing`: pixels between two samples of the field.
     """
     u, v = field
-    u_y, u_x = np.gradient(u, spacing)
-    v_y, v_x = np.gradient(v, spacing)
-    shear = (u_y + v_x) / 2
-    return np.sqrt(u_x**2 + v_y**2 + 2 * shear**2).astype(np.float32)
+    (u_y, u_x), (v_y, v_x) = np.gradient(u, spacing), np.gradient(v, spacing)
+    return np.sqrt(u_x**2 + v_y**2 + 2 * ((u_y + v_x) / 2) ** 2).astype(np.float32)
 
 
-def on_grid(field: np.ndarray, size: int = GRID) -> np.ndarray:
-    """(C, H, W) -> (C, size, size) float32, the mean over each cell; units stay."""
-    return np.stack(
-        [cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in field]
-    ).astype(np.float32)
+def on_grid(field: np.ndarray) -> np.ndarray:
+    """(C, H, W) -> (C, 28, 28) float32, the mean over each cell; units stay."""
+    cells = [cv2.resize(channel, (GRID, GRID), interpolation=cv2.INTER_AREA) for channel in field]
+    return np.stack(cells).astype(np.float32)
 
 
 def face_region(points: np.ndarray, size: int) -> np.ndarray:

@@ -9,13 +9,15 @@ The mouth is the 12 points of the outer lip. The 8 points of the inner lip are 1
 be near copies.
 """
 
+import itertools
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 GRID = 28  # cells per side of the flow grid
 PATCH = 7  # cells per side of the patch around a landmark
@@ -24,14 +26,8 @@ REGIONS = ("right brow", "left brow", "right eye", "left eye", "nose", "mouth")
 
 # dlib's points, counted from 0: 0-16 jaw, 17-21 and 22-26 brows, 27-35 nose, 36-41 and 42-47 eyes,
 # 48-59 outer lip, 60-67 inner lip.
-POINTS = (
-    (17, 18, 19, 20, 21),
-    (22, 23, 24, 25, 26),
-    (36, 37, 38, 39, 40, 41),
-    (42, 43, 44, 45, 46, 47),
-    (27, 28, 29, 30, 31, 32, 33, 34, 35),
-    (48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59),
-)
+_ENDS = ((17, 22), (22, 27), (36, 42), (42, 48), (27, 36), (48, 60))
+POINTS = tuple(tuple(range(first, end)) for first, end in _ENDS)
 
 # The published lists take dlib's nose for the eyes and its eyes for the nose: prepare_data.py
 # counts from point 17 and expects brows, eyes, nose, lips; dlib has brows, nose, eyes, lips.
@@ -61,8 +57,7 @@ UNITS = PUBLISHED_UNITS | dict.fromkeys((10, 12, 14, 15, 17, 20, *range(23, 29))
 # --- action units as the sheets write them --------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ActionUnit:
+class ActionUnit(NamedTuple):
     """One coded unit: `R12B` is number 12, side "right", intensity "B"."""
 
     number: int  # FACS number, 1..99
@@ -71,15 +66,11 @@ class ActionUnit:
     reference: bool = False  # SAMM's `ref(7B)`: present in the onset frame already, so no movement
 
 
-@dataclass(frozen=True)
-class Coding:
-    """The content of a sheet's cell.
+class Coding(NamedTuple):
+    """The content of a sheet's cell."""
 
-    Each group is one statement; its members are alternatives (`R6 or R12`).
-    """
-
-    groups: tuple[tuple[ActionUnit, ...], ...] = ()
-    unread: tuple[str, ...] = ()  # pieces that name no unit: "?", "soft focus"
+    groups: tuple[tuple[ActionUnit, ...], ...]  # statements, each of alternatives: `R6 or R12`
+    unread: tuple[str, ...]  # pieces that name no unit: "?", "soft focus"
 
     @property
     def units(self) -> tuple[ActionUnit, ...]:
@@ -90,25 +81,22 @@ class Coding:
 _SIDES = {"R": "right", "L": "left"}  # A (asymmetric), T (top), B (bottom) move both sides
 _UNIT = re.compile(
     r"(?:AU)?(?P<sides>[RLATB](?:/[RLATB])*)?(?P<number>[1-9][0-9]?)(?:\.0)?"
-    r"(?P<intensity>[A-E](?:/[A-E])*)?",
-    re.IGNORECASE | re.ASCII,
+    r"(?P<intensity>[A-E](?:/[A-E])*)?"
 )
 _REFERENCE = re.compile(r"ref\s*\((?P<inside>[^()]*)\)", re.IGNORECASE)
 _PLUS = re.compile(r"[+＋,，、;；&](?![^()]*\))")  # not inside brackets
+_BRACKETS = re.compile(r"\A\((.*)\)\Z", re.DOTALL)
 _OR = re.compile(r"\s+or\s+|\|", re.IGNORECASE)
 
 
 def _unit(text: str, reference: bool) -> tuple[ActionUnit, ...]:
     """`A/L12` is two alternatives, `10A/B` one unit of open intensity, `soft focus` no unit."""
-    match = _UNIT.fullmatch(re.sub(r"\s+", "", text))
+    match = _UNIT.fullmatch(re.sub(r"\s+", "", text.upper()))
     if match is None:
         return ()
-    sides = (match["sides"] or "").upper().split("/")
-    number, intensity = int(match["number"]), (match["intensity"] or "").upper()
-    alternatives = (
-        ActionUnit(number, _SIDES.get(side, "both"), intensity, reference) for side in sides
-    )
-    return tuple(dict.fromkeys(alternatives))
+    sides = [_SIDES.get(side, "both") for side in (match["sides"] or "").split("/")]
+    number, intensity = int(match["number"]), match["intensity"] or ""
+    return tuple(ActionUnit(number, side, intensity, reference) for side in dict.fromkeys(sides))
 
 
 @lru_cache(maxsize=4096)
@@ -120,12 +108,10 @@ def parse_action_units(text: str) -> Coding:
     groups, unread = [], []
     for piece in filter(None, (piece.strip() for piece in _PLUS.split(text))):
         match = _REFERENCE.fullmatch(piece)
-        inside = match["inside"] if match else piece
-        if inside.startswith("(") and inside.endswith(")"):
-            inside = inside[1:-1]
+        inside = _BRACKETS.sub(r"\1", match["inside"] if match else piece)
         members = [_unit(member, reference=match is not None) for member in _OR.split(inside)]
         if all(members):
-            groups.append(tuple(dict.fromkeys(unit for member in members for unit in member)))
+            groups.append(tuple(dict.fromkeys(itertools.chain(*members))))
         else:
             unread.append(piece)
     return Coding(tuple(groups), tuple(unread))
@@ -134,32 +120,22 @@ def parse_action_units(text: str) -> Coding:
 def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
     """One row per unit in the sheets: unit, clips, the regions it moves here and as published.
 
-    Reference units do not count. Pieces that name no unit are rows "unread: ...".
+    Reference units do not count; a piece that names no unit is a row "unread: ...".
     """
-    clip_counts: Counter = Counter()
-    for text in clips["action_units"].fillna("").astype(str):
-        coding = parse_action_units(text)
-        clip_counts.update({unit.number for unit in coding.units if not unit.reference})
-        clip_counts.update({f"unread: {piece}" for piece in coding.unread})
-    rows = [
-        (unit, count, *(_names(units.get(unit, ())) for units in (UNITS, PUBLISHED_UNITS)))
-        for unit, count in sorted(clip_counts.items(), key=lambda row: (str(row[0]), -row[1]))
-    ]
-    table = pd.DataFrame(rows, columns=["unit", "clips", "moves", "moves as published"])
-    return table.sort_values("clips", ascending=False, kind="stable").reset_index(drop=True)
+    count: Counter = Counter()
+    for coding in map(parse_action_units, _cells(clips)):
+        count.update({unit.number for unit in coding.units if not unit.reference})
+        count.update({f"unread: {piece}" for piece in coding.unread})
+    units = sorted(count, key=lambda unit: (-count[unit], str(unit)))
+    moves = {(): "nothing", _BROWS: "brows", _EYES: "eyes", (NOSE,): "nose", (MOUTH,): "mouth"}
+    table = pd.DataFrame({"unit": units, "clips": [count[unit] for unit in units]})
+    for column, moved in (("moves", UNITS), ("moves as published", PUBLISHED_UNITS)):
+        table[column] = [moves[moved.get(unit, ())] for unit in units]
+    return table
 
 
-def _names(moved: tuple[int, ...]) -> str:
-    """(0, 1) -> brows"""
-    return {(): "nothing", _BROWS: "brows", _EYES: "eyes"}.get(moved) or REGIONS[moved[0]]
-
-
-def moved_regions(unit: ActionUnit, units=UNITS, sides: bool = True) -> frozenset[int]:
-    """Positions in `REGIONS` that a unit moves; a one-sided unit moves the region of its side."""
-    moved = units.get(unit.number, ())
-    if sides and len(moved) == 2 and unit.side != "both":
-        moved = moved[:1] if unit.side == "right" else moved[1:]
-    return frozenset(moved)
+def _cells(clips: pd.DataFrame) -> pd.Series:
+    return clips["action_units"].fillna("").astype(str)
 
 
 def active_regions(text: str, units=UNITS, sides: bool = True) -> np.ndarray:
@@ -170,11 +146,16 @@ def active_regions(text: str, units=UNITS, sides: bool = True) -> np.ndarray:
     """
     active = np.zeros(len(REGIONS), dtype=bool)
     for group in parse_action_units(text).groups:
-        moved = [
-            frozenset() if unit.reference else moved_regions(unit, units, sides) for unit in group
-        ]
-        active[list(frozenset.intersection(*moved))] = True
+        active[list(set.intersection(*(_moved(unit, units, sides) for unit in group)))] = True
     return active
+
+
+def _moved(unit: ActionUnit, units, sides: bool) -> set[int]:
+    """Positions in `REGIONS` that a unit moves; a one-sided unit moves the region of its side."""
+    moved = () if unit.reference else units.get(unit.number, ())
+    if sides and len(moved) == 2 and unit.side != "both":
+        moved = (moved[unit.side == "left"],)
+    return set(moved)
 
 
 # --- regions that move together -------------------------------------------------------------------
@@ -186,9 +167,8 @@ def co_occurrence(clips: pd.DataFrame, units=UNITS, sides: bool = True) -> np.nd
     Give it the training clips of one fold and nothing else. A clip without coded units (all of
     SMIC) adds nothing; a region that never moves has a row of zeros.
     """
-    texts = clips["action_units"].fillna("").astype(str)
-    active = np.array([active_regions(text, units, sides) for text in texts], dtype=float)
-    active = active.reshape(len(clips), len(REGIONS))
+    active = np.array([active_regions(cell, units, sides) for cell in _cells(clips)], float)
+    active = active.reshape(len(clips), len(REGIONS))  # also of no clip
     together = active.T @ active  # (6, 6) clips
     np.fill_diagonal(together, 0.0)
     return together / np.maximum(active.sum(axis=0), 1.0)[:, None]
@@ -248,16 +228,14 @@ def patches(
     tokens in the order of `points`. A centre is kept 3 cells from the border, as published, so that
     every patch is inside.
     """
-    half = PATCH // 2
-    tokens = [point for region in points for point in region]
+    half, tokens = PATCH // 2, [point for region in points for point in region]
     centres = np.floor(landmarks[:, tokens]).astype(np.int64)
     centres = np.clip(centres, half, GRID - 1 - half)  # (N, T, 2)
-    offsets = np.arange(-half, half + 1)
-    columns = centres[:, :, 0, None, None] + offsets[None, None, None, :]  # (N, T, 1, 7)
-    rows = centres[:, :, 1, None, None] + offsets[None, None, :, None]  # (N, T, 7, 1)
-    clip = np.arange(len(images))[:, None, None, None]
-    cut = images[clip, :, rows, columns]  # (N, T, 7, 7, 3)
-    return cut.reshape(*centres.shape[:2], -1).astype(np.float32), centres
+    windows = sliding_window_view(images, (PATCH, PATCH), axis=(2, 3))  # (N, 3, 22, 22, 7, 7)
+    x, y = np.moveaxis(centres - half, -1, 0)
+    cut = windows[np.arange(len(images))[:, None], :, y, x]  # (N, T, 3, 7, 7)
+    cut = np.moveaxis(cut, 2, -1).reshape(*centres.shape[:2], -1)
+    return cut.astype(np.float32), centres
 
 
 def region_means(tokens: np.ndarray) -> np.ndarray:

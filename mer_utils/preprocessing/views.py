@@ -6,6 +6,8 @@ only where something is computed: `load` does without.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,73 +46,61 @@ def compute(
     names = tuple(dict.fromkeys(names))
     _check(corpus, names)
     if "frames" in corpus.views:
-        clips, results, reasons = _from_frames(corpus, names, jobs, progress, flow_method)
+        results = _from_frames(corpus, names, jobs, progress, flow_method)
     else:
-        clips, results, reasons = _from_flow_images(corpus, names)
-    if not results:
+        results = _from_flow_images(corpus, names)
+    usable = [not isinstance(result, str) for result in results]
+    keys = corpus.clips[KEY].to_numpy()
+    reasons = [(*keys[i], results[i]) for i in np.flatnonzero(np.invert(usable))]
+    if not any(usable):
         first = f"the first because {reasons[0][-1]}" if reasons else "it holds none"
         raise StudyError(f"no clip of {corpus.name} can be used, {first}")
+    results = [result for result in results if not isinstance(result, str)]
+    clips = corpus.clips[usable].reset_index(drop=True)
+    if "frames" in corpus.views:
+        clips.loc[clips["apex"].isna(), "apex_source"] = "spotted"
+        clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
     exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     arrays = {name: np.stack([result[name] for result in results]) for name in names}
-    return Views(clips.reset_index(drop=True), exclusions, arrays)
+    return Views(clips, exclusions, arrays)
 
 
 def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
+    offered = (*corpus.views, "points") if "frames" in corpus.views else corpus.views
     for name in names:
         if name not in VIEWS:
             raise StudyError(
                 f"view '{name}' is not known, the nearest is '{nearest(name, VIEWS)}': "
                 f"choose from {', '.join(VIEWS)}"
             )
-        if name not in corpus.views and not (name == "points" and "frames" in corpus.views):
+        if name not in offered:
             remedy = f"it offers {', '.join(corpus.views)}; the others need the clips' frames"
             if name == "landmarks":
                 remedy = "put landmarks.csv next to the images"
             raise StudyError(f"{corpus.name} has no view '{name}': {remedy}")
 
 
-# --- corpora of frames ----------------------------------------------------------------------------
-
-
-def _from_frames(corpus, names, jobs, progress, flow_method):
-    """The usable clips, their arrays by view, and the reasons of the others."""
+def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]:
+    """Apex and arrays of every clip, or the reason why it cannot be used."""
     import joblib
     from tqdm import tqdm
 
     from . import motion
 
     method = flow_method or motion.DEFAULT
-    if method not in motion.METHODS:
-        near = nearest(method, motion.METHODS)
-        raise StudyError(f"flow method '{method}' is not known, the nearest is '{near}'")
-    rows = corpus.clips.to_dict("records")
-    task = (names, method, paths.CACHE)
+    motion.check(method)
+    rows, task = corpus.clips.to_dict("records"), (names, method, paths.CACHE)
     results = [_arrays_or_reason(row, *task, only_cached=True) for row in rows]
-    missing = [i for i, result in enumerate(results) if result is None]
-    if missing:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = joblib.Parallel(jobs or environment.cores(), return_as="generator")
-            computed = pool(joblib.delayed(_arrays_or_reason)(rows[i], *task) for i in missing)
-            bar = tqdm(
-                zip(missing, computed, strict=True),
-                total=len(missing),
-                desc=f"views of {corpus.name}",
-                unit="clip",
-                disable=not progress,
-            )
-            for i, result in bar:
-                results[i] = result
-    usable = [i for i, result in enumerate(results) if isinstance(result, dict)]
-    reasons = [
-        (*(row[column] for column in KEY), result)
-        for row, result in zip(rows, results, strict=True)
-        if isinstance(result, str)
-    ]
-    clips = corpus.clips.iloc[usable].copy()
-    spotted = clips["apex"].isna().to_numpy()
-    clips["apex"] = pd.array([results[i].pop("apex") for i in usable], dtype="Int64")
-    clips.loc[spotted, "apex_source"] = "spotted"
-    return clips, [results[i] for i in usable], reasons
+    missing = [row for row, result in zip(rows, results, strict=True) if result is None]
+    if not missing:
+        return results
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        pool = joblib.Parallel(jobs or environment.cores(), return_as="generator")
+        computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
+        title = f"views of {corpus.name}"
+        bar = tqdm(computed, title, len(missing), unit="clip", disable=not progress)
+        computed = iter(list(bar))
+    return [next(computed) if result is None else result for result in results]
 
 
 def _arrays_or_reason(
@@ -133,24 +123,18 @@ def _arrays_or_reason(
         return str(error)
 
 
-# --- corpora of flow images -----------------------------------------------------------------------
-
-
-def _from_flow_images(corpus: Corpus, names: tuple[str, ...]):
+def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str]:
+    """Arrays of every clip, or the reason why it has no landmarks."""
     points = megc2019_flow.landmarks(corpus) if "landmarks" in names else {}
-    results, usable, reasons = [], [], []
-    for i, row in enumerate(corpus.clips.to_dict("records")):
-        key = tuple(row[column] for column in KEY)
-        result = {"landmarks": points.get(key)}
-        if isinstance(result["landmarks"], str):
-            reasons.append((*key, result["landmarks"]))
-            continue
+    results = []
+    for key, file in zip(corpus.clips[KEY].to_numpy(), corpus.clips["frames"], strict=True):
+        result = {"landmarks": points.get(tuple(key))}
         if "flow_legacy" in names:
-            image = megc2019_flow.read_image(row["frames"])  # (28, 28, 3) u, v, strain
+            image = megc2019_flow.read_image(file)  # (28, 28, 3) u, v, strain
             result["flow_legacy"] = image.transpose(2, 0, 1).astype(np.float32)
-        results.append(result)
-        usable.append(i)
-    return corpus.clips.iloc[usable].copy(), results, reasons
+        unusable = isinstance(result["landmarks"], str)
+        results.append(result["landmarks"] if unusable else result)
+    return results
 
 
 # --- one file to take to another machine ----------------------------------------------------------
@@ -178,39 +162,37 @@ def save(
     return file
 
 
+@contextmanager
+def _opened(file: Path | str) -> Iterator[np.lib.npyio.NpzFile]:
+    try:
+        with cache.opened(Path(file)) as stored:
+            yield stored
+    except cache.UNREADABLE as error:
+        raise StudyError(
+            f"{file} holds no views ({error}): make it with `views` on the machine with the data"
+        ) from error
+
+
 def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
     """Name (empty where `save` was given none) and classes of the corpus whose views a file holds.
 
     Raises StudyError where the file does not say.
     """
-    try:
-        with Path(file).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            content = stored["about"].tobytes() if "about" in stored.files else b""
-    except cache.UNREADABLE as error:
-        raise StudyError(f"{file} holds no views ({error}): make it with `views`") from error
-    if not content:
-        raise StudyError(f"{file} does not say of which corpus it is: save it again")
-    corpus = json.loads(content)
+    with _opened(file) as stored:
+        if "about" not in stored:
+            raise StudyError(f"{file} does not say of which corpus it is: save it again")
+        corpus = json.loads(stored["about"].tobytes())
     return corpus["name"], tuple(corpus["classes"])
 
 
 def load(file: Path | str) -> Views:
     """The views that `save` wrote. Raises StudyError where the file is something else."""
-    file = Path(file)
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            clips, exclusions = (json.loads(stored[n].tobytes()) for n in ("clips", "exclusions"))
-            arrays = {
-                name.removeprefix("view_"): stored[name]
-                for name in stored.files
-                if name.startswith("view_")
-            }
-    except cache.UNREADABLE as error:
-        raise StudyError(
-            f"{file} holds no views ({error}): make it with views.save on the machine with the data"
-        ) from error
-    table = pd.DataFrame(clips["data"], columns=list(COLUMNS))
-    for column in COLUMNS:
-        kind = "Int64" if column in FRAME_NUMBERS else "float64" if column == "fps" else "str"
-        table[column] = table[column].astype(kind)
-    return Views(table, exclusion_table(exclusions["data"]), arrays)
+    with _opened(file) as stored:
+        clips, exclusions = (
+            json.loads(stored[name].tobytes())["data"] for name in ("clips", "exclusions")
+        )
+        names = [name for name in stored if name.startswith("view_")]
+        arrays = {name.removeprefix("view_"): stored[name] for name in names}
+    types = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(FRAME_NUMBERS, "Int64")
+    table = pd.DataFrame(clips, columns=list(COLUMNS)).astype(types | {"fps": "float64"})
+    return Views(table, exclusion_table(exclusions), arrays)
