@@ -11,8 +11,13 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ..preprocessing import keyframes
 
+Views = dict[str, np.ndarray]
+Case = tuple[Views, np.ndarray, pd.DataFrame]
 
-def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+# --- 7x7 spots of flow, on the 28x28 grid ---------------------------------------------------------
+
+
+def marked_twin(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
     """For HTNet: only a comparison of neighbours tells which of three to follow.
 
     One of the four areas has four 7x7 spots in random order; the rest is noise.  One spot is marked
@@ -27,9 +32,9 @@ def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.nd
     patterns = np.random.default_rng(7).choice([-2.0, 2.0], size=(4, 7, 7))  # pixels
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, count)
-    flow = random.normal(0, 1, (count, 3, 4, 7, 4, 7)) * np.array([0.2, 0.2, 0.01]).reshape(
-        3, 1, 1, 1, 1
-    )  # clip, channel, spot row, row, spot column, column
+    scale = np.array([0.2, 0.2, 0.01])[:, None, None, None, None]
+    # clip, channel, row of spots, row in a spot, column of spots, column in a spot
+    flow = random.normal(0, 1, (count, 3, 4, 7, 4, 7)) * scale
     for clip, label in enumerate(labels):
         top, left = 2 * random.integers(0, 2, 2)
         spots = [(top + spot // 2, left + spot % 2) for spot in random.permutation(4)]
@@ -42,15 +47,15 @@ def marked_twin(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.nd
         row, column = spots[3]
         flow[clip, 1, row, :, column] += patterns[chosen[0]]
         flow[clip, 2, row, :, column] += 0.1  # strain
-    flow = flow.reshape(count, 3, 28, 28).astype(np.float32)
     landmarks = np.full((count, 68, 2), 14.0, np.float32)
     for points, place in ((slice(36, 42), (7, 7)), (slice(42, 48), (21, 7)), (48, (7, 21))):
         landmarks[:, points] = place
     landmarks[:, 54] = (21, 21)
+    flow = flow.reshape(count, 3, 28, 28).astype(np.float32)
     return _with_legacy(flow) | {"landmarks": landmarks}, labels
 
 
-def same_sign(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def same_sign(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
     """For HTNet, too easy: two neighbouring spots move alike (0) or in opposite directions (1).
 
     Neither spot alone tells, but a convolution over both with an MLP after it does: HTNet without
@@ -58,67 +63,15 @@ def same_sign(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndar
     """
     random = np.random.default_rng(seed)
     signs = random.choice([-1.0, 1.0], (count, 2))
-    views, _ = marked_twin(count, seed)
     scale = np.array([0.2, 0.2, 0.01], np.float32)[:, None, None]
     flow = random.normal(0, 1, (count, 3, 28, 28)).astype(np.float32) * scale
     for spot in (0, 1):
-        columns = slice(7 * spot + 2, 7 * spot + 5)
-        flow[:, 1, 3:6, columns] += 2 * signs[:, spot, None, None]
+        flow[:, 1, 3:6, 7 * spot + 2 : 7 * spot + 5] += 2 * signs[:, spot, None, None]
     labels = (signs[:, 0] != signs[:, 1]).astype(int)
-    return views | _with_legacy(flow), labels
+    return marked_twin(count, seed)[0] | _with_legacy(flow), labels
 
 
-UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 and of class 1
-# Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
-UNITS_TOGETHER_SIZES = {
-    "size": 96,
-    "channels": 1,
-    "stem": 4,
-    "widths": (4, 4, 8, 16),
-    "position_layers": 1,
-    "drop_path": 0.0,
-    "gcn_dims": (40, 40),
-    "epochs": 16,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "weight_decay": 0.05,
-}
-_UNIT_MOVES = {2: ("brows", -1), 4: ("brows", 1), 12: ("mouth", -1), 15: ("mouth", 1)}  # 1: down
-_PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
-
-
-def units_together(
-    count: int, seed: int = 0
-) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
-    """For AM-GCN: brows and mouth each move up or down; the label is which moves occur together.
-
-    Units 2 and 4 are brows up and down, 12 and 15 the mouth.  Each occurs in half of the clips of
-    either class.  So no place alone tells anything, nor any sum over places: two places 75 pixels
-    apart have to be related.  Views frames, landmarks; rows as if of twelve subjects.
-    """
-    random = np.random.default_rng(seed)
-    face = _face()
-    rows, columns = np.mgrid[:128, :128].astype(float)
-    labels = random.permutation(np.arange(count) % 2)
-    frames, units = np.empty((count, 2, 128, 128), np.uint8), []
-    for clip, label in enumerate(labels):
-        units.append(UNITS_TOGETHER[label][random.integers(2)])
-        down = np.zeros_like(face)  # pixels
-        for unit in map(int, units[-1].split("+")):
-            place, sign = _UNIT_MOVES[unit]
-            row, width = _PLACES[place]
-            down += sign * random.uniform(1.4, 2.6) * _near(row, width, 4)
-        apex = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
-        noise = random.normal(0, 2, (2, 128, 128))
-        frames[clip] = np.clip(np.stack([face, apex]) + noise, 0, 255)
-    views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
-    return views, labels, _rows(labels, units)
-
-
-_SPOTS = [(row, column) for row in range(3) for column in range(4)]  # of 7x7 cells each
-
-
-def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+def gathered(count: int, seed: int = 0) -> Case:
     """For MHSSA: six of the mouth's twelve landmarks move, all on one side (0) or every other (1).
 
     The landmarks are 7 cells apart, so that no patch holds two of them.  Each moves, always in the
@@ -126,76 +79,93 @@ def gathered(count: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarr
     tell the label.  The other regions hold noise.  Views flow, flow_legacy, landmarks; rows
     without action units.
     """
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 2)
-    sides = random.integers(0, 2, count)
+    random, labels = _labels(count, seed)
+    sides = random.integers(0, 2, count)[:, None, None]
+    row, column = np.mgrid[:3, :4]  # of the spots
     moving = np.zeros((count, 4, 4))
-    for clip, (label, side) in enumerate(zip(labels, sides, strict=True)):
-        for row, column in _SPOTS:
-            place = (row + column) % 2 if label else column // 2
-            moving[clip, row, column] = place == side
+    moving[:, :3] = np.where(labels[:, None, None], (row + column) % 2, column // 2) == sides
     landmarks = np.full((count, 68, 2), (14.0, 24.0), np.float32)
-    landmarks[:, 48:60] = [(7 * column + 3, 7 * row + 3) for row, column in _SPOTS]
+    landmarks[:, 48:60] = np.stack([7 * column + 3, 7 * row + 3], axis=-1).reshape(12, 2)
     clips = pd.DataFrame({"corpus": "planted_casme2", "action_units": [""] * count})
     return _spots(moving, random) | {"landmarks": landmarks}, labels, clips
 
 
 # The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
 REGIONS_TOGETHER = (("R2+L2", "9+12"), ("R2+9", "L2+12"))
-_UNIT_SPOTS = {"R2": (0, 0), "L2": (0, 3), "9": (3, 0), "12": (3, 3)}
+_UNIT_SPOTS = {  # row and column of the spot, landmarks of the region
+    "R2": ((0, 0), slice(17, 22)),
+    "L2": ((0, 3), slice(22, 27)),
+    "9": ((3, 0), slice(27, 36)),
+    "12": ((3, 3), slice(48, 60)),
+}
 
 
-def regions_together(
-    count: int, seed: int = 0
-) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+def regions_together(count: int, seed: int = 0) -> Case:
     """For the graph of MHSSA-GCN: two of four regions move, and the label is which two.
 
     Each region moves, always in the same way, in half of the clips of either class, so that no
     sum over regions tells anything.  No patch holds two regions.  Views flow, flow_legacy,
     landmarks; rows with `action_units`.
     """
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 2)
+    random, labels = _labels(count, seed)
     units = [REGIONS_TOGETHER[label][random.integers(2)] for label in labels]
     moving = np.zeros((count, 4, 4))
-    for clip, pair in enumerate(units):
-        for unit in pair.split("+"):
-            moving[clip][_UNIT_SPOTS[unit]] = 1
     landmarks = np.full((count, 68, 2), (14.0, 14.0), np.float32)  # the eyes hold noise
-    places = (("R2", 17, 22), ("L2", 22, 27), ("9", 27, 36), ("12", 48, 60))
-    for unit, first, end in places:
-        row, column = _UNIT_SPOTS[unit]
-        landmarks[:, first:end] = (7 * column + 3, 7 * row + 3)
-    views = _spots(moving, random) | {"landmarks": landmarks}
-    return views, labels, pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
+    for unit, ((row, column), points) in _UNIT_SPOTS.items():
+        moving[:, row, column] = [unit in pair.split("+") for pair in units]
+        landmarks[:, points] = (7 * column + 3, 7 * row + 3)
+    clips = pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
+    return _spots(moving, random) | {"landmarks": landmarks}, labels, clips
+
+
+# --- brows and mouth that move in pictures --------------------------------------------------------
+
+UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 and of class 1
+# Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
+UNITS_TOGETHER_SIZES = {"size": 96, "channels": 1, "stem": 4, "widths": (4, 4, 8, 16)}
+UNITS_TOGETHER_SIZES |= {
+    "position_layers": 1,
+    "drop_path": 0.0,
+    "gcn_dims": (40, 40),
+    "weight_decay": 0.05,
+}
+UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16, "learning_rate": 1e-2}
+_UNIT_MOVES = {2: ("brows", -1), 4: ("brows", 1), 12: ("mouth", -1), 15: ("mouth", 1)}  # 1: down
+_PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
+
+
+def units_together(count: int, seed: int = 0) -> Case:
+    """For AM-GCN: brows and mouth each move up or down; the label is which moves occur together.
+
+    Units 2 and 4 are brows up and down, 12 and 15 the mouth.  Each occurs in half of the clips of
+    either class.  So no place alone tells anything, nor any sum over places: two places 75 pixels
+    apart have to be related.  Views frames, landmarks; rows as if of twelve subjects.
+    """
+    random, labels = _labels(count, seed)
+    face, units = _face(), []
+    frames = np.empty((count, 2, 128, 128), np.uint8)
+    for clip, label in enumerate(labels):
+        units.append(UNITS_TOGETHER[label][random.integers(2)])
+        down = sum(random.uniform(1.4, 2.6) * _down(int(unit)) for unit in units[-1].split("+"))
+        noise = random.normal(0, 2, (2, 128, 128))
+        frames[clip] = np.clip(np.stack([face, _moved(face, down)]) + noise, 0, 255)
+    views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
+    return views, labels, _rows(labels, units)
 
 
 # Fields of dual_branch_3dcnn.Config that fit the case: every kernel covers one frame, so that only
 # what follows the convolutions can know which frame was first.
-ORDER_SIZES = {
-    "size": 27,
-    "shown": "difference",
-    "maps": 8,
-    "reduction": 2,
-    "time_kernels": (1, 1, 1),
-    "dense": (32, 16),
-    "dropout": 0.0,
-    "penalty": 0.0,
-    "width": 16,
-    "scales": (2, 4, 8),
-    "head": (16,),
-    "weighting": "none",
-    "epochs": 4,
-    "batch_size": 8,
-    "learning_rate": 3e-3,
-}
+ORDER_SIZES = {"size": 27, "shown": "difference", "maps": 8, "reduction": 2, "width": 16}
+ORDER_SIZES |= {"time_kernels": (1, 1, 1), "dense": (32, 16), "scales": (2, 4, 8), "head": (16,)}
+ORDER_SIZES |= {"weighting": "none", "dropout": 0.0, "penalty": 0.0}
+ORDER_SIZES |= {"epochs": 4, "batch_size": 8, "learning_rate": 3e-3}
 # Shares of a movement's height, frame by frame, symmetric in time; by rounds.
 _PULSES = {1: (0.6, 1.0, 1.0, 0.6), 2: (1.0, 1.0)}
 
 
 def order_of_movements(
     count: int, seed: int = 0, units: tuple[int, int] = (2, 12), rounds: int = 1
-) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+) -> Case:
     """For models of time: two movements in one order (0) or in the other (1).
 
     By default brows up and mouth up, each up and down again in four of the ten frames; the first
@@ -205,32 +175,20 @@ def order_of_movements(
     clip holds both.  The key frames are the first and one at the height of the stronger movement.
     Views video, frames, landmarks; rows as if of twelve subjects, all with the same action units.
     """
-    random = np.random.default_rng(seed)
-    face = _face()
-    rows, columns = np.mgrid[:128, :128].astype(float)
+    random, labels = _labels(count, seed)
+    face, (first, second) = _face(), [_down(unit) for unit in units]
     courses = np.zeros((2, 10))  # of what comes first, of what comes second
     pulse = _PULSES[rounds]
     for turn in range(2 * rounds):
         begin = 1 + turn * len(pulse)
         courses[turn % 2, begin : begin + len(pulse)] = pulse
-    near, signs = [], []
-    for unit in units:
-        place, sign = _UNIT_MOVES[unit]
-        row, width = _PLACES[place]
-        near.append(_near(row, width, 4))
-        signs.append(sign)
-    labels = random.permutation(np.arange(count) % 2)
     video = np.empty((count, 10, 128, 128), np.uint8)
     frames = np.empty((count, 2, 128, 128), np.uint8)
     for clip, label in enumerate(labels):
         heights = random.uniform(1.4, 2.6, 2)  # pixels
         ordered = courses[::-1] if label else courses
-        for moment in range(10):
-            down = sum(
-                sign * height * course[moment] * where
-                for sign, height, course, where in zip(signs, heights, ordered, near, strict=True)
-            )
-            moved = map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
+        for moment, (one, other) in enumerate((ordered * heights[:, None]).T):
+            moved = _moved(face, one * first + other * second)
             video[clip, moment] = np.clip(moved + random.normal(0, 2, moved.shape), 0, 255)
         apex = random.choice(np.flatnonzero(ordered[heights.argmax()] == 1))
         frames[clip] = video[clip, [0, apex]]
@@ -240,43 +198,15 @@ def order_of_movements(
 
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
-FILM_SIZES = {
-    "streams": "visual",
-    "smoothing": 1.0,
-    "maps": 9,
-    "side": 64,
-    "embedding": 16,
-    "vit_dim": 32,
-    "vit_depth": 1,
-    "vit_heads": 2,
-    "balanced": False,
-    "epochs": 12,
-    "batch_size": 16,
-    "learning_rate": 3e-3,
-}
-
-
-def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """(T, 2) how far brows and mouth have moved down, in pixels -> (T, 128, 128) uint8 noisy."""
-    face = _face().astype(np.float32)
-    columns, rows = np.meshgrid(np.arange(128, dtype=np.float32), np.arange(128, dtype=np.float32))
-    near = [_near(row, width, 6, np.float32) for row, width in _PLACES.values()]
-    frames = []
-    for brows, mouth in courses:
-        source = rows - brows * near[0] - mouth * near[1]
-        moved = cv2.remap(face, columns, source.astype(np.float32), cv2.INTER_LINEAR)
-        noise = 2 * random.standard_normal(moved.shape, dtype=np.float32)  # grey values
-        frames.append(np.clip(moved + noise, 0, 255))
-    return np.array(frames, np.uint8)
-
-
+FILM_SIZES = {"streams": "visual", "smoothing": 1.0, "maps": 9, "side": 64, "embedding": 16}
+FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False}
+FILM_SIZES |= {"epochs": 12, "batch_size": 16, "learning_rate": 3e-3}
 APEX = 4  # frame of a film of `after_the_apex` that an annotator would call the apex
 
 
 def films(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(N, 24, 128, 128) uint8 films of `after_the_apex`, and their labels."""
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 2)
+    random, labels = _labels(count, seed)
     clips = []
     for label in labels:
         courses = np.zeros((24, 2))
@@ -292,9 +222,7 @@ def film_points() -> np.ndarray:
     return _plain_face() * np.float32(128 / 28)
 
 
-def after_the_apex(
-    count: int, seed: int = 0
-) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+def after_the_apex(count: int, seed: int = 0) -> Case:
     """For key frames: the brows rise and fall; the mouth moves later and tells the label.
 
     Films of 24 frames.  The brows are highest at frame 4, which an annotator would call the apex.
@@ -303,29 +231,23 @@ def after_the_apex(
     move most do not.  Views keyframes, keyframe_points, rise, rise_points, computed from the films
     by the study's own code.
     """
-    views = {"keyframes": [], "keyframe_points": [], "rise": [], "rise_points": []}
     clips, labels = films(count, seed)
-    for film in clips:
-        course = keyframes.track(film, film_points())
-        selected = keyframes.select(keyframes.landmark_motion(course))
-        steps = keyframes.rise(0, APEX)
-        frames = (film[selected], course[selected], film[steps], course[steps])
-        for values, part in zip(views.values(), frames, strict=True):
-            values.append(part)
-    return {name: np.stack(values) for name, values in views.items()}, labels, _rows(labels, "")
+    courses = np.array([keyframes.track(film, film_points()) for film in clips])
+    chosen = np.array([keyframes.select(keyframes.landmark_motion(course)) for course in courses])
+    steps, clip = keyframes.rise(0, APEX), np.arange(count)[:, None]
+    views = {"keyframes": clips[clip, chosen], "keyframe_points": courses[clip, chosen]}
+    views |= {"rise": clips[:, steps], "rise_points": courses[:, steps]}
+    return views, labels, _rows(labels, "")
 
 
-def first_and_second(
-    count: int, seed: int = 0
-) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+def first_and_second(count: int, seed: int = 0) -> Case:
     """For the BiLSTM: the brows move, then the mouth (0), or the mouth, then the brows (1).
 
     Eleven frames; each movement lasts two of them, with two frames of rest before and after it.  So
     no three frames in a row hold both movements.  The nine patterns of a clip are the same in both
     classes but for their order, and their mean tells nothing.  Views keyframes, keyframe_points.
     """
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 2)
+    random, labels = _labels(count, seed)
     films = []
     for label in labels:
         courses = np.zeros((11, 2))
@@ -336,21 +258,25 @@ def first_and_second(
     return {"keyframes": np.stack(films), "keyframe_points": points}, labels, _rows(labels, "")
 
 
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def _labels(count: int, seed: int) -> tuple[np.random.Generator, np.ndarray]:
+    """A generator, and as many zeros as ones in an order that it has drawn."""
+    random = np.random.default_rng(seed)
+    return random, random.permutation(np.arange(count) % 2)
+
+
 def _rows(labels: np.ndarray, units) -> pd.DataFrame:
     """Rows of a clip table, as if of twelve subjects; units: of each clip, or of all."""
     numbers = np.arange(len(labels))
-    return pd.DataFrame(
-        {
-            "corpus": "planted",
-            "subject": [f"{number % 12:02d}" for number in numbers],
-            "clip": [f"{number:03d}" for number in numbers],
-            "label": np.array(["negative", "positive"])[labels],
-            "action_units": units,
-        }
-    )
+    names = {"subject": [f"{number % 12:02d}" for number in numbers]}
+    names |= {"clip": [f"{number:03d}" for number in numbers]}
+    names |= {"label": np.array(["negative", "positive"])[labels], "action_units": units}
+    return pd.DataFrame({"corpus": "planted"} | names)
 
 
-def _spots(moving: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+def _spots(moving: np.ndarray, random: np.random.Generator) -> Views:
     """(N, 4, 4) spots of 7x7 cells that move in one fixed pattern, in noise: both views of flow."""
     pattern = 2 * np.random.default_rng(7).choice([-1.0, 1.0], size=(2, 7, 7))  # u, v in pixels
     flow = np.einsum("nrc,dyx->ndrycx", moving, pattern).reshape(-1, 2, 28, 28)
@@ -359,7 +285,7 @@ def _spots(moving: np.ndarray, random: np.random.Generator) -> dict[str, np.ndar
     return _with_legacy((flow + noise).astype(np.float32))
 
 
-def _with_legacy(flow: np.ndarray) -> dict[str, np.ndarray]:
+def _with_legacy(flow: np.ndarray) -> Views:
     """Views flow, and flow_legacy: each channel of a clip stretched to 0..255."""
     low, high = (f(flow, axis=(2, 3), keepdims=True) for f in (np.min, np.max))
     legacy = np.round(255 * (flow - low) / (high - low)).astype(np.float32)
@@ -372,10 +298,36 @@ def _face() -> np.ndarray:
     return 128 + 45 * face / face.std()
 
 
-def _near(row: int, half_width: int, half_height: int, kind=float) -> np.ndarray:
-    """(128, 128) 1 at the middle of the face in that row, falling off as a Gaussian."""
+def _near(place: str, half_height: int, kind=float) -> np.ndarray:
+    """(128, 128) 1 in the middle of brows or mouth, falling off as a Gaussian."""
+    row, half_width = _PLACES[place]
     rows, columns = np.mgrid[:128, :128].astype(kind)
     return np.exp(-0.5 * (((rows - row) / half_height) ** 2 + ((columns - 64) / half_width) ** 2))
+
+
+def _down(unit: int) -> np.ndarray:
+    """(128, 128) how far a unit of height 1 moves each pixel down."""
+    place, sign = _UNIT_MOVES[unit]
+    return sign * _near(place, 4)
+
+
+def _moved(face: np.ndarray, down: np.ndarray) -> np.ndarray:
+    rows, columns = np.mgrid[:128, :128].astype(float)
+    return map_coordinates(face, [rows - down, columns], order=1, mode="nearest")
+
+
+def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(T, 2) how far brows and mouth have moved down, in pixels -> (T, 128, 128) uint8 noisy."""
+    face = _face().astype(np.float32)
+    rows, columns = np.mgrid[:128, :128].astype(np.float32)
+    near = [_near(place, 6, np.float32) for place in _PLACES]
+    frames = []
+    for brows, mouth in courses:
+        source = rows - brows * near[0] - mouth * near[1]
+        moved = cv2.remap(face, columns, source.astype(np.float32), cv2.INTER_LINEAR)
+        noise = 2 * random.standard_normal(moved.shape, dtype=np.float32)  # grey values
+        frames.append(np.clip(moved + noise, 0, 255))
+    return np.array(frames, np.uint8)
 
 
 def _plain_face() -> np.ndarray:
@@ -386,15 +338,8 @@ def _plain_face() -> np.ndarray:
     brow = np.stack([np.linspace(-14, 14, 5), np.zeros(5)], axis=1)
     ridge = np.stack([np.zeros(4), np.linspace(34, 58, 4)], axis=1)
     wings = np.stack([np.linspace(-10, 10, 5), np.full(5, 63.0)], axis=1)
-    parts = [
-        jaw * (46, 72) + (64, 50),
-        brow + (40, 17),
-        brow + (88, 17),
-        ridge + (64, 0),
-        wings + (64, 0),
-        ring[::2] * (9, 4) + (40, 35),
-        ring[::2] * (9, 4) + (88, 35),
-        ring * (20, 8) + (64, 92),
-        ring[[0, 2, 3, 4, 6, 8, 9, 10]] * (15, 4) + (64, 92),
-    ]
+    lips = ring * (20, 8), ring[[0, 2, 3, 4, 6, 8, 9, 10]] * (15, 4)  # outer, inner
+    brows_and_nose = [brow + (40, 17), brow + (88, 17), ridge + (64, 0), wings + (64, 0)]
+    eyes = [ring[::2] * (9, 4) + (x, 35) for x in (40, 88)]
+    parts = [jaw * (46, 72) + (64, 50), *brows_and_nose, *eyes, *(lip + (64, 92) for lip in lips)]
     return (np.concatenate(parts) * 28 / 128).astype(np.float32)

@@ -25,18 +25,18 @@ def of(corpus: Corpus, row: pd.Series) -> dict[str, np.ndarray]:
 
     Raises StudyError for a corpus of people, and where the file of the truth is missing.
     """
-    file = corpus.path.joinpath("truth", *(row[column] for column in KEY[:2]), f"{row['clip']}.npz")
+    file = corpus.path.joinpath("truth", *row[KEY[:2]], f"{row['clip']}.npz")
     if not corpus.synthetic or not file.is_file():
         raise StudyError(
-            f"{'/'.join(row[column] for column in KEY)} of {corpus.name} has no known truth: take "
-            f"a synthetic corpus, whose truth is in {corpus.path / 'truth'}"
+            f"{'/'.join(row[KEY])} of {corpus.name} has no known truth: take a synthetic corpus, "
+            f"whose truth is in {corpus.path / 'truth'}"
         )
     with np.load(file, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+        return dict(stored)
 
 
-def _position(true: dict[str, np.ndarray], number: int) -> int:
-    return int(np.searchsorted(true["frames"], number))
+def _apex(true: dict[str, np.ndarray]) -> int:
+    return int(true["frames"][np.argmax(true["intensity"])])
 
 
 def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
@@ -48,26 +48,20 @@ def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
     frames, in pixels of the aligned face.
     """
     rows = []
-    for i, row in clip_views.clips.iterrows():
+    for (_, row), points in zip(
+        clip_views.clips.iterrows(), clip_views.arrays["points"], strict=True
+    ):
         true = of(corpus, row)
-        right = np.stack(
-            [true["landmarks"][_position(true, row[moment])] for moment in ("onset", "apex")]
-        )
-        points = clip_views.arrays["points"][i]
+        right = true["landmarks"][np.searchsorted(true["frames"], [row["onset"], row["apex"]])]
         wrong = points - right  # (2, 68, 2)
         target = faces.alignment(right[0])
         square = faces.move(right[0], target)
-        back = cv2.invertAffineTransform(target)
-        laid = {
-            name: faces.move(faces.move(square, back), faces.alignment(used))
-            for name, used in (("onset", points[0]), ("both", points))
-        }
-        rows.append(
-            {column: row[column] for column in KEY}
-            | {"error": np.linalg.norm(wrong, axis=-1).mean()}
-            | {"movement": np.linalg.norm(wrong[1] - wrong[0], axis=-1).mean()}
-            | {name: np.linalg.norm(at - square, axis=-1).mean() for name, at in laid.items()}
-        )
+        face = faces.move(square, cv2.invertAffineTransform(target))
+        apart = {"error": wrong, "movement": wrong[1] - wrong[0]}
+        for name, used in (("onset", points[0]), ("both", points)):
+            apart[name] = faces.move(face, faces.alignment(used)) - square
+        means = {name: np.linalg.norm(way, axis=-1).mean() for name, way in apart.items()}
+        rows.append(row[KEY].to_dict() | means)
     return pd.DataFrame(rows)
 
 
@@ -78,29 +72,21 @@ def true_flow(
 
     With head=False the head is at rest.  Needs view `points`.
     """
-    true = of(corpus, clip_views.clips.iloc[i])
     points = clip_views.arrays["points"][i, 0]
     matrix = faces.alignment(points)
-    field = true["flow" if head else "flow_face"].astype(np.float32)
-    laid = np.stack([cv2.warpAffine(c, matrix, (faces.SIZE, faces.SIZE)) for c in field])
-    laid = np.einsum("ij,jhw->ihw", matrix[:, :2], laid).astype(np.float32)
+    field = of(corpus, clip_views.clips.iloc[i])["flow" if head else "flow_face"]
+    laid = [cv2.warpAffine(c, matrix, (faces.SIZE, faces.SIZE)) for c in field.astype(np.float32)]
+    laid = np.einsum("ij,jhw->ihw", matrix[:, :2], np.stack(laid)).astype(np.float32)
     return laid, motion.face_mask(faces.move(points, matrix), faces.SIZE)
 
 
-def _at_true_apex(corpus: Corpus, clip_views: Views, limit: int | None) -> list[int]:
+def _at_true_apex(corpus: Corpus, clip_views: Views, limit: int | None) -> np.ndarray:
     """Clips whose apex is the true one, `limit` of them spread evenly over the corpora."""
-    usable = [
-        i
-        for i, row in clip_views.clips.iterrows()
-        if _is_apex(of(corpus, row), row["apex"]) and row["apex"] != row["onset"]
-    ]
-    if limit is None or limit >= len(usable):
-        return usable
-    return [usable[k] for k in np.linspace(0, len(usable) - 1, limit).round().astype(int)]
-
-
-def _is_apex(true: dict[str, np.ndarray], number: int) -> bool:
-    return int(true["frames"][np.argmax(true["intensity"])]) == number
+    clips = clip_views.clips
+    true = [_apex(of(corpus, row)) for _, row in clips.iterrows()]
+    usable = np.flatnonzero((clips["apex"] == true) & (clips["apex"] != clips["onset"]))
+    count = len(usable) if limit is None else min(limit, len(usable))
+    return usable[np.linspace(0, len(usable) - 1, count).round().astype(int)]
 
 
 def flow_errors(
@@ -117,8 +103,7 @@ def flow_errors(
     `gain`: the estimate along the true direction over the truth, 1 where nothing is shrunk;
     `pixels`: how many. Needs views `frames` and `points`.
     """
-    random = np.random.default_rng(seed)
-    rows = []
+    random, rows = np.random.default_rng(seed), []
     for i in _at_true_apex(corpus, clip_views, limit):
         right, mask = true_flow(corpus, clip_views, i)
         length = np.hypot(*right)
@@ -129,17 +114,14 @@ def flow_errors(
             pair = np.clip(np.rint(pair), 0, 255).astype(np.uint8)
             for method in methods:
                 field = motion.flow(*pair, method)
-                apart = np.hypot(*(field - right))
-                along, whole = (field * right).sum(axis=0), length**2
+                values = np.hypot(*(field - right)), (field * right).sum(axis=0), length**2
                 for k, magnitude in enumerate(MAGNITUDES):
-                    at = kind == k
-                    sums = apart[at].sum(), along[at].sum(), whole[at].sum(), at.sum()
-                    rows.append((method, level, magnitude, *sums))
-    columns = ["method", "noise", "magnitude", "error", "along", "whole", "pixels"]
-    sums = pd.DataFrame(rows, columns=columns)
-    pooled = sums.groupby(["method", "noise", "magnitude"], sort=False, as_index=False).sum()
-    pooled = pooled[pooled["pixels"] > 0]
-    pooled["error"] /= pooled["pixels"]
+                    sums = [value[kind == k].sum() for value in values]
+                    rows.append((method, level, magnitude, *sums, (kind == k).sum()))
+    keys = ["method", "noise", "magnitude"]
+    sums = pd.DataFrame(rows, columns=[*keys, "error", "along", "whole", "pixels"])
+    pooled = sums.groupby(keys, sort=False, as_index=False).sum().query("pixels > 0")
+    pooled = pooled.assign(error=pooled["error"] / pooled["pixels"])
     pooled["gain"] = pooled["along"] / pooled["whole"]
     return pooled.drop(columns=["along", "whole"])
 
@@ -158,10 +140,9 @@ def head_errors(
         right, mask = true_flow(corpus, clip_views, i, head=False)
         clip = clip_views.clips.iloc[i]
         onset, apex = clip_views.arrays["frames"][i]
-        points = clip_views.arrays["points"][i]
         field = motion.flow(onset, apex, method)
-        file = frame_files(clip["frames"])[int(clip["apex"])]
-        own = faces.align(images.Frame(file).image, faces.alignment(points[1]))
+        picture = images.Frame(frame_files(clip["frames"])[int(clip["apex"])]).image
+        own = faces.align(picture, faces.alignment(clip_views.arrays["points"][i, 1]))
         ways = {
             "left in": field,
             "taken out": field - motion.head_motion(field, mask),
@@ -170,7 +151,7 @@ def head_errors(
         }
         for way, estimate in ways.items():
             error = np.hypot(*(estimate - right))[mask].mean()
-            rows.append({column: clip[column] for column in KEY} | {"way": way, "error": error})
+            rows.append(clip[KEY].to_dict() | {"way": way, "error": error})
     return pd.DataFrame(rows)
 
 
@@ -180,19 +161,13 @@ def apex_errors(corpus: Corpus, jobs: int | None = None, progress: bool = True) 
     Every apex is forgotten first, so that all three corpora are asked, not SMIC alone.  `rule`:
     "spotted" or "midpoint"; `frames`: of the clip, onset to offset.
     """
-    forgotten = replace(
-        corpus, clips=corpus.clips.assign(apex=pd.array([None] * len(corpus.clips), "Int64"))
-    )
-    clip_views = views.compute(forgotten, ("points",), jobs, progress)
+    nothing = pd.array([None] * len(corpus.clips), "Int64")
+    forgotten = replace(corpus, clips=corpus.clips.assign(apex=nothing))
     rows = []
-    for _, row in clip_views.clips.iterrows():
-        true = of(corpus, row)
-        right = int(true["frames"][np.argmax(true["intensity"])])
-        count = int(row["offset"] - row["onset"]) + 1
-        middle = int(row["onset"]) + keyframes.midpoint(count)
+    for _, row in views.compute(forgotten, ("points",), jobs, progress).clips.iterrows():
+        frames = int(row["offset"] - row["onset"]) + 1
+        middle = int(row["onset"]) + keyframes.midpoint(frames)
         for rule, number in (("spotted", int(row["apex"])), ("midpoint", middle)):
-            rows.append(
-                {column: row[column] for column in KEY}
-                | {"rule": rule, "error": number - right, "frames": count}
-            )
+            error = {"rule": rule, "error": number - _apex(of(corpus, row)), "frames": frames}
+            rows.append(row[KEY].to_dict() | error)
     return pd.DataFrame(rows)

@@ -7,23 +7,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .face import GRID, grid, outline
+from .face import EXTENT, grid, outline
 from .planted import planted as planted
-from .style import ACCENT, EDGE, PALE, SIGNED, key, matrix, reference
-
-EXTENT = (0, GRID, GRID, 0)
+from .style import ACCENT, EDGE, PALE, key, matrix, panels, reference, signed
 
 
 def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: str) -> Figure:
     """Apex minus onset (size, size), and the cells that one region's node pools (cells, cells)."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.7))
-    bound = np.abs(motion).max()
-    change = left.imshow(motion, cmap=SIGNED, vmin=-bound, vmax=bound, extent=EXTENT)
+    fig, [(left, right)] = panels(("apex minus onset", f"pool of the {region}"), 3.7, 3.7)
+    change = left.imshow(motion, extent=EXTENT, **signed(motion))
     weight = right.imshow(pool, cmap="Greys", vmin=0, vmax=pool.max(), extent=EXTENT)
     outline(left, landmarks, "0.25")
     outline(right, landmarks, ACCENT)
-    grid(left, "apex minus onset")
-    grid(right, f"pool of the {region}")
+    grid(left, right)
     fig.colorbar(change, ax=left, shrink=0.8, label="standardised grey value")
     fig.colorbar(weight, ax=right, shrink=0.8, label="weight")
     return fig
@@ -31,11 +27,12 @@ def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: 
 
 def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
     """The attention of each block, (cells, cells) each, over the face it belongs to."""
-    fig, axes = plt.subplots(1, len(maps), figsize=(2.4 * len(maps) + 0.8, 2.9), squeeze=False)
-    for block, (axis, values) in enumerate(zip(axes[0], maps, strict=True), start=1):
+    titles = [f"block {i}, {len(values)}x{len(values)}" for i, values in enumerate(maps, start=1)]
+    fig, [axes] = panels(titles, 2.4, 2.9, extra=(0.8, 0))
+    for axis, values in zip(axes, maps, strict=True):
         image = axis.imshow(values, cmap="Greys", vmin=0, vmax=1, extent=EXTENT)
         outline(axis, landmarks, ACCENT)
-        grid(axis, f"block {block}, {len(values)}x{len(values)}")
+    grid(*axes)
     fig.colorbar(image, ax=axes, shrink=0.8, label="share let through")
     return fig
 
@@ -47,10 +44,8 @@ def scores(table: pd.DataFrame) -> Figure:
     """
     fig, axis = plt.subplots(figsize=(8, 2.9))
     coded = table["coded"] == 1
-    axis.bar(
-        table["unit"].astype(str), table["score"], color=coded.map({True: ACCENT, False: PALE}),
-        edgecolor=EDGE, hatch=list(coded.map({True: "///", False: ""})),
-    )  # fmt: skip
+    look = {"color": np.where(coded, ACCENT, PALE), "hatch": list(np.where(coded, "///", ""))}
+    axis.bar(table["unit"].astype(str), table["score"], edgecolor=EDGE, **look)
     reference(axis, 0.5, level=True)
     boxes = {"in the sheet": ACCENT, "not in the sheet": PALE}
     axis.legend(handles=key(boxes, {"in the sheet": "///"}), ncols=2)

@@ -6,22 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import MAGNITUDE, SIGNED, bare
-
-
-def flow(image: np.ndarray, view: str) -> Figure:
-    """u, v and strain of one clip, (3, 28, 28); `flow_legacy` has grey levels, not pixels."""
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.1))
-    limit = max(float(np.abs(image[:2]).max()), 1e-6)
-    signed = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, "pixels"
-    looks = (signed, signed, ({"cmap": MAGNITUDE, "vmin": 0}, "pixels per pixel"))
-    if view == "flow_legacy":
-        looks = 3 * (({"vmin": 0, "vmax": 255}, "grey level"),)
-    titles = ("u, to the right", "v, down", "strain")
-    for axis, channel, (look, unit), title in zip(axes, image, looks, titles, strict=True):
-        fig.colorbar(axis.imshow(channel, **look), ax=axis, shrink=0.75, label=unit)
-        bare(axis, title=title)
-    return fig
+from .motion import looks as looks
+from .style import MAGNITUDE, bare, panels
 
 
 def maps(streams: Sequence[np.ndarray]) -> Figure:
@@ -44,29 +30,24 @@ def blocks(histograms: Mapping[str, np.ndarray]) -> Figure:
     The arrow is the sum of the block's orientations; the darker the block, the larger its share.
     """
     top = max(float(shares.sum(-1).max()) for shares in histograms.values())
-    fig, axes = plt.subplots(1, len(histograms), figsize=(4 * len(histograms), 3.9), squeeze=False)
-    for axis, (title, shares) in zip(axes[0], histograms.items(), strict=True):
+    fig, [axes] = panels(histograms, 4, 3.9)
+    look = {"angles": "xy", "scale_units": "xy", "color": "0.1", "width": 0.008, "pivot": "mid"}
+    for axis, shares in zip(axes, histograms.values(), strict=True):
         angles = 2 * np.pi * np.arange(shares.shape[-1]) / shares.shape[-1]
         right, down = shares @ np.cos(angles), shares @ np.sin(angles)
         image = axis.imshow(shares.sum(-1), cmap=MAGNITUDE, vmin=0, vmax=1.4 * top)
         longest = float(np.hypot(right, down).max()) or 1.0  # fills its block
-        axis.quiver(
-            right, down, angles="xy", scale_units="xy", scale=longest / 0.9,
-            color="0.1", width=0.008, pivot="mid",
-        )  # fmt: skip
-        bare(axis, title=title)
+        axis.quiver(right, down, scale=longest / 0.9, **look)
+        bare(axis)
     fig.colorbar(image, ax=axes, shrink=0.75, label="share of the clip")
     return fig
 
 
 def planes(cuts: Mapping[str, np.ndarray], patterns: Mapping[str, np.ndarray]) -> Figure:
     """Cuts through a clip, and below the pattern number of every point: XY, and X or Y over time"""
-    fig, axes = plt.subplots(2, len(cuts), figsize=(9, 6), squeeze=False)
+    fig, axes = panels(cuts, 9 / len(cuts), 3, rows=("grey values", "patterns"))
     bare(*axes.flat)
-    for column, title in enumerate(cuts):
-        axes[0, column].imshow(cuts[title], aspect="auto")
-        axes[1, column].imshow(patterns[title], cmap="viridis", aspect="auto")
-        axes[0, column].set_title(title)
-    axes[0, 0].set_ylabel("grey values")
-    axes[1, 0].set_ylabel("patterns")
+    for (above, below), title in zip(axes.T, cuts, strict=True):
+        above.imshow(cuts[title], aspect="auto")
+        below.imshow(patterns[title], cmap="viridis", aspect="auto")
     return fig

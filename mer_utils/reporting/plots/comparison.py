@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import ACCENT, CHANCE, EDGE, INK, PALE, WARNING, bare, colour, marker, reference, title
+from .style import ACCENT, EDGE, INK, PALE, WARNING, looks, matrix, reference, title
 
 
 def ranking(
@@ -20,19 +20,15 @@ def ranking(
     first and last row of each group without a significant difference.
     """
     note = "; bars at the right join what does not differ significantly" if joined else ""
-    fig, axis = intervals.rows(
-        summary["name"], f"{metric}, pooled; line: 95 % over subjects{note}", extra=1.1
-    )
+    xlabel = f"{metric}, pooled; line: 95 % over subjects{note}"
+    fig, axis = intervals.rows(summary["name"], xlabel, extra=1.1)
     reference(axis, chance, "majority class")
-    intervals.dots(
-        axis, summary[metric], summary[f"{metric} low"], summary[f"{metric} high"],
-        colours=[colour(name) for name in summary["system"]],
-        markers=[marker(name) for name in summary["system"]], digits=3, size=9,
-    )  # fmt: skip
-    right = max(1.0, summary[f"{metric} high"].max())
-    for number, (first, last) in enumerate(joined):
-        x = right + 0.03 + 0.03 * number
-        axis.plot([x, x], [first - 0.2, last + 0.2], color=INK, lw=4, solid_capstyle="round")
+    low, high = summary[f"{metric} low"], summary[f"{metric} high"]
+    intervals.dots(axis, summary[metric], low, high, **looks(summary["system"]), digits=3, ms=9)
+    right = max(1.0, high.max())
+    for number, (first, last) in enumerate(joined, start=1):
+        x = [right + 0.03 * number] * 2
+        axis.plot(x, [first - 0.2, last + 0.2], color=INK, lw=4, solid_capstyle="round")
     axis.set_xlim(0, right + 0.03 * (len(joined) + 1))
     axis.set_xticks(np.arange(0, 1.01, 0.2))
     return fig
@@ -43,31 +39,20 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
 
     table: `statistics.compare`; order: labels of the systems, best first.
     """
-    gaps = pd.DataFrame(np.nan, index=order, columns=order)
-    significant = pd.DataFrame(False, index=order, columns=order)
-    for pair in table.itertuples():
-        gaps.loc[pair.system, pair.against] = pair.difference
-        gaps.loc[pair.against, pair.system] = -pair.difference
-        for one, other in ((pair.system, pair.against), (pair.against, pair.system)):
-            significant.loc[one, other] = pair.significant
+    other = table.rename(columns={"system": "against", "against": "system"})
+    both = pd.concat([table, other.assign(difference=-other["difference"])])
+    both = both.pivot(index="system", columns="against").reindex(index=order)
+    gaps = both["difference"].reindex(columns=order).to_numpy()
+    significant = both["significant"].reindex(columns=order).to_numpy() == True  # noqa: E712
     size = 0.9 + 0.62 * len(order)
     fig, axis = plt.subplots(figsize=(size + 2.4, size + 1.2))
-    axis.imshow(np.where(significant, np.sign(gaps), 0), cmap="PuOr_r", vmin=-2.6, vmax=2.6)
-    for (row, column), gap in np.ndenumerate(gaps.to_numpy()):
-        if row != column:
-            weight = "bold" if significant.iloc[row, column] else "normal"
-            axis.text(
-                column, row, f"{100 * gap:+.1f}", ha="center", va="center", fontsize=9,
-                weight=weight,
-            )  # fmt: skip
-    bare(axis)
-    titles = [title(name) for name in order]
-    axis.set_xticks(range(len(order)), titles, rotation=40, ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(len(order)), titles)
-    for ticks in (axis.set_xticks, axis.set_yticks):
-        ticks(np.arange(len(order) + 1) - 0.5, minor=True)
-    axis.grid(which="minor", color="white", lw=1.5)
-    axis.tick_params(which="both", length=0)
+    texts = np.where(np.isnan(gaps), "", np.vectorize("{:+.1f}".format)(100 * gaps))
+    look = {"cmap": "PuOr_r", "vmin": -2.6, "vmax": 2.6, "linewidths": 1.5, "fontsize": 9}
+    names = [title(name) for name in order]
+    matrix(axis, np.where(significant, np.sign(gaps), 0), names, texts=texts, **look)
+    for text, bold in zip(axis.texts, significant.flat, strict=True):
+        text.set(weight="bold" if bold else "normal", color="black")
+    axis.set_xticks(axis.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axis.set_title(
         f"100 ({metric} of the row - {metric} of the column)\nbold: significantly different (Holm)"
     )
@@ -84,15 +69,9 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     axis.plot(curve["subjects"], curve["all"], color=WARNING, ls="--", label="one of all pairs")
     here = np.interp(subjects, curve["subjects"], curve["gap"])
     axis.plot(subjects, here, "o", color=INK, ms=8)
-    axis.annotate(
-        f"{subjects} subjects: {here:.3f}", (subjects, here), (0, -14), ha="center", va="top",
-        textcoords="offset points",
-    )  # fmt: skip
-    axis.axhline(seen, color=CHANCE, ls=":")
-    axis.annotate(
-        f"gap between the two best: {seen:.3f}", (0, seen), (4, 3), va="bottom", ha="left",
-        xycoords=("axes fraction", "data"), textcoords="offset points", color=CHANCE, fontsize=9,
-    )  # fmt: skip
+    place = {"xytext": (0, -14), "textcoords": "offset points", "ha": "center", "va": "top"}
+    axis.annotate(f"{subjects} subjects: {here:.3f}", (subjects, here), **place)
+    reference(axis, seen, f"gap between the two best: {seen:.3f}", level=True)
     axis.set_xscale("log")
     ticks = [count for count in (20, 50, 100, 200, 500, 1000) if count <= curve["subjects"].max()]
     axis.set_xticks(ticks, [str(count) for count in ticks])
@@ -103,23 +82,23 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     return fig
 
 
-READINGS = (  # of one training: column, marker, colour, label
-    ("honest", "o", INK, "honest: pooled, epoch not picked on the test"),
-    ("fold mean", "D", ACCENT, "mean of folds"),
-    ("oracle", "X", WARNING, "oracle: epoch picked on the test subject"),
-    ("both", "P", EDGE, "both"),
-)
+READINGS = {  # of one training: marker, colour, label by column
+    "honest": ("o", INK, "honest: pooled, epoch not picked on the test"),
+    "fold mean": ("D", ACCENT, "mean of folds"),
+    "oracle": ("X", WARNING, "oracle: epoch picked on the test subject"),
+    "both": ("P", EDGE, "both"),
+}
 
 
 def prices(table: pd.DataFrame, metric: str) -> Figure:
     """The same runs read in four ways, a row per system. table: `leaks.prices`, with `name`."""
     table = table.sort_values("honest", ascending=False, kind="stable").reset_index(drop=True)
-    readings = [reading for reading in READINGS if reading[0] in table]
-    values = table[[name for name, *_ in readings]]
+    values = table[[name for name in READINGS if name in table]]
     fig, axis = intervals.rows(table["name"], metric, (0, 1), extra=1.5)
     axis.hlines(range(len(table)), values.min(axis=1), values.max(axis=1), color=PALE, lw=3)
-    for name, sign, shade, label in readings:
-        intervals.dots(axis, table[name], colours=shade, markers=sign, label=label)
+    for name in values:
+        marker, shade, label = READINGS[name]
+        intervals.dots(axis, table[name], colours=shade, markers=marker, label=label)
     fig.legend(loc="outside upper left", ncols=2)
     return fig
 
@@ -129,24 +108,17 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
 
     table: columns name, system, published, honest, low, high, oracle; missing ones left out.
     """
-    fig, axis = intervals.rows(
-        table["name"], f"{metric}; line: 95 % over subjects", (0, 1), extra=1.4
-    )
+    xlabel = f"{metric}; line: 95 % over subjects"
+    fig, axis = intervals.rows(table["name"], xlabel, (0, 1), extra=1.4)
     axis.grid(axis="y", color=PALE, lw=0.5)
-    shades = [colour(name) if isinstance(name, str) else CHANCE for name in table["system"]]
-    series = (
-        ("honest", "o", shades, True, {"low": table["low"], "high": table["high"]}, "ours, honest"),
-        ("oracle", "X", WARNING, True, {}, "ours, oracle: epoch picked on the test subject"),
-        ("published", "s", EDGE, False, {}, "published"),
-    )
-    for name, sign, shade, filled, line, label in series:
-        intervals.dots(
-            axis, table[name], **line, colours=shade, markers=sign, filled=filled, size=7
-        )
-        axis.plot(
-            [], [], sign, color=INK if shade is shades else shade, label=label,
-            mfc=None if filled else "white",
-        )  # fmt: skip
+    own = {"low": table["low"], "high": table["high"], "colours": looks(table["system"])["colours"]}
+    series = {
+        "honest": own | {"label": "ours, honest"},
+        "oracle": {"markers": "X", "colours": WARNING, "label": f"ours, {READINGS['oracle'][2]}"},
+        "published": {"markers": "s", "colours": EDGE, "filled": False, "label": "published"},
+    }
+    for name, look in series.items():
+        intervals.dots(axis, table[name], ms=7, **look)
     fig.legend(loc="outside upper left", ncols=3)
     return fig
 
@@ -156,19 +128,12 @@ def effects(table: pd.DataFrame, metric: str) -> Figure:
 
     table: `ablations.answers`; right of zero the system is better with the ingredient.
     """
-    table = table.reset_index(drop=True)
-    names = table["ablation"]
-    fig, axis = intervals.rows(
-        names, f"{metric} as described minus {metric} changed; line: 95 % over subjects"
-    )
+    xlabel = f"{metric} as described minus {metric} changed; line: 95 % over subjects"
+    fig, axis = intervals.rows(table["ablation"], xlabel)
     reference(axis, 0)
-    intervals.dots(
-        axis, table["effect"], table["low"], table["high"], size=7,
-        colours=[colour(name) for name in names], markers=[marker(name) for name in names],
-        filled=table["answer"] != "no difference shown",
-    )  # fmt: skip
-    systems = [name.partition("/")[0] for name in names]
-    for place in range(1, len(table)):
-        if systems[place] != systems[place - 1]:
-            axis.axhline(place - 0.5, color=PALE, lw=0.8)
+    look = looks(table["ablation"]) | {"filled": table["answer"] != "no difference shown"}
+    intervals.dots(axis, table["effect"], table["low"], table["high"], ms=7, **look)
+    systems = table["ablation"].str.partition("/")[0]
+    for place in np.flatnonzero(systems != systems.shift())[1:]:
+        axis.axhline(place - 0.5, color=PALE, lw=0.8)
     return fig

@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from .planted import planted as planted
-from .style import CHANCE, EDGE, FORMS, PALE, SIGNED, bare, colour, matrix, reference
+from .style import CHANCE, FORMS, PALE, bare, bars, colour, matrix, panels, reference, signed
 
 INK = colour("dual_branch_3dcnn")
 
@@ -19,16 +19,12 @@ def pictures(branches: Mapping[str, np.ndarray], frames: Sequence[int], unit: st
 
     `frames`: numbers of the frames, printed above the columns.
     """
-    size = (1.35 * len(frames) + 1.4, 1.5 * len(branches) + 0.4)
-    fig, axes = plt.subplots(len(branches), len(frames), figsize=size, squeeze=False)
-    bound = max(np.percentile(np.abs(stack), 99.5) for stack in branches.values())
+    titles = [f"frame {frame}" for frame in frames]
+    fig, axes = panels(titles, 1.35, 1.5, rows=branches, extra=(1.4, 0.4))
+    stack = np.array(list(branches.values()))
     bare(*axes.flat)
-    for row, (name, stack) in zip(axes, branches.items(), strict=True):
-        for axis, picture in zip(row, stack, strict=True):
-            image = axis.imshow(picture, cmap=SIGNED, vmin=-bound, vmax=bound)
-        row[0].set_ylabel(name)
-    for axis, frame in zip(axes[0], frames, strict=True):
-        axis.set_title(f"frame {frame}", fontsize=9, loc="center")
+    for axis, picture in zip(axes.flat, stack.reshape(-1, *stack.shape[2:]), strict=True):
+        image = axis.imshow(picture, **signed(stack, 0.995))
     fig.colorbar(image, ax=axes, shrink=0.8, label=unit)
     return fig
 
@@ -36,33 +32,22 @@ def pictures(branches: Mapping[str, np.ndarray], frames: Sequence[int], unit: st
 def channels(shares: Mapping[str, np.ndarray]) -> Figure:
     """What channel attention lets through, a group of bars per channel, a bar per form."""
     fig, axis = plt.subplots(figsize=(7, 2.7))
-    width = 0.8 / len(shares)
-    looks = ((INK, ""), (PALE, "///"))
-    for place, ((form, values), (shade, hatch)) in enumerate(
-        zip(shares.items(), looks, strict=False)
-    ):
-        left = np.arange(1, len(values) + 1) + (place - (len(shares) - 1) / 2) * width
-        axis.bar(left, values, width, color=shade, hatch=hatch, edgecolor=EDGE, label=form)
+    table = pd.DataFrame(dict(shares)).rename(index=lambda channel: channel + 1)
+    bars(axis, table, (INK, PALE))
     reference(axis, 0.5, level=True)
-    ticks = range(1, len(values) + 1)
-    axis.set(xlabel="channel", ylabel="share let through", ylim=(0, 1), xticks=ticks)
+    axis.set(xlabel="channel", ylabel="share let through", ylim=(0, 1))
     fig.legend(loc="outside upper center", ncols=len(shares))
     return fig
 
 
 def reach(tables: Mapping[str, np.ndarray]) -> Figure:
     """Which frames a step has read: a panel per form, (steps, frames) of truth."""
-    fig, axes = plt.subplots(1, len(tables), figsize=(3.9 * len(tables), 3.4), squeeze=False)
-    for axis, (form, table) in zip(axes[0], tables.items(), strict=True):
-        steps, frames = (np.arange(1, size + 1) for size in table.shape)
-        axis.pcolormesh(
-            frames, steps, table, cmap=ListedColormap(["white", INK]), vmin=0, vmax=1,
-            edgecolors=CHANCE, linewidth=0.5, shading="nearest",
-        )  # fmt: skip
-        bare(axis, title=form)
-        axis.set(xlabel="frame", ylabel="step", xticks=frames, yticks=steps)
-        axis.invert_yaxis()
-        axis.tick_params(length=0)
+    fig, [axes] = panels(tables, 3.9, 3.4)
+    look = {"cmap": ListedColormap(["white", INK]), "vmin": 0, "vmax": 1, "linewidths": 0.5}
+    for axis, table in zip(axes, tables.values(), strict=True):
+        steps, frames = (range(1, size + 1) for size in table.shape)
+        matrix(axis, table, steps, frames, square=False, linecolor=CHANCE, **look)
+        axis.set(xlabel="frame", ylabel="step")
     return fig
 
 
@@ -73,12 +58,9 @@ def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Fi
     """
     count, steps = weights.shape
     fig, axis = plt.subplots(figsize=(1.5 + 0.75 * steps, 1.2 + 0.5 * count))
-    pairs = zip(weights.flat, winners.flat, strict=True)
-    texts = np.array([f"{weight:.2f}\nstep {winner + 1}" for weight, winner in pairs])
-    image = matrix(
-        axis, weights, widths, range(1, steps + 1), texts.reshape(weights.shape), square=False,
-        cmap="Greys", vmin=0, vmax=max(2 / steps, weights.max()),
-    )  # fmt: skip
+    texts = np.vectorize("{:.2f}\nstep {}".format)(weights, winners + 1)
+    look = {"square": False, "cmap": "Greys", "vmin": 0, "vmax": max(2 / steps, weights.max())}
+    image = matrix(axis, weights, widths, range(1, steps + 1), texts, **look)
     axis.set(xlabel="step that is read", ylabel="width of the head")
     fig.colorbar(image, ax=axis, shrink=0.9, label="weight; even would be 1 / steps")
     return fig
@@ -89,23 +71,18 @@ def courses(table: pd.DataFrame) -> Figure:
 
     `table`: columns kind, class, place, frame and change.
     """
-    kinds, classes = (list(dict.fromkeys(table[column])) for column in ("kind", "class"))
-    size = (3.9 * len(kinds), 1.6 * len(classes) + 0.7)
-    fig, axes = plt.subplots(
-        len(classes), len(kinds), figsize=size, sharex=True, sharey=True, squeeze=False
-    )
+    kinds, classes = table["kind"].unique(), table["class"].unique()
+    rows = [f"class {label}" for label in classes]
+    fig, axes = panels(kinds, 3.9, 1.6, rows=rows, extra=(0, 0.7), sharex=True, sharey=True)
     for (row, column), axis in np.ndenumerate(axes):
         part = table[(table["kind"] == kinds[column]) & (table["class"] == classes[row])]
         places = part.groupby("place", sort=False)
         for (place, line), (shade, dash, marker) in zip(places, FORMS, strict=False):
-            axis.plot(
-                line["frame"], line["change"], color=shade, ls=dash, marker=marker, ms=4,
-                label=place,
-            )  # fmt: skip
-        axis.set_title(f"{kinds[column]}, class {classes[row]}", fontsize=9)
-        axis.set_ylim(bottom=0)
+            look = {"color": shade, "ls": dash, "marker": marker, "ms": 4, "label": place}
+            axis.plot(line["frame"], line["change"], **look)
+        axis.set(ylim=(0, None), xticks=range(1, 11))
     for axis in axes[-1]:
-        axis.set(xlabel="frame", xticks=range(1, 11))
+        axis.set_xlabel("frame")
     fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     fig.supylabel("mean change from frame 1, grey values", fontsize=9)
     return fig

@@ -5,6 +5,7 @@ import numpy as np
 from .style import bare
 
 GRID = 28  # landmarks are in cells of the 28x28 grid, whatever the size of a map
+EXTENT = (0, GRID, GRID, 0)  # of a picture of the grid
 LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; the closed lines end as they begin
     range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36), (*range(36, 42), 36),
     (*range(42, 48), 42), (*range(48, 60), 48), (*range(60, 68), 60),
@@ -17,7 +18,14 @@ def outline(axis, landmarks: np.ndarray, colour: str = "0.45", width: float = 1.
         axis.plot(*landmarks[list(line)].T, color=colour, linewidth=width, zorder=1)
 
 
-def grid(axis, title: str = "", margin: float = 0.0) -> None:
-    """Make the axis the grid of the flow, without ticks."""
-    bare(axis, title=title)
-    axis.set(xlim=(-margin, GRID + margin), ylim=(GRID + margin, -margin), aspect="equal")
+def grid(*axes, margin: float = 0.0) -> None:
+    """Make the axes the grid of the flow, without ticks."""
+    bare(*axes)
+    for axis in axes:
+        axis.set(xlim=(-margin, GRID + margin), ylim=(GRID + margin, -margin), aspect="equal")
+
+
+def blank(axis, landmarks: np.ndarray) -> None:
+    """A face as grey lines on blank ground; landmarks (68, 2) in cells of the grid."""
+    outline(axis, landmarks, "0.75")
+    grid(axis, margin=2.0)

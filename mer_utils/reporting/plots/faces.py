@@ -10,21 +10,19 @@ from matplotlib.figure import Figure
 from ...corpora import Corpus
 from ...errors import StudyError
 from .face import outline
-from .style import EDGE, FORMS, INK, LIGHT, PALE
+from .style import EDGE, FORMS, INK, LIGHT, PALE, panels
 
 
 def clouds(points: np.ndarray, corpus: Sequence[str], size: float, unit: str) -> Figure:
     """All clips' (N, 68, 2) points as clouds, their mean as a drawn face, a panel per corpus."""
-    corpus = np.asarray(corpus)
-    names = list(dict.fromkeys(corpus))
-    fig, axes = plt.subplots(1, len(names), figsize=(0.6 + 3.2 * len(names), 3.7), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = points[corpus == name]
-        axis.scatter(*part.reshape(-1, 2).T, s=3, color=LIGHT, alpha=0.25, linewidths=0, zorder=0)
-        outline(axis, part.mean(axis=0), EDGE)
+    parts = pd.Series(range(len(points))).groupby(np.asarray(corpus), sort=False)
+    titles = [f"{name}, {len(part)} clips" for name, part in parts]
+    fig, [axes] = panels(titles, 3.2, 3.7, extra=(0.6, 0))
+    for axis, (_, part) in zip(axes, parts, strict=True):
+        axis.scatter(*points[part].reshape(-1, 2).T, s=3, color=LIGHT, alpha=0.25, lw=0, zorder=0)
+        outline(axis, points[part].mean(axis=0), EDGE)
         axis.set(xlim=(0, size), ylim=(size, 0), xlabel=unit, aspect="equal")
-        axis.set_yticks(axis.get_xticks(), axis.get_xticklabels())
-        axis.set(xlim=(0, size), ylim=(size, 0), title=f"{name}, {len(part)} clips")
+        axis.set_yticks([tick for tick in axis.get_xticks() if tick <= size])
     return fig
 
 
@@ -48,7 +46,7 @@ def errors(table: pd.DataFrame, column: str, label: str) -> Figure:
     for (name, values), (colour, dash, _) in zip(groups, FORMS, strict=False):
         axis.ecdf(values, color=colour, linestyle=dash, label=name)
     axis.set(xlabel=label, ylabel="share of clips", ylim=(0, 1.02), xlim=(0, None))
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.yaxis.set_major_formatter("{x:.0%}")
     axis.legend(loc="upper left")
     return fig
 

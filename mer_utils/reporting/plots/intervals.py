@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import INK, scatter, title
+from .style import INK, title
 
 ROW, DENSE, MANY = 0.42, 0.27, 12  # inches of a row, of a row among more than so many
 
@@ -31,59 +30,34 @@ def rows(
 
 
 def dots(
-    axis: Axes,
-    values: Sequence[float],
-    low: Sequence[float] | float = np.nan,
-    high: Sequence[float] | float = np.nan,
-    *,
-    colours: Sequence[str] | str = INK,
-    markers: Sequence[str] | str = "o",
-    filled: Sequence[bool] | bool = True,
-    shift: float = 0.0,
-    digits: int = 0,
-    size: float = 8,
-    label: str | None = None,
+    axis, values, low=np.nan, high=np.nan, colours=INK, markers="o", filled=True, digits=0, **look
 ) -> None:
     """A dot per row and a line from `low` to `high`; rows without a value stay empty.
 
-    digits: of the number above each dot, 0 for none; shift: rows by which all are moved down.
+    Each is one value, or one for every row; digits: of the number above each dot, 0 for none;
+    look: of the dots, as `Axes.plot` takes it.
     """
-    parts = {"value": values, "low": low, "high": high}
-    parts |= {"colour": colours, "marker": markers, "filled": filled}
-    columns = {name: np.broadcast_to(part, len(values)) for name, part in parts.items()}
-    table = pd.DataFrame(columns).dropna(subset="value")
-    for place, row in table.iterrows():
-        y = place + shift
-        axis.plot([row["low"], row["high"]], [y, y], color=row["colour"], lw=2)
-        axis.plot(
-            row["value"], y, row["marker"], color=row["colour"], ms=size, label=label, zorder=3,
-            mfc=row["colour"] if row["filled"] else "white", ls="",
-        )  # fmt: skip
-        label = None  # once in the legend
+    look = {"ms": 8, "ls": "", "zorder": 3} | look
+    columns = np.broadcast_arrays(values, low, high, colours, markers, filled)
+    for y, (value, start, end, colour, marker, full) in enumerate(zip(*columns, strict=True)):
+        if np.isnan(value):
+            continue
+        axis.plot([start, end], [y, y], color=colour, lw=2)
+        axis.plot(value, y, marker=marker, color=colour, mfc=colour if full else "white", **look)
+        look["label"] = None  # once in the legend
         if digits:
-            axis.annotate(
-                f"{row['value']:.{digits}f}", (row["value"], y), (0, 6), ha="center", fontsize=8,
-                textcoords="offset points",
-            )  # fmt: skip
+            place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+            axis.annotate(f"{value:.{digits}f}", (value, y), fontsize=8, **place)
 
 
 def swarm(
-    axis: Axes,
-    values: np.ndarray,
-    place: float,
-    *,
-    colour: str = INK,
-    middle: Callable | None = None,
-    middle_colour: str = "black",
-    width: float = 0.6,
-    **look,
+    axis, values, place: float, middle: Callable | None = None, bar="black", width=0.6, **look
 ) -> None:
     """Every value of one row as a dot of its own; `middle` (np.mean, np.median) as a bar."""
     values = np.sort(np.asarray(values))
-    look = {"s": 14, "linewidths": 0, "zorder": 2} | look
-    axis.scatter(values, place + width * scatter(len(values)), color=colour, **look)
+    look = {"s": 14, "linewidths": 0, "zorder": 2, "color": INK} | look
+    apart = np.arange(len(values)) * 0.618 % 1 - 0.5  # so that dots do not hide each other
+    axis.scatter(values, place + width * apart, **look)
     if middle and len(values):
         half = 0.6 * width
-        axis.vlines(
-            middle(values), place - half, place + half, color=middle_colour, lw=2.5, zorder=3
-        )
+        axis.vlines(middle(values), place - half, place + half, color=bar, lw=2.5, zorder=3)

@@ -1,15 +1,26 @@
 """Figures of flow and strain on blank ground, of flow methods, and of where the apex is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import intervals, style
-from .face import GRID, outline
-from .style import LIGHT, MAGNITUDE, SIGNED, UNNAMED, WARNING, bare, reference
+from . import intervals
+from .face import EXTENT, grid, outline
+from .style import (
+    EDGE,
+    LIGHT,
+    MAGNITUDE,
+    METHODS,
+    UNNAMED,
+    WARNING,
+    bare,
+    panels,
+    reference,
+    signed,
+)
 
 CHANNELS = ("u, to the right", "v, down", "strain")
 SUBSET = 1000  # pixels: a magnitude that fewer pixels have is not drawn
@@ -20,29 +31,24 @@ def methods(errors: pd.DataFrame) -> Figure:
 
     `errors`: columns method, noise, magnitude, error, gain, pixels (truth.flow_errors).
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4))
+    fig, [(left, right)] = panels(("Error", "Gain; 1 (dashed): nothing is shrunk"), 4.8, 4.4)
     errors = errors[errors["pixels"] >= SUBSET].sort_values("magnitude", kind="stable")
-    quiet = errors["noise"].min()
     for (method, noise), part in errors.groupby(["method", "noise"], sort=False):
-        noisy = noise != quiet
-        look = {
-            "color": style.METHOD_COLOURS.get(method, UNNAMED),
-            "marker": style.METHOD_MARKERS.get(method, "o"),
-            "linestyle": ":" if noisy else "-",
-            "markerfacecolor": "white" if noisy else None,
-            "label": f"{method}, noise of {noise:g} grey levels" if noisy else method,
-        }
+        colour, marker = METHODS.get(method, (UNNAMED, "o"))
+        look = {"color": colour, "marker": marker, "label": method}
+        if noise != errors["noise"].min():
+            look |= {"ls": ":", "mfc": "white"}
+            look["label"] = f"{method}, noise of {noise:g} grey levels"
         left.plot(part["magnitude"], part["error"], **look)
         right.plot(part["magnitude"], part["gain"], **look)
     reference(right, 1, level=True)
     ticks = sorted(errors["magnitude"].unique())
     for axis in (left, right):
-        axis.set_xscale("log")
+        axis.set(xscale="log", xlabel="true motion, pixels of the aligned face")
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
-        axis.set_xlabel("true motion, pixels of the aligned face")
-    left.set(ylabel="mean end-point error, pixels", ylim=(0, None), title="Error")
-    right.set(ylabel="estimate along the truth", title="Gain; 1 (dashed): nothing is shrunk")
+    left.set(ylabel="mean end-point error, pixels", ylim=(0, None))
+    right.set(ylabel="estimate along the truth")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
@@ -52,44 +58,40 @@ def ways(errors: pd.DataFrame) -> Figure:
     means = errors.groupby("way")["error"].mean().sort_values()
     xlabel = "distance to the face's own motion, pixels of the aligned face"
     fig, axis = intervals.rows(list(means.index), xlabel)
+    look = {"color": "#8fa9c9", "middle": np.mean, "bar": WARNING, "width": 0.5, "s": 9}
     for row, (name, mean) in enumerate(means.items()):
-        values = errors.loc[errors["way"] == name, "error"]
-        intervals.swarm(
-            axis, values, row, colour="#8fa9c9", middle=np.mean, middle_colour=WARNING,
-            width=0.5, s=9,
-        )  # fmt: skip
+        intervals.swarm(axis, errors.loc[errors["way"] == name, "error"], row, **look)
         axis.text(mean, row - 0.36, f" {mean:.2f}", color=WARNING, fontsize=9)
     axis.set_xlim(left=0)
     return fig
 
 
-def maps(
-    flow: np.ndarray,
-    points: np.ndarray | None,
-    titles: Sequence[str],
-    labels: Sequence[str] = CHANNELS,
-    units: tuple[str, str] = ("pixels", "pixels per pixel"),
-) -> Figure:
+def looks(arrays: Mapping[str, np.ndarray], places, titles: Sequence[str], points=None) -> Figure:
+    """What moved in some clips: flow in pixels where the corpus has it, else the stretched form.
+
+    points: landmarks (n, 68, 2) of those clips, drawn as a face on flow in pixels.
+    """
+    if "flow" in arrays:
+        return maps(arrays["flow"][places], points, titles)
+    return grey_maps(arrays["flow_legacy"][places], titles)
+
+
+def maps(flow: np.ndarray, points: np.ndarray | None, titles: Sequence[str]) -> Figure:
     """u, v and strain of some clips, (n, 3, 28, 28), each under its drawn face; a row per clip.
 
     Colours are shared down the rows, so that rows can be compared.
     """
-    fig, axes = _panels(len(flow), titles, labels, 7.6)
-    most = max(float(np.quantile(np.abs(flow[:, :2]), 0.998)), 1e-6)
-    strained = max(float(np.quantile(flow[:, 2], 0.998)), 1e-6)
-    signed = {"cmap": SIGNED, "vmin": -most, "vmax": most}
-    looks = (signed, signed, {"cmap": MAGNITUDE, "vmin": 0, "vmax": strained})
-    images = {}
+    fig, axes = panels(CHANNELS, 2.53, 1.85, rows=titles, extra=(0, 0.6))
+    grid(*axes.flat)
+    around_zero = signed(flow[:, :2], 0.998)
+    strain = {"cmap": MAGNITUDE, "vmin": 0, "vmax": max(np.quantile(flow[:, 2], 0.998), 1e-6)}
     for (row, channel), axis in np.ndenumerate(axes):
-        images[channel] = axis.imshow(
-            flow[row, channel], extent=(0, GRID, GRID, 0), **looks[channel]
-        )
+        axis.imshow(flow[row, channel], extent=EXTENT, **(strain if channel == 2 else around_zero))
         if points is not None:
-            outline(axis, points[row], style.EDGE, 0.8)
-        axis.set(xlim=(0, GRID), ylim=(GRID, 0))
+            outline(axis, points[row], EDGE, 0.8)
     look = {"shrink": 0.9 if len(flow) < 3 else 0.5, "pad": 0.02}
-    fig.colorbar(images[1], ax=axes[:, :2], label=units[0], **look)
-    fig.colorbar(images[2], ax=axes[:, 2], label=units[1], **look)
+    fig.colorbar(axes[0, 1].images[0], ax=axes[:, :2], label="pixels", **look)
+    fig.colorbar(axes[0, 2].images[0], ax=axes[:, 2], label="pixels per pixel", **look)
     return fig
 
 
@@ -98,8 +100,8 @@ def grey_maps(flow: np.ndarray, titles: Sequence[str], whole: bool = True) -> Fi
 
     whole=False: from the least to the largest value of a channel, for means, which are pale.
     """
-    labels = [name.partition(",")[0] for name in CHANNELS]
-    fig, axes = _panels(len(flow), titles, labels, 6)
+    fig, axes = panels(("u", "v", "strain"), 2, 1.85, rows=titles, extra=(0, 0.6))
+    bare(*axes.flat)
     for (row, channel), axis in np.ndenumerate(axes):
         part = flow[:, channel]
         low, high = (0, 255) if whole else (part.min(), part.max())
@@ -107,29 +109,17 @@ def grey_maps(flow: np.ndarray, titles: Sequence[str], whole: bool = True) -> Fi
     return fig
 
 
-def _panels(rows: int, titles: Sequence[str], labels: Sequence[str], width: float):
-    """A figure of (rows, 3) bare panels: labels above, a title at the left of each row."""
-    fig, axes = plt.subplots(rows, 3, figsize=(width, 0.6 + 1.85 * rows), squeeze=False)
-    bare(*axes.flat)
-    for axis, label in zip(axes[0], labels, strict=True):
-        axis.set_title(label)
-    for axis, title in zip(axes[:, 0], titles, strict=True):
-        axis.set_ylabel(title, fontsize=9)
-    return fig, axes
-
-
 def apexes(errors: pd.DataFrame) -> Figure:
     """Share of clips whose apex is missed by at most so many frames, per rule (apex_errors)."""
     fig, axis = plt.subplots(figsize=(6.4, 3.2))
     looks = {"spotted": (WARNING, "-"), "midpoint": (LIGHT, "--")}
-    most = int(errors["error"].abs().max())
-    for rule, part in errors.groupby("rule", sort=False):
-        missed = part["error"].abs().to_numpy()
-        share = [(missed <= frames).mean() for frames in range(most + 1)]
+    shares = pd.crosstab(errors["error"].abs(), errors["rule"], normalize="columns")
+    shares = shares.reindex(range(shares.index.max() + 1), fill_value=0).cumsum()
+    for rule in errors["rule"].unique():
         colour, dash = looks.get(rule, (UNNAMED, ":"))
-        axis.plot(range(most + 1), share, dash, color=colour, marker="o", markersize=4, label=rule)
+        axis.plot(shares[rule], dash, color=colour, marker="o", ms=4, label=rule)
     axis.set(xlabel="frames from the true apex, at most", ylabel="share of clips", ylim=(0, 1.03))
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.yaxis.set_major_formatter("{x:.0%}")
     axis.legend(loc="lower right")
     return fig

@@ -1,12 +1,10 @@
 """Figures of planted cases: clips whose label follows a rule that is known."""
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import ACCENT, FORMS, reference
+from .style import ACCENT, FORMS, panels, reference
 
 
 def planted(table: pd.DataFrame, chance: float) -> Figure:
@@ -18,28 +16,20 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
     if "case" in table:
         table = table.assign(form=table["case"] + ": " + table["form"].astype(str))
     forms = list(dict.fromkeys(table["form"]))
-    xlabel = "share of unseen clips that are predicted right"
     kinds = list(table.groupby("kind", sort=False)) if "kind" in table else [("", table)]
-    fig, axis = intervals.rows(forms, xlabel, (0, 1.03), extra=1.0 + 0.3 * (len(kinds) > 1))
-    for row in range(len(forms)):
-        axis.axhline(row, color="0.92", lw=1, zorder=0)
-    for number, (kind, part) in enumerate(kinds):
-        colour, _, marker = FORMS[number]
-        shift = 0.24 * (number - (len(kinds) - 1) / 2)
-        for row, form in enumerate(forms):
-            values = part.loc[part["form"] == form, "accuracy"].to_numpy()
-            axis.plot(
-                values, np.full(len(values), row + shift), marker, color=colour, ls="", ms=7,
-                zorder=3, label=kind if row == 0 else None,
-            )  # fmt: skip
-            if len(kinds) == 1:
-                mean = values.mean()
-                axis.annotate(
-                    f"{mean:.0%}", (mean, row), (0, 9), textcoords="offset points", ha="center",
-                    fontsize=8,
-                )  # fmt: skip
-            if "seed" in table:
-                axis.vlines(values.mean(), row - 0.25, row + 0.25, color=ACCENT, lw=3, zorder=2)
+    xlabel, extra = "share of unseen clips that are predicted right", 1.3 if kinds[1:] else 1.0
+    fig, axis = intervals.rows(forms, xlabel, (0, 1.03), extra)
+    axis.hlines(range(len(forms)), 0, 1.03, color="0.92", lw=1, zorder=0)
+    for number, ((kind, part), (colour, _, marker)) in enumerate(zip(kinds, FORMS, strict=False)):
+        places = part["form"].map(forms.index) + 0.24 * (number - (len(kinds) - 1) / 2)
+        look = {"color": colour, "marker": marker, "ls": "", "ms": 7, "zorder": 3}
+        axis.plot(part["accuracy"], places, label=kind, **look)
+    place = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+    for row, mean in enumerate(table.groupby("form", sort=False)["accuracy"].mean()):
+        if len(kinds) == 1:
+            axis.annotate(f"{mean:.0%}", (mean, row), **place)
+        if "seed" in table:
+            axis.vlines(mean, row - 0.25, row + 0.25, color=ACCENT, lw=3, zorder=2)
     reference(axis, chance, "chance")
     if len(kinds) > 1:
         fig.legend(loc="outside upper left", ncols=len(kinds))
@@ -53,20 +43,17 @@ def planted_curves(table: pd.DataFrame, bar: float = 0.5, label: str = "guessing
     reaches.
     """
     cases = list(table.groupby("case", sort=False)) if "case" in table else [("", table)]
+    titles = [case.replace("_", " ") if cases[1:] else "" for case, _ in cases]
     looks = dict(zip(dict.fromkeys(table["form"]), FORMS, strict=False))
-    width = max(6.8, 4.8 * len(cases))
-    fig, axes = plt.subplots(1, len(cases), figsize=(width, 3.5), sharey=True, squeeze=False)
+    fig, [axes] = panels(titles, max(6.8 / len(cases), 4.8), 3.5, sharey=True)
     lines = {}
-    for axis, (case, part) in zip(axes[0], cases, strict=True):
+    for axis, (_, part) in zip(axes, cases, strict=True):
         for form, line in part.groupby("form", sort=False):
             colour, dash, marker = looks[form]
-            [lines[form]] = axis.plot(
-                line["epoch"], line["accuracy"], color=colour, ls=dash, marker=marker, ms=4
-            )
+            look = {"color": colour, "ls": dash, "marker": marker, "ms": 4}
+            [lines[form.replace("_", " ")]] = axis.plot(line["epoch"], line["accuracy"], **look)
         reference(axis, bar, label, level=True)
         axis.set(xlabel="epoch", ylim=(0.4, 1.03))
-        axis.set_title(case.replace("_", " ") if len(cases) > 1 else "")
-    axes[0, 0].set_ylabel("share of unseen clips right")
-    names = [form.replace("_", " ") for form in lines]
-    fig.legend(lines.values(), names, loc="outside lower center", ncols=3)
+    axes[0].set_ylabel("share of unseen clips right")
+    fig.legend(lines.values(), lines, loc="outside lower center", ncols=3)
     return fig

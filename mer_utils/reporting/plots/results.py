@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from . import intervals
 from .comparison import ranking
-from .style import EDGE, INK, PALE, WARNING, class_colours, matrix
+from .style import EDGE, INK, PALE, WARNING, class_colours, matrix, panels
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -17,9 +17,8 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     counts = pd.crosstab(rows["label"], rows["predicted"])
     counts = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    texts = np.array([f"{s:.0%}\n{n}" for s, n in zip(shares.flat, counts.flat, strict=True)])
+    texts = np.vectorize("{:.0%}\n{}".format)(shares, counts)
     fig, axis = plt.subplots(figsize=(4.8, 4.0))
-    texts = texts.reshape(shares.shape)
     image = matrix(axis, shares, classes, texts=texts, cmap="Blues", vmin=0, vmax=1, fontsize=10)
     axis.set(xlabel="predicted", ylabel="label")
     fig.colorbar(image, ax=axis, shrink=0.8, label="share of the label's clips")
@@ -31,52 +30,41 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
     No score is drawn: most subjects have clips of one or two classes only.
     """
-    rank = {label: place for place, label in enumerate(classes)}
-    rows = rows.assign(right=rows["label"] == rows["predicted"], rank=rows["label"].map(rank))
-    rows = rows.sort_values(["rank", "right"], ascending=[True, False], kind="stable")
-    person = rows.groupby(["corpus", "subject"], sort=False)
-    rows = rows.assign(height=person.cumcount() + 1, clips=person["label"].transform("size"))
-    names = list(dict.fromkeys(rows.sort_index()["corpus"]))
-    tallest = rows["clips"].max()
-    fig, axes = plt.subplots(
-        len(names), 1, figsize=(9, 0.7 + len(names) * (1.0 + 0.045 * tallest)), squeeze=False
-    )
+    corpora, person = rows["corpus"].unique(), ["corpus", "subject"]
+    rows = rows.assign(right=rows["label"] == rows["predicted"], clips=1)
+    rows = rows.assign(clips=rows.groupby(person)["clips"].transform("sum"))
+    rows = rows.assign(label=pd.Categorical(rows["label"], classes))
+    order = {"clips": False, "subject": True, "label": True, "right": False}
+    rows = rows.sort_values([*order], ascending=[*order.values()], kind="stable")
+    rows = rows.assign(height=rows.groupby(person).cumcount() + 1)
+    tallest, widest = rows["clips"].max(), rows.groupby("corpus")["subject"].nunique().max()
+    fig, axes = panels([""], 9, 1.0 + 0.045 * tallest, rows=corpora, extra=(0, 0.7))
     colours = class_colours(classes)
-    for axis, name in zip(axes[:, 0], names, strict=True):
-        part = rows[rows["corpus"] == name].sort_values(
-            ["clips", "subject"], ascending=[False, True], kind="stable"
-        )
-        order = list(dict.fromkeys(part["subject"]))
-        shades = part["label"].map(colours)
-        axis.scatter(
-            part["subject"].map(order.index), part["height"], marker="s", linewidths=1.2,
-            s=25 if tallest < 25 else 13, c=shades.where(part["right"], "white"), edgecolors=shades,
-        )  # fmt: skip
-        axis.set_xticks(range(len(order)), order, rotation=90, fontsize=8)
-        axis.set(ylim=(0, tallest + 1.5), ylabel="clips", title=name)
-    widest = max(len(axis.get_xticks()) for axis in axes[:, 0])
-    for axis in axes[:, 0]:
-        axis.set_xlim(-0.7, widest - 0.3)
-    looks = [(name, {"color": colours[name]}) for name in classes]
-    looks.append(("hollow: wrong", {"mfc": "white", "mec": EDGE}))
-    handles = [plt.Line2D([], [], marker="s", ls="", label=name, **look) for name, look in looks]
-    fig.legend(handles=handles, loc="outside upper right", ncols=4)
-    axes[-1, 0].set_xlabel("left-out subject")
+    for axis, name in zip(axes[:, 0], corpora, strict=True):
+        part = rows[rows["corpus"] == name]
+        place, names = pd.factorize(part["subject"])
+        shades = part["label"].astype(object).map(colours)
+        look = {"c": shades.where(part["right"], "white"), "edgecolors": shades, "linewidths": 1.2}
+        axis.scatter(place, part["height"], 25 if tallest < 25 else 13, marker="s", **look)
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axis.set(ylim=(0, tallest + 1.5), ylabel="clips", title=name, xlim=(-0.7, widest - 0.3))
+    axis.set_xlabel("left-out subject")
+    looks = {name: {"color": colours[name]} for name in classes}
+    looks["hollow: wrong"] = {"mfc": "white", "mec": EDGE}
+    handles = [plt.Line2D([], [], marker="s", ls="", **look) for look in looks.values()]
+    fig.legend(handles, looks, loc="outside upper right", ncols=4)
     return fig
 
 
 def learning(curves: pd.DataFrame) -> Figure:
     """Training loss by epoch, a thin line per fold, their mean in front."""
     fig, axis = plt.subplots(figsize=(6.5, 3.2))
-    for _, fold in curves.groupby("fold"):
-        axis.plot(fold["epoch"], fold["loss"], color=PALE, linewidth=0.7)
+    axis.plot(curves.pivot(index="epoch", columns="fold", values="loss"), color=PALE, lw=0.7)
     means = curves.groupby("epoch").mean(numeric_only=True)
-    axis.plot(means.index, means["loss"], color=INK, linewidth=2, label="training, mean of folds")
+    axis.plot(means["loss"], color=INK, lw=2, label="training, mean of folds")
     if "validation loss" in means:
-        axis.plot(
-            means.index, means["validation loss"], color=WARNING, ls="--",
-            label="inner validation subjects",
-        )  # fmt: skip
+        look = {"color": WARNING, "ls": "--", "label": "inner validation subjects"}
+        axis.plot(means["validation loss"], **look)
     axis.set(ylim=(0, None), xlabel="epoch", ylabel="loss (nats per clip)")
     axis.legend()
     return fig
@@ -90,9 +78,8 @@ def epochs_on_test(by_epoch: pd.DataFrame, last: float, picked: float) -> Figure
     fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(by_epoch["epoch"], by_epoch["UF1"], color=INK, label="all at the same epoch")
     axis.axhline(last, color=INK, ls=":", label=f"last epoch: {last:.3f} (honest)")
-    axis.axhline(
-        picked, color=WARNING, ls="--", label=f"best test epoch of each subject: {picked:.3f}"
-    )
+    label = f"best test epoch of each subject: {picked:.3f}"
+    axis.axhline(picked, color=WARNING, ls="--", label=label)
     axis.axhspan(last, picked, color=WARNING, alpha=0.12, linewidth=0)
     axis.set(xlabel="epoch", ylabel="UF1, pooled", ylim=(0, 1))
     axis.legend(loc="lower right")

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
 LIGHT, GREEN = "#5b7aa8", "#5d8a4e"
@@ -15,8 +17,8 @@ CHANCE = "#777777"  # always dashed
 # Dark, middle, light: the classes differ in grey too.
 CLASS_COLOURS = {"negative": INK, "positive": ACCENT, "surprise": PALE}
 CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
-METHOD_COLOURS = {"dis_fine": WARNING, "dis": ACCENT, "farneback": LIGHT, "tvl1": INK}
-METHOD_MARKERS = {"dis_fine": "o", "dis": "s", "farneback": "^", "tvl1": "D"}
+METHODS = {"dis_fine": (WARNING, "o"), "dis": (ACCENT, "s"), "farneback": (LIGHT, "^")}
+METHODS |= {"tvl1": (INK, "D")}  # colour and marker of a flow method
 # Colour, line and marker of a few forms of one thing: they differ in grey too.
 FORMS = tuple(
     zip((INK, ACCENT, GREEN, WARNING, LIGHT), ("-", "--", ":", "-.", "-"), "os^Dv", strict=True)
@@ -38,9 +40,10 @@ def colour(system: str) -> str:
     return getattr(_module(system), "COLOUR", UNNAMED)
 
 
-def marker(system: str) -> str:
-    """The marker of a system; an ablation has its system's."""
-    return getattr(_module(system), "MARKER", "o")
+def looks(names: Sequence[str]) -> dict[str, list[str]]:
+    """Colours and markers of systems, as `intervals.dots` takes them."""
+    markers = [getattr(_module(name), "MARKER", "o") for name in names]
+    return {"colours": [colour(name) for name in names], "markers": markers}
 
 
 def _module(system: str):
@@ -56,25 +59,45 @@ def title(label: str) -> str:
     return systems.title(label)
 
 
-def bare(*axes, title: str = "") -> None:
+def panels(
+    titles: Sequence[str], width: float, height: float, rows: Sequence = ("",), extra=(0, 0), **look
+) -> tuple[Figure, np.ndarray]:
+    """Axes (rows, columns), a title above each column, the name of each row at its left.
+
+    width, height: inches of one panel; extra: inches besides the panels; look: of `plt.subplots`.
+    """
+    size = (width * len(titles) + extra[0], height * len(rows) + extra[1])
+    fig, axes = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False, **look)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    for axis, row in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(row)
+    return fig, axes
+
+
+def bare(*axes) -> None:
     """Axes without ticks and frame, for pictures."""
     for axis in axes:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-        if title:
-            axis.set_title(title)
+
+
+def signed(values: np.ndarray, share: float = 1.0) -> dict:
+    """Look of a picture around zero; the scale holds this share of the values."""
+    most = max(float(np.quantile(np.abs(values), share)), 1e-6)
+    return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
 def reference(axis, value: float, label: str = "", *, level: bool = False) -> None:
     """A dashed line at `value`, upright or level, with its label at the top or the right end."""
     (axis.axhline if level else axis.axvline)(value, color=CHANCE, ls="--", lw=1, zorder=1)
-    place = {"xy": (1, value), "xycoords": ("axes fraction", "data"), "xytext": (-2, 3)}
-    if not level:
-        place = {"xy": (value, 1), "xycoords": ("data", "axes fraction"), "xytext": (4, -2)}
-    axis.annotate(
-        label, **place, textcoords="offset points", ha="right" if level else "left",
-        va="bottom" if level else "top", fontsize=8, color=CHANCE,
-    )  # fmt: skip
+    look = {"textcoords": "offset points", "fontsize": 8, "color": CHANCE}
+    if level:
+        look |= {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        axis.annotate(label, (1, value), (-2, 3), **look)
+    else:
+        look |= {"xycoords": ("data", "axes fraction"), "va": "top"}
+        axis.annotate(label, (value, 1), (4, -2), **look)
 
 
 def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", **look):
@@ -92,8 +115,17 @@ def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", *
     sns.heatmap(values, ax=axis, annot=texts, fmt="", **look)
     axis.tick_params(length=0, labelsize=fontsize + 1)
     axis.tick_params(axis="y", rotation=0)
-    axis.set_title(title)
+    if title:
+        axis.set_title(title)
     return axis.collections[0]
+
+
+def bars(axis, table: pd.DataFrame, colours=(INK, PALE), hatches=("", "///"), **look) -> None:
+    """A place per row of `table` and a bar per column; look: of `DataFrame.plot.bar`."""
+    look = {"width": 0.8, "rot": 0, "edgecolor": EDGE, "lw": 0.5, "legend": False} | look
+    table.plot.bar(ax=axis, color=list(colours), **look)
+    for column, hatch in zip(axis.containers, hatches, strict=False):
+        plt.setp(column.patches, hatch=hatch)
 
 
 def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
@@ -103,8 +135,3 @@ def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
         plt.Rectangle((0, 0), 1, 1, fc=shade, ec=EDGE, lw=0.5, hatch=hatches.get(name), label=name)
         for name, shade in colours.items()
     ]
-
-
-def scatter(count: int) -> np.ndarray:
-    """(count,) places in -0.5..0.5 that keep dots of one row apart, the same every time."""
-    return np.arange(count) * 0.618 % 1 - 0.5

@@ -4,24 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .planted import planted as planted
-from .style import ACCENT, EDGE, PALE, bare, colour, matrix, reference
+from .style import ACCENT, EDGE, PALE, bare, bars, colour, matrix, panels, reference
 
 INK = colour("unified")
 # Of the 51 inner landmarks, in order: where each part of the face begins.
-PARTS = {
-    "right brow": 0,
-    "left brow": 5,
-    "nose": 10,
-    "right eye": 19,
-    "left eye": 25,
-    "outer lip": 31,
-    "inner lip": 43,
-}
+PARTS = {"right brow": 0, "left brow": 5, "nose": 10, "right eye": 19, "left eye": 25}
+PARTS |= {"outer lip": 31, "inner lip": 43}
 
 
 def key_frames(
@@ -36,8 +30,8 @@ def key_frames(
     below = -0.06 * motion.max()
     marks = ((chosen, "o", INK, "key frames"), (even, "^", ACCENT, "even steps to the apex"))
     for row, (frames, marker, shade, label) in enumerate(marks):
-        place = np.full(len(frames), below * (1.2 + 1.6 * row))
-        axis.scatter(frames, place, marker=marker, s=26, color=shade, label=label, zorder=3)
+        look = {"marker": marker, "color": shade, "label": label, "zorder": 3, "s": 26}
+        axis.scatter(frames, np.full(len(frames), below * (1.2 + 1.6 * row)), **look)
     axis.axhline(0, color=EDGE, linewidth=0.8)
     axis.set(xlabel="frame", ylabel="way of 51 landmarks\nsince the frame before, pixels")
     axis.legend(loc="upper right", ncols=2)
@@ -48,11 +42,10 @@ def key_frames(
 
 def masks(values: np.ndarray) -> Figure:
     """The eight Kirsch masks (8, 3, 3)."""
-    fig, axes = plt.subplots(1, len(values), figsize=(7.6, 1.3))
+    fig, [axes] = panels(range(len(values)), 0.95, 1.3)
     look = {"cmap": ListedColormap([PALE, "white", INK]), "vmin": -3, "vmax": 5, "fontsize": 7}
-    for number, (axis, mask) in enumerate(zip(axes, values, strict=True)):
+    for axis, mask in zip(axes, values, strict=True):
         matrix(axis, mask, (), texts="{:.0f}", **look)
-        axis.set_title(str(number), fontsize=9, loc="center")
     return fig
 
 
@@ -60,12 +53,10 @@ def strongest(shares: np.ndarray) -> Figure:
     """(51, T) mean place, 0 before to 2 after, of the frame with the strongest edge of a patch."""
     fig, axis = plt.subplots(figsize=(7.6, 4.2))
     image = axis.imshow(shares, cmap="PuOr", vmin=0, vmax=2, aspect="auto")
-    begins = list(PARTS.values())
-    for begin in begins[1:]:
-        axis.axhline(begin - 0.5, color="white", linewidth=1.5)
-    middles = (np.array(begins) + np.array([*begins[1:], len(shares)]) - 1) / 2
     bare(axis)
-    axis.set_yticks(middles, list(PARTS))
+    edges = np.array([*PARTS.values(), len(shares)]) - 0.5
+    axis.hlines(edges[1:-1], *axis.get_xlim(), color="white", linewidth=1.5)
+    axis.set_yticks((edges[1:] + edges[:-1]) / 2, list(PARTS))
     axis.set_xticks(range(shares.shape[1]), range(1, shares.shape[1] + 1))
     axis.set(xlabel="pattern: three key frames in a row")
     axis.tick_params(length=0)
@@ -74,33 +65,29 @@ def strongest(shares: np.ndarray) -> Figure:
     return fig
 
 
-def graphs(points: np.ndarray, panels: Mapping[str, np.ndarray], share: float = 0.06) -> Figure:
+def graphs(points: np.ndarray, weights: Mapping[str, np.ndarray], share: float = 0.06) -> Figure:
     """Graphs (51, 51) over the landmarks (51, 2): the strongest `share` of all pairs of each."""
-    fig, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.8), squeeze=False)
-    rows, columns = np.triu_indices(len(points), 1)
-    count = max(1, int(share * len(rows)))
+    fig, [axes] = panels(weights, 3.7, 3.8)
+    pairs = np.stack(np.triu_indices(len(points), 1))  # (2, P)
+    count = max(1, int(share * pairs.shape[1]))
     low, high = points.min(axis=0) - 8, points.max(axis=0) + 8
-    for axis, (title, graph) in zip(axes[0], panels.items(), strict=True):
-        weights = graph[rows, columns]
-        for pair in np.argsort(-weights, kind="stable")[:count]:
-            if weights[pair] > 0:
-                line = points[[rows[pair], columns[pair]]]
-                axis.plot(*line.T, color=INK, linewidth=1.0, alpha=0.7, zorder=1)
+    for axis, graph in zip(axes, weights.values(), strict=True):
+        strong = pairs[:, np.argsort(-graph[*pairs], kind="stable")[:count]]
+        lines = points[strong[:, graph[*strong] > 0]]  # (2, count, 2)
+        axis.plot(lines[..., 0], lines[..., 1], color=INK, linewidth=1.0, alpha=0.7, zorder=1)
         axis.scatter(*points.T, s=12, color=ACCENT, zorder=2)
-        bare(axis, title=title)
+        bare(axis)
         axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
     return fig
 
 
-def shares(graph_stream: np.ndarray, labels: Sequence[str]) -> Figure:
+def shares(graph_stream: np.ndarray) -> Figure:
     """(N,) weight of the graph stream in each clip; the visual stream has the rest."""
     fig, axis = plt.subplots(figsize=(7.6, 2.2))
     graph = np.sort(graph_stream)
-    place = np.arange(len(graph))
-    axis.bar(place, graph, width=0.9, color=INK, label="graph stream")
-    axis.bar(place, 1 - graph, bottom=graph, width=0.9, color=PALE, label="visual stream")
+    table = pd.DataFrame({"graph stream": graph, "visual stream": 1 - graph})
+    bars(axis, table, (INK, PALE), (), stacked=True, width=0.9, lw=0)
     reference(axis, 0.5, level=True)
-    axis.set(xlabel="clips, sorted", ylabel="weight", ylim=(0, 1), xlim=(-0.6, len(graph) - 0.4))
-    axis.set_xticks([])
+    axis.set(xlabel="clips, sorted", ylabel="weight", ylim=(0, 1), xticks=[])
     fig.legend(loc="outside upper right", ncols=2)
     return fig
