@@ -63,7 +63,7 @@ def users(library: str) -> set[str]:
 
 
 def test_the_reader_of_imports_reads_them():
-    assert {"errors", "corpora.table", "systems.svm"} <= imported("systems")
+    assert {"errors", "corpora.table", "systems.inputs"} <= imported("systems")
     assert {"torch", "evaluation.protocol", "systems", "environment"} <= imported("training")
     assert "mer_utils" not in imported("training")
 

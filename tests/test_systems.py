@@ -188,7 +188,7 @@ def test_variant_and_override_stand_above_the_preset():
 
 
 def test_names_without_any_to_choose_from():
-    with pytest.raises(StudyError, match="majority has no field 'depth'"):
+    with pytest.raises(StudyError, match="field of majority 'depth' is not known: there is none"):
         systems.resolve("majority", {"depth": 1})
     with pytest.raises(StudyError, match="there is none"):
         systems.resolve("majority/deep")
@@ -219,7 +219,7 @@ def test_the_table_names_what_a_corpus_lacks():
         ("svm", "flow", "flows", "nearest is 'flow': choose one of auto, flow, flow_legacy"),
         ("svm", "cost", -1, "is not possible: give numbers above 0"),
         ("lbp_top", "radius", 5, "leaves no frame of 10 with neighbours"),
-        ("lbp_top", "planes", "('zz',)", "plane 'zz' is not known"),
+        ("lbp_top", "planes", "('zz',)", "lbp_top.planes='zz' is not known"),
         ("hoof", "orientations", 0, "give numbers above 0"),
     ],
 )

@@ -6,8 +6,8 @@ A system is a module with
 * `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
   it fit two CPU cores; `ABLATIONS`, name -> (ingredient, question, the fields that change);
 * `features(views, clips, config)` -> the inputs, computed of each clip alone;
-* a network, `network(config, n_classes, context)`, whose `forward` takes the inputs by the names
-  that `features` gives them, or `estimator(config, n_classes, seed)`, scikit-learn's.
+* `network(config, n_classes, context)`, whose `forward` takes the inputs by the names that
+  `features` gives them, or `estimator(config, n_classes, seed)`, scikit-learn's.
 
 Optional are
 
@@ -28,66 +28,28 @@ It may import NAME.py; systems import each other in no other way.
 """
 
 import ast
-import dataclasses
 import math
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 
 import pandas as pd
 
 from ..corpora.table import nearest
 from ..errors import StudyError
-from . import (
-    am_gcn,
-    am_gcn_as_coded,
-    dual_branch_3dcnn,
-    dual_branch_3dcnn_as_coded,
-    hoof,
-    htnet,
-    htnet_as_coded,
-    hyperhtnet,
-    hyperhtnet_as_coded,
-    inputs,
-    lbp_top,
-    majority,
-    mhssa_gcn,
-    mhssa_gcn_as_coded,
-    off_apexnet,
-    rcn,
-    ststnet,
-    svm,
-    unified,
-    unified_as_coded,
-)
+from . import inputs
 from .inputs import views_needed
 
-SYSTEMS = {
-    "majority": majority,
-    "svm": svm,
-    "lbp_top": lbp_top,
-    "hoof": hoof,
-    "ststnet": ststnet,
-    "off_apexnet": off_apexnet,
-    "rcn": rcn,
-    "mhssa_gcn": mhssa_gcn,
-    "am_gcn": am_gcn,
-    "htnet": htnet,
-    "hyperhtnet": hyperhtnet,
-    "dual_branch_3dcnn": dual_branch_3dcnn,
-    "unified": unified,
-}
-AS_CODED = {  # the published code of some
-    "mhssa_gcn": mhssa_gcn_as_coded,
-    "htnet": htnet_as_coded,
-    "hyperhtnet": hyperhtnet_as_coded,
-    "am_gcn": am_gcn_as_coded,
-    "dual_branch_3dcnn": dual_branch_3dcnn_as_coded,
-    "unified": unified_as_coded,
-}
+NAMES = ("majority", "svm", "lbp_top", "hoof", "ststnet", "off_apexnet", "rcn", "mhssa_gcn")
+NAMES += ("am_gcn", "htnet", "hyperhtnet", "dual_branch_3dcnn", "unified")
+PUBLISHED = ("mhssa_gcn", "htnet", "hyperhtnet", "am_gcn", "dual_branch_3dcnn", "unified")
+SYSTEMS = {name: import_module(f".{name}", __name__) for name in NAMES}
+AS_CODED = {name: import_module(f".{name}_as_coded", __name__) for name in PUBLISHED}
 
 PRESETS = ("small", "paper")
 ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0
+TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 class Ablation(typing.NamedTuple):
@@ -104,13 +66,11 @@ def ablations(system: str) -> dict[str, Ablation]:
 
     Raises StudyError for an unknown system.
     """
-    if system not in SYSTEMS:
-        raise _unknown("system", system, SYSTEMS)
-    described, coded = SYSTEMS[system], AS_CODED.get(system)
+    _check_known(f"system '{system}'", system, SYSTEMS)
+    described = SYSTEMS[system]
     table = {
         name: Ablation(module, *line)
-        for module in (described, coded)
-        if module is not None
+        for module in (described, AS_CODED.get(system, described))
         for name, line in module.ABLATIONS.items()
     }
     if inputs.reads_flow(described):
@@ -124,8 +84,8 @@ def title(label: str) -> str:
     system, _, ablation = name.partition("/")
     if system not in SYSTEMS:
         return str(label)
-    words = SYSTEMS[system].TITLE
-    return (f"{words}, {ablation.replace('_', ' ')}" if ablation else words) + space + rest
+    change = f", {ablation.replace('_', ' ')}" if ablation else ""
+    return SYSTEMS[system].TITLE + change + space + rest
 
 
 def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
@@ -137,42 +97,68 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
     """
     system, _, ablation = name.partition("/")
     lines = ablations(system)
-    if preset not in PRESETS:
-        raise _unknown("preset", preset, PRESETS)
+    _check_known(f"preset '{preset}'", preset, PRESETS)
     module = SYSTEMS[system]
     fields = dict(module.SMALL) if preset == "small" else {}
     if ablation:
-        if ablation not in lines:
-            raise _unknown(f"ablation of {system}", ablation, lines)
+        _check_known(f"ablation of {system} '{ablation}'", ablation, lines)
         module = lines[ablation].module
         fields |= lines[ablation].changes
-    hints = typing.get_type_hints(module.Config)
+    kinds = typing.get_type_hints(module.Config)
+    coded = AS_CODED.get(system, module)
+    settings = [vars(module.Config()), SYSTEMS[system].SMALL]
+    settings += [line.changes for line in lines.values()]
     for field, value in (overrides or {}).items():
-        if field not in hints:
-            raise _unknown_field(system, module, field)
-        fields[field] = _typed(f"{system}.{field}", value, hints[field])
-        _check_number(system, module, field, fields[field])
+        if field not in kinds and field in typing.get_type_hints(coded.Config):
+            raise StudyError(
+                f"field '{field}' belongs to the published code of {system}: set it on one of "
+                f"{', '.join(f'{system}/{name}' for name in coded.ABLATIONS)}"
+            )
+        _check_known(f"field of {system} '{field}'", field, kinds)
+        fields[field] = _typed(f"{system}.{field}", value, kinds[field])
+        zero = any(setting.get(field) == 0 for setting in settings)
+        _check_number(system, field, fields[field], zero)
     return module, module.Config(**fields)
 
 
-def _unknown_field(system: str, module: types.ModuleType, field: str) -> StudyError:
-    names = [each.name for each in dataclasses.fields(module.Config)]
-    coded = AS_CODED.get(system)
-    if coded and field in {each.name for each in dataclasses.fields(coded.Config)}:
-        return StudyError(
-            f"field '{field}' belongs to the published code of {system}: set it on one of "
-            f"{', '.join(f'{system}/{name}' for name in coded.ABLATIONS)}"
-        )
+def _check_known(what: str, word: str, choices: Iterable[str]) -> None:
+    names = list(choices)
     if not names:
-        return StudyError(f"{system} has no field '{field}': it has none at all")
-    return _unknown(f"field of {system}", field, names)
+        raise StudyError(f"{what} is not known: there is none")
+    if word not in names:
+        raise StudyError(
+            f"{what} is not known, the nearest is '{nearest(word, names)}': "
+            f"choose one of {', '.join(names)}"
+        )
 
 
-def _check_number(system: str, module: types.ModuleType, field: str, value) -> None:
+def _typed(name: str, value, kind):
+    """`value` as the field's type: papermill and the command line give text for much."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        _check_known(f"{name}={value!r}", str(value), arguments)
+        return str(value)
+    try:
+        if origin is tuple:
+            items = ast.literal_eval(value) if isinstance(value, str) else value
+            items = items if isinstance(items, list | tuple) else (items,)  # one alone: widths=8
+            return tuple(_typed(name, item, arguments[0]) for item in items)
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind is str:
+            return str(value)
+        number = float(value)
+        if not isinstance(value, bool) and number == kind(number):
+            return kind(number)
+    except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
+        pass
+    raise StudyError(
+        f"{name}={value!r} is not possible: give {TYPES.get(kind, 'a list of values')}"
+    )
+
+
+def _check_number(system: str, field: str, value, zero: bool) -> None:
     """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that means nothing."""
-    changes = [line.changes for line in ablations(system).values()]
-    settings = (vars(module.Config()), SYSTEMS[system].SMALL, *changes)
-    zero = any(fields.get(field) == 0 for fields in settings)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
@@ -186,62 +172,12 @@ def _check_number(system: str, module: types.ModuleType, field: str, value) -> N
 
 def fit_context(module: types.ModuleType, clips: pd.DataFrame, features: dict, config) -> dict:
     """What a system learns of training clips before its network is built; {} for most."""
-    if not hasattr(module, "fit_context"):
-        return {}
-    return module.fit_context(clips, features, config)
+    return module.fit_context(clips, features, config) if hasattr(module, "fit_context") else {}
 
 
 def neural(module: types.ModuleType) -> bool:
     """Whether the system is a network; else it is one of scikit-learn's estimators."""
     return hasattr(module, "network")
-
-
-def _unknown(what: str, word: str, known) -> StudyError:
-    names = sorted(known)
-    return StudyError(
-        f"{what} '{word}' is not known, the nearest is '{nearest(word, names)}': "
-        f"choose one of {', '.join(names)}"
-        if names
-        else f"{what} '{word}' is not known: there is none"
-    )
-
-
-TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-
-
-def _typed(name: str, value, kind):
-    """`value` as the field's type: papermill and the command line give text for much."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Literal:
-        if str(value) not in arguments:
-            names = ", ".join(arguments)
-            raise StudyError(
-                f"{name}={value!r} is not known, the nearest is "
-                f"'{nearest(str(value), arguments)}': choose one of {names}"
-            )
-        return str(value)
-    wanted = TYPES.get(kind, "a list of values")
-    try:
-        if kind is bool:
-            if isinstance(value, str):
-                return {"true": True, "false": False}[value.lower()]
-            if isinstance(value, bool):
-                return value
-        elif kind is int:
-            if not isinstance(value, bool) and float(value) == int(float(value)):
-                return int(float(value))
-        elif kind is float:
-            if not isinstance(value, bool):
-                return float(value)
-        elif kind is str:
-            return str(value)
-        elif origin is tuple:
-            items = ast.literal_eval(value) if isinstance(value, str) else value
-            items = items if isinstance(items, list | tuple) else (items,)  # one alone: widths=8
-            return tuple(_typed(name, item, arguments[0]) for item in items)
-    except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
-        pass
-    raise StudyError(f"{name}={value!r} is not possible: give {wanted}")
 
 
 def table(offered: Sequence[str]) -> pd.DataFrame:
@@ -255,14 +191,8 @@ def table(offered: Sequence[str]) -> pd.DataFrame:
         if "flow_legacy" in offered:
             config = inputs.resolved(config, offered)
         needs = views_needed(module, config)
-        rows.append(
-            {
-                "system": name,
-                "title": module.TITLE,
-                "kind": "network" if neural(module) else "classifier",
-                "reads": ", ".join(needs),
-                "lacks": ", ".join(need for need in needs if need not in offered),
-                "ablations": len(ablations(name)),
-            }
-        )
-    return pd.DataFrame(rows)
+        kind = "network" if neural(module) else "classifier"
+        lacks = ", ".join(need for need in needs if need not in offered)
+        rows.append((name, module.TITLE, kind, ", ".join(needs), lacks, len(ablations(name))))
+    columns = ["system", "title", "kind", "reads", "lacks", "ablations"]
+    return pd.DataFrame(rows, columns=columns)

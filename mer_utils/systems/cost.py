@@ -7,8 +7,7 @@ computed of a clip before the network (`features`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from unittest import mock
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,24 +18,24 @@ from torch.utils.flop_counter import FlopCounterMode
 from .. import systems
 
 CLASSES = 3
-FORMS = ("small", "described", "as coded")
+COUNTS, FORMS = ("parameters", "multiply-adds"), ("small", "described", "as coded")
+PICTURE, FLOAT = (np.uint8, (0, 255)), np.float32
 # One clip of every view: shape, type, least and largest number.
 BLANK = {
-    "flow": ((3, 28, 28), np.float32, (-1, 1)),
-    "flow_legacy": ((3, 28, 28), np.float32, (0, 255)),
-    "landmarks": ((68, 2), np.float32, (2, 26)),
-    "frames": ((2, 128, 128), np.uint8, (0, 255)),
-    "video": ((10, 128, 128), np.uint8, (0, 255)),
-    "keyframes": ((11, 128, 128), np.uint8, (0, 255)),
-    "keyframe_points": ((11, 68, 2), np.float32, (8, 120)),
-    "rise": ((11, 128, 128), np.uint8, (0, 255)),
-    "rise_points": ((11, 68, 2), np.float32, (8, 120)),
-    "points": ((2, 68, 2), np.float32, (100, 300)),
+    "flow": ((3, 28, 28), FLOAT, (-1, 1)),
+    "flow_legacy": ((3, 28, 28), FLOAT, (0, 255)),
+    "landmarks": ((68, 2), FLOAT, (2, 26)),
+    "frames": ((2, 128, 128), *PICTURE),
+    "video": ((10, 128, 128), *PICTURE),
+    "keyframes": ((11, 128, 128), *PICTURE),
+    "keyframe_points": ((11, 68, 2), FLOAT, (8, 120)),
+    "rise": ((11, 128, 128), *PICTURE),
+    "rise_points": ((11, 68, 2), FLOAT, (8, 120)),
+    "points": ((2, 68, 2), FLOAT, (100, 300)),
 }
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """Of one network."""
 
     parameters: int
@@ -55,22 +54,11 @@ def cost(name: str, preset: str = "paper", overrides: dict | None = None) -> Cos
     config = systems.inputs.resolved(config, views)
     features = module.features(views, clips, config)
     context = systems.fit_context(module, clips, features, config)
-    with mock.patch.object(nn.Module, "register_parameter", _without_memory):
+    with torch.device("meta"):
         net = module.network(config, CLASSES, context)
-    net = net.to("meta").eval()  # the buffers too
+    net = net.to("meta").eval()  # buffers that were given as arrays too
     inputs = {key: torch.as_tensor(values).to("meta") for key, values in features.items()}
     return Cost(sum(p.numel() for p in net.parameters()), multiply_adds(net, **inputs))
-
-
-_register = nn.Module.register_parameter
-
-
-def _without_memory(self: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-    """A parameter reserves memory but takes none before it is filled: here it never is.
-
-    `with torch.device("meta")` would do it too, but not where a network computes indices.
-    """
-    _register(self, name, None if parameter is None else nn.Parameter(parameter.to("meta")))
 
 
 def multiply_adds(net: nn.Module, *inputs, **named) -> int:
@@ -79,8 +67,7 @@ def multiply_adds(net: nn.Module, *inputs, **named) -> int:
     On a CPU the recurrent layers are one call that the counter does not know; on meta they are the
     matrix products that they consist of.
     """
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(*inputs, **named)
     return counter.get_total_flops() // 2  # torch counts a multiply-add as two
 
@@ -96,10 +83,8 @@ def blank_views() -> dict[str, np.ndarray]:
 
 def blank_clips() -> pd.DataFrame:
     """The row of that clip, for what a fold's training clips would tell."""
-    return pd.DataFrame(
-        {"corpus": ["casme2"], "subject": ["01"], "clip": ["1"], "label": ["negative"]}
-        | {"action_units": ["12"]}
-    )
+    row = {"corpus": "casme2", "subject": "01", "clip": "1", "label": "negative"}
+    return pd.DataFrame([row | {"action_units": "12"}])
 
 
 def table(names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -109,18 +94,15 @@ def table(names: Sequence[str] | None = None) -> pd.DataFrame:
     """
     rows = []
     for name in names or systems.SYSTEMS:
-        forms = {"small": (name, "small"), "described": (name, "paper")}
+        costs = [cost(name, "small"), cost(name)]
         if "as_coded" in systems.ablations(name):
-            forms["as coded"] = (f"{name}/as_coded", "paper")
-        costs = {form: cost(*which) for form, which in forms.items()}
-        if costs["small"] is None:
-            continue
-        rows.append(
-            {"system": name}
-            | {f"parameters, {form}": each.parameters for form, each in costs.items()}
-            | {f"multiply-adds, {form}": each.multiply_adds for form, each in costs.items()}
-        )
-    forms = [f"{what}, {form}" for what in ("parameters", "multiply-adds") for form in FORMS]
+            costs.append(cost(f"{name}/as_coded"))
+        if costs[0]:
+            row = {"system": name}
+            for form, counts in zip(FORMS, costs, strict=False):
+                row |= {f"{what}, {form}": n for what, n in zip(COUNTS, counts, strict=True)}
+            rows.append(row)
+    forms = [f"{what}, {form}" for what in COUNTS for form in FORMS]
     return pd.DataFrame(rows, columns=["system", *forms]).astype(dict.fromkeys(forms, "Int64"))
 
 
@@ -135,10 +117,9 @@ def needs(corpus: str, offered: Sequence[str]) -> pd.DataFrame:
     for row in systems.table(offered).itertuples():
         line = {"system": row.system, "reads": row.reads}
         for what, digits, unit in (("parameters", 0, 1), ("multiply-adds, millions", 2, 1e6)):
-            columns = [f"{what.partition(',')[0]}, {form}" for form in FORMS]
-            values = costs.loc[row.system, columns].dropna() if row.system in costs.index else ()
+            values = costs[costs.index == row.system].filter(like=what.partition(",")[0])
+            values = values.dropna(axis=1).to_numpy().ravel()
             line[what] = " | ".join(f"{value / unit:,.{digits}f}" for value in values) or "–"
-        lacks = " and no ".join(row.lacks.split(", "))
-        line["cannot run because"] = f"{corpus} has no {lacks}" if lacks else ""
-        rows.append(line)
+        lacks = row.lacks.replace(", ", " and no ")
+        rows.append(line | {"cannot run because": lacks and f"{corpus} has no {lacks}"})
     return pd.DataFrame(rows)

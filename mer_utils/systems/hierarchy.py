@@ -5,31 +5,29 @@ corners, set side by side to 28x28) and the trunk, which HTNet takes from NesT (
 "Nested Hierarchical Transformer", AAAI 2022): attention inside each block of tokens, then a
 convolution and a pooling that let neighbouring blocks meet, then larger blocks.
 
-With `levels` L the canvas of G x G tokens starts with 2^(L-1) x 2^(L-1) blocks, each level has
-half as many a side and the grid halves with them, so that every block of every level holds
-(G / 2^(L-1))^2 tokens.  Patches of 7 give G = 4: two levels make 4 tokens a block, which is one
-facial area; the three levels of the published code make **one**, and attention over one token is 1.
+With `levels` L the canvas of G x G tokens starts with 2^(L-1) blocks a side, which halve with every
+level, as the grid does: a block always holds (G / 2^(L-1))^2 tokens.  Patches of 7 give G = 4: two
+levels make 4 tokens a block, which is one facial area; the three levels of the published code make
+**one**, and attention over one token is 1.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from ..errors import StudyError
-from .inputs import Arrays, Flow, flow_view, scaled_flow
+from .inputs import Arrays, Clips, Flow, flow_view, scaled_flow
 from .layers import encoder_layer, outputs_of
 
-CANVAS = 28  # cells a side
-CROP = 14  # cells a side of one area
-AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
-EYES = (slice(36, 42), slice(42, 48))  # dlib's points; the person's right eye is on the left
-MOUTH_CORNERS = (48, 54)
-# x, y of the same four on a 28x28 face: the code takes these where its detector finds no face
+CANVAS, CROP = 28, 14  # cells a side of the whole and of one area
+# x, y of the four centres on a 28x28 face: the code takes these where its detector finds no face
 CONSTANT = ((9.53, 11.06), (21.40, 10.92), (10.26, 22.12), (20.58, 22.26))
+
+NO_ATTENTION = ("attention", "Does it matter that tokens hear each other?", {"attention": "own"})
+CONSTANT_CROPS = ("region map", "Do crops need this face's landmarks?", {"points": "constant"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,10 @@ class TrunkConfig:
                 f"28 / patch must be a whole multiple of 2^(levels - 1), as 7 with 2 or 3"
             )
 
+    def first_position(self, tokens: int, dim: int) -> torch.Tensor:
+        """What a level knows of its tokens' places at the start: small and random, as in ViT."""
+        return torch.randn(tokens, dim) * 0.02
+
 
 # --- the input ------------------------------------------------------------------------------------
 
@@ -70,13 +72,14 @@ def views_needed(config: TrunkConfig) -> tuple[str, ...]:
 
 
 def centres(views: Arrays, config: TrunkConfig) -> np.ndarray:
-    """(N, 4, 2): the middles of both eyes, then both mouth corners, in the order of `AREAS`."""
+    """(N, 4, 2): the middles of both eyes, then both mouth corners, each time the person's right
+    one first, which is on the left.
+    """
     if config.points == "constant":
-        count = len(views[flow_view(config)])
-        return np.broadcast_to(np.array(CONSTANT, np.float32), (count, 4, 2))
-    landmarks = views["landmarks"]  # (N, 68, 2)
-    eyes = [landmarks[:, eye].mean(axis=1) for eye in EYES]
-    return np.stack([*eyes, *(landmarks[:, corner] for corner in MOUTH_CORNERS)], axis=1)
+        return np.float32([CONSTANT] * len(views[flow_view(config)]))
+    landmarks = views["landmarks"]  # (N, 68, 2), dlib's
+    eyes = [landmarks[:, eye].mean(axis=1) for eye in (slice(36, 42), slice(42, 48))]
+    return np.stack([*eyes, landmarks[:, 48], landmarks[:, 54]], axis=1)
 
 
 def edges(points: np.ndarray) -> np.ndarray:
@@ -90,16 +93,15 @@ def edges(points: np.ndarray) -> np.ndarray:
 
 def canvas(images: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Images (N, 3, 28, 28) and crop centres (N, 4, 2) -> the four crops as one (N, 3, 28, 28)."""
-    span = np.arange(-CROP // 2, CROP // 2)
-    columns = edges[:, :, 0, None, None] + span[None, None, None]  # (N, 4, 1, 14)
-    rows = edges[:, :, 1, None, None] + span[None, None, :, None]  # (N, 4, 14, 1)
-    crops = images[np.arange(len(images))[:, None, None, None], :, rows, columns]  # (N,4,14,14,3)
-    crops = crops.reshape(len(images), 2, 2, CROP, CROP, -1)  # area row, area column, row, column
-    joined = crops.transpose(0, 5, 1, 3, 2, 4)  # (N, 3, 2, 14, 2, 14)
-    return np.ascontiguousarray(joined.reshape(len(images), -1, CANVAS, CANVAS), dtype=np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(images, (CROP, CROP), axis=(2, 3))
+    left, top = np.moveaxis(edges - CROP // 2, -1, 0)  # (N, 4)
+    crops = windows[np.arange(len(images))[:, None], :, top, left]  # (N, 4, 3, 14, 14)
+    crops = crops.reshape(-1, 2, 2, *crops.shape[2:])  # row of areas, column of areas
+    joined = crops.transpose(0, 3, 1, 4, 2, 5)  # (N, 3, 2, 14, 2, 14)
+    return np.ascontiguousarray(joined, np.float32).reshape(-1, joined.shape[1], CANVAS, CANVAS)
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: TrunkConfig) -> Arrays:
+def features(views: Arrays, clips: Clips, config: TrunkConfig) -> Arrays:
     """The four crops next to each other: canvas (N, 3, 28, 28) float32."""
     return {"canvas": canvas(scaled_flow(views, config), edges(centres(views, config)))}
 
@@ -121,12 +123,11 @@ class Attention(nn.Module):
         self.register_buffer("mask", torch.where(others > 0, -torch.inf, 0.0))
 
     def forward(self, x):
-        batch, blocks, tokens, _ = x.shape
-        qkv = self.qkv(x).view(batch, blocks, tokens, 3, self.heads, -1)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each (B, blocks, heads, T, width)
         # written out: the fused CPU kernel has no batching rule under vmap
         weights = self.softmax(q @ k.transpose(-1, -2) * self.scale + self.mask)
-        return self.out((weights @ v).transpose(2, 3).reshape(batch, blocks, tokens, -1))
+        return self.out((weights @ v).transpose(2, 3).flatten(3))
 
 
 class Level(nn.Module):
@@ -135,32 +136,24 @@ class Level(nn.Module):
     def __init__(self, dim: int, heads: int, layers: int, side: int, config: TrunkConfig):
         super().__init__()
         self.side = side  # tokens a side of a block
-        self.position = nn.Parameter(self.first_position(side**2, dim))
-        self.layers = nn.ModuleList(
-            encoder_layer(
-                Attention(dim, heads, side**2, config),
-                dim,
-                config.feedforward * dim,
-                config.dropout,
+        self.position = nn.Parameter(config.first_position(side**2, dim))
+        self.layers = nn.ModuleList()
+        for _ in range(layers):
+            attention = Attention(dim, heads, side**2, config)
+            self.layers.append(
+                encoder_layer(attention, dim, config.feedforward * dim, config.dropout)
             )
-            for _ in range(layers)
-        )
-
-    def first_position(self, tokens: int, dim: int) -> torch.Tensor:
-        """Small and random, as in ViT."""
-        return torch.randn(tokens, dim) * 0.02
 
     def forward(self, grid):
-        batch, height, width, dim = grid.shape
-        across, side = width // self.side, self.side
-        x = grid.reshape(batch, height // side, side, across, side, dim)
-        x = x.transpose(2, 3).reshape(batch, -1, side**2, dim)  # (B, blocks, T, dim)
-        x = x + self.position
+        side = (self.side, self.side)
+        rows, columns = (size // self.side for size in grid.shape[1:3])
+        x = grid.unflatten(2, (columns, -1)).unflatten(1, (rows, -1)).transpose(2, 3)
+        x = x.flatten(3, 4).flatten(1, 2) + self.position  # (B, blocks, T, dim)
         for norm, attention, mlp in self.layers:
             x = x + attention(norm(x))
             x = x + mlp(x)
-        x = x.reshape(batch, height // side, across, side, side, dim).transpose(2, 3)
-        return x.reshape(batch, height, width, dim)
+        x = x.unflatten(2, side).unflatten(1, (rows, columns)).transpose(2, 3)
+        return x.flatten(3, 4).flatten(1, 2)
 
 
 class Aggregate(nn.Module):
@@ -181,32 +174,25 @@ class Aggregate(nn.Module):
 class Trunk(nn.Module):
     """Canvas (B, 3, 28, 28) -> tokens of the last level (B, T, dim * 2^(levels-1))."""
 
-    level = Level
-
     def __init__(self, config: TrunkConfig):
         super().__init__()
         self.patch = config.patch
         self.embedding = nn.Linear(3 * config.patch**2, config.dim)
-        grid = CANVAS // config.patch
         self.levels, self.aggregates = nn.ModuleList(), nn.ModuleList()
         for number in range(config.levels):
-            last = number == config.levels - 1
-            dim, heads = config.dim * 2**number, config.heads * 2**number
+            last, factor = number == config.levels - 1, 2**number
+            self.width, heads = factor * config.dim, factor * config.heads
+            grid = CANVAS // config.patch // factor  # tokens a side
             blocks = 1 if config.attention == "global" else 2 ** (config.levels - 1 - number)
             layers = config.last_layers if last else config.layers
-            self.levels.append(self.level(dim, heads, layers, grid // blocks, config))
+            self.levels.append(Level(self.width, heads, layers, grid // blocks, config))
             if not last:
-                self.aggregates.append(Aggregate(dim))
-                grid = grid // 2
-        self.width = dim
+                self.aggregates.append(Aggregate(self.width))
 
     def tokens(self, canvas):
         """Canvas (B, 3, 28, 28) -> grid of embedded patches (B, G, G, dim)."""
-        batch, channels, height, width = canvas.shape
-        side = self.patch
-        x = canvas.reshape(batch, channels, height // side, side, width // side, side)
-        x = x.permute(0, 2, 4, 3, 5, 1).reshape(batch, height // side, width // side, -1)
-        return self.embedding(x)  # (B, G, G, dim)
+        x = canvas.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
+        return self.embedding(x.permute(0, 2, 4, 3, 5, 1).flatten(3))
 
     def forward(self, canvas):
         grid = self.levels[0](self.tokens(canvas))

@@ -12,19 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 
 from . import hierarchy
-from .inputs import RAW, SCALES, Arrays, scaled_flow
+from .inputs import RAW, SCALES, Arrays, Clips, scaled_flow
 
-AS_CODED = {
-    "flow": "flow_legacy",
-    "scale": "raw",
-    "axes": "swapped",
-    "levels": 3,
-    "position": "scalar",
-}
+AS_CODED = {"flow": "flow_legacy", "scale": "raw", "axes": "swapped"}
+AS_CODED |= {"levels": 3, "position": "scalar"}
 
 
 @dataclass(frozen=True)
@@ -35,34 +29,21 @@ class CodedTrunkConfig(hierarchy.TrunkConfig):
     axes: Literal["xy", "swapped"] = "xy"
     position: Literal["vector", "scalar"] = "vector"  # learned, per token
 
+    def first_position(self, tokens: int, dim: int) -> torch.Tensor:
+        """One number per token for all channels, where that is asked for."""
+        if self.position == "scalar":
+            return torch.randn(tokens, 1)
+        return super().first_position(tokens, dim)
+
 
 def swapped(points: np.ndarray) -> np.ndarray:
     """Centres (N, 4, 2) as the code takes them: it cuts img[x-7:x+7, y-7:y+7]."""
     return np.trunc(points[:, (0, 2, 1, 3), ::-1])
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: CodedTrunkConfig) -> Arrays:
+def features(views: Arrays, clips: Clips, config: CodedTrunkConfig) -> Arrays:
     """The four crops next to each other: canvas (N, 3, 28, 28) float32."""
     flow = scaled_flow(views, config, RAW if config.scale == "raw" else SCALES)
     points = hierarchy.centres(views, config)
-    if config.axes == "swapped":
-        points = swapped(points)
+    points = swapped(points) if config.axes == "swapped" else points
     return {"canvas": hierarchy.canvas(flow, hierarchy.edges(points))}
-
-
-class ScalarLevel(hierarchy.Level):
-    """A level whose position is one number per token."""
-
-    def first_position(self, tokens: int, dim: int) -> torch.Tensor:
-        return torch.randn(tokens, 1)
-
-
-class ScalarTrunk(hierarchy.Trunk):
-    """The trunk of such levels."""
-
-    level = ScalarLevel
-
-
-def trunk(config: CodedTrunkConfig) -> hierarchy.Trunk:
-    """The trunk with the position that is asked for."""
-    return (ScalarTrunk if config.position == "scalar" else hierarchy.Trunk)(config)

@@ -9,9 +9,9 @@ Followed: eight orientations, length as weight, linear SVM.  Not followed: their
 for larger faces; here 7x7 blocks of 4x4 cells.  HOOF folds left onto right, to be blind to the side
 a walker walks to; here both are kept, as in Bi-WOOF: lip corners go apart.
 
-On stretched flow (`flow_legacy`) no value means "still", so the median of each clip is taken for
-it, and lengths are in units of the stretch: they cannot be compared between clips.  Each clip's
-histogram is therefore divided by its sum in both views, and only where and whereto it moves counts.
+Stretched flow (`flow_legacy`) has no value for "still", so the median of each clip is taken for it,
+and its lengths cannot be compared between clips.  Histograms of both views are therefore divided by
+their sum, clip by clip.
 
 Input x (N, 7 * 7 * 8).
 """
@@ -19,14 +19,13 @@ Input x (N, 7 * 7 * 8).
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ..errors import StudyError
 from ..preprocessing.regions import GRID
-from . import inputs
+from .inputs import Arrays, Clips, Flow, flow_view
 
 TITLE = "HOOF + SVM"
 COLOUR, MARKER = "#8fa9c9", "v"
@@ -37,7 +36,7 @@ VIEWS = ("flow",)
 class Config:
     """One histogram per block."""
 
-    flow: inputs.Flow = "auto"
+    flow: Flow = "auto"
     blocks: int = 7  # a side; 28 cells must divide by it
     orientations: int = 8
     strain: bool = False  # weight each block by its mean strain (Bi-WOOF)
@@ -51,35 +50,31 @@ class Config:
             )
 
 
-SMALL: dict = {}
-
+SMALL = {}
 ABLATIONS = {
     "bi_woof": ("strain", "Does weighting blocks by strain help?", {"strain": True}),
     "whole_face": ("region map", "Does it matter where the face moves?", {"blocks": 1}),
 }
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, blocks * blocks * orientations), rows summing to 1."""
-    name = inputs.flow_view(config)
+    name = flow_view(config)
     flow = views[name].astype(np.float64)  # (N, 3, 28, 28)
     if name == "flow_legacy":
         flow[:, :2] -= np.median(flow[:, :2], axis=(2, 3), keepdims=True)
     histograms = orientation_histograms(flow[:, 0], flow[:, 1], config.blocks, config.orientations)
     if config.strain:
-        strain = _blocks(flow[:, 2], config.blocks).mean(-1)  # (N, blocks^2)
-        histograms = histograms * strain[:, :, None]
+        histograms = histograms * _blocks(flow[:, 2], config.blocks).mean(-1, keepdims=True)
     x = histograms.reshape(len(flow), -1)
     return {"x": (x / np.maximum(x.sum(1, keepdims=True), 1e-12)).astype(np.float32)}
 
 
 def _blocks(cells: np.ndarray, blocks: int) -> np.ndarray:
     """(N, 28, 28) -> (N, blocks^2, cells of a block)"""
-    side = cells.shape[-1] // blocks
-    cut = cells.reshape(len(cells), blocks, side, blocks, side)
-    return cut.swapaxes(2, 3).reshape(len(cells), blocks**2, side**2)
+    side = GRID // blocks
+    cut = cells.reshape(-1, blocks, side, blocks, side)
+    return cut.swapaxes(2, 3).reshape(-1, blocks**2, side**2)
 
 
 def orientation_histograms(u: np.ndarray, v: np.ndarray, blocks: int, count: int) -> np.ndarray:
@@ -100,7 +95,5 @@ def orientation_histograms(u: np.ndarray, v: np.ndarray, blocks: int, count: int
 
 def estimator(config: Config, n_classes: int, seed: int) -> Pipeline:
     """Linear SVM on standardised histograms, classes weighted by how rare they are."""
-    return make_pipeline(
-        StandardScaler(),
-        SVC(kernel="linear", C=config.cost, class_weight="balanced", random_state=seed),
-    )
+    machine = SVC(kernel="linear", C=config.cost, class_weight="balanced", random_state=seed)
+    return make_pipeline(StandardScaler(), machine)

@@ -8,11 +8,9 @@ Followed: four 14x14 crops of the onset-to-apex flow around eyes and mouth corne
 cells, a transformer inside each area, a convolution and pooling that merge the areas, a transformer
 over the merged tokens; widths, heads, depths and training as published.
 
-Ours is:
-* levels: two, of four tokens in each of four areas, then four merged tokens;
-* input: dlib's points, flow over fixed constants; batches are shuffled, where the code takes them
-  class by class, two to an epoch.
-What the code does instead is in `htnet_as_coded`.
+Ours, where the code (`htnet_as_coded`) does something else: two levels, of four tokens in each of
+four areas, then four merged tokens; dlib's points; flow over fixed constants; batches are shuffled,
+where the code takes them class by class, two to an epoch.
 
 Input canvas (B, 3, 28, 28); output (B, n_classes).
 """
@@ -22,10 +20,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from . import hierarchy
-from .hierarchy import attention, features, views_needed
+from .hierarchy import attention, features, views_needed  # noqa: F401  the same for both systems
 from .inputs import Arrays
-
-__all__ = ["attention", "features", "views_needed"]
 
 TITLE = "HTNet"
 COLOUR, MARKER = "#6b4c9a", "h"
@@ -38,31 +34,16 @@ class Config(hierarchy.TrunkConfig):
 
 
 # Sized for two CPU cores; the rate was chosen on the synthetic clips.
-SMALL = {
-    "dim": 48,
-    "last_layers": 2,
-    "epochs": 30,
-    "batch_size": 32,
-    "learning_rate": 1e-4,
-}
-
+SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
 ABLATIONS = {
-    "no_attention": (
-        "attention",
-        "Does it matter that tokens hear each other?",
-        {"attention": "own"},
-    ),
+    "no_attention": hierarchy.NO_ATTENTION,
     "global_attention": (
         "attention",
         "Must attention keep to one facial area?",
         {"attention": "global"},
     ),
     "one_token": ("depth", "What does the third level, one token a block, cost?", {"levels": 3}),
-    "constant_crops": (
-        "region map",
-        "Do crops need this face's landmarks?",
-        {"points": "constant"},
-    ),
+    "constant_crops": hierarchy.CONSTANT_CROPS,
     "shallow": ("depth", "Must the last level be deep?", {"last_layers": 1}),
 }
 
@@ -70,15 +51,13 @@ ABLATIONS = {
 class HTNet(nn.Module):
     """canvas (B, 3, 28, 28) -> logits (B, n_classes)"""
 
-    def __init__(self, trunk: hierarchy.Trunk, n_classes: int):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
-        self.trunk = trunk
-        self.head = hierarchy.Head(trunk.width, n_classes)
+        self.trunk = hierarchy.Trunk(config)
+        self.head = hierarchy.Head(self.trunk.width, n_classes)
 
     def forward(self, canvas):
         return self.head(self.trunk(canvas))
 
 
-def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
-    """The network of one fold."""
-    return HTNet(hierarchy.Trunk(config), n_classes)
+network = HTNet

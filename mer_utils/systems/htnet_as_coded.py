@@ -11,14 +11,11 @@ detector finds no face, on a picture shrunk to 28x28; what it found is not publi
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from . import hierarchy_as_coded, htnet
-from .hierarchy_as_coded import AS_CODED, features
-from .htnet import attention, views_needed
-from .inputs import Arrays
+from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
+from .inputs import CODED
 
-__all__ = ["attention", "features", "views_needed"]
+views_needed, network = htnet.views_needed, htnet.HTNet
 
 
 @dataclass(frozen=True)
@@ -27,11 +24,7 @@ class Config(hierarchy_as_coded.CodedTrunkConfig, htnet.Config):
 
 
 ABLATIONS = {
-    "as_coded": (
-        "all at once",
-        "What does the published code do, under the same honest protocol?",
-        AS_CODED,
-    ),
+    "as_coded": (*CODED, AS_CODED),
     "scalar_position": (
         "position",
         "Does a token need to know where it is?",
@@ -40,8 +33,3 @@ ABLATIONS = {
     "swapped_axes": ("region map", "What do the swapped crop axes cost?", {"axes": "swapped"}),
     "raw_input": ("input scaling", "What does unscaled input cost?", {"scale": "raw"}),
 }
-
-
-def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
-    """The network of one fold."""
-    return htnet.HTNet(hierarchy_as_coded.trunk(config), n_classes)

@@ -8,17 +8,17 @@ Followed: HTNet's trunk with two heads, a linear classifier, which alone is used
 128-d embedding on the ball of curvature -0.1, pulled together within and apart between classes
 while training; (1 - alpha) cross-entropy + alpha contrastive; radius 2.3, temperature 0.2.
 
-Ours is:
+Ours, where the code (`hyperhtnet_as_coded`) does something else:
 * distance: the hyperbolic geodesic;
 * radius: a learned scale, starting near 1, and r tanh(|u| / r), so that radii vary.  Left free they
   shrink to where the ball is flat (notebook 32, `warm_contrast`);
 * contrast: supervised (Khosla et al., NeurIPS 2020), averaged over each clip's positives, then over
-  the clips that have one.
-What the code does instead is in `hyperhtnet_as_coded`.
+  the clips that have one;
+* `hyperbolic_classifier`: a Poincare multinomial regression (Ganea et al., NeurIPS 2018) on the
+  points in place of the linear head.
 
-`hyperbolic_classifier` goes further than the code: a Poincare multinomial regression (Ganea et al.,
-NeurIPS 2018) on the points replaces the linear head.  The geometry is geoopt's (Apache-2.0); points
-and normals are reached from 0 by the exponential map, so that plain Adam may train them.
+The geometry is geoopt's (Apache-2.0); points and normals are reached from 0 by the exponential map,
+so that plain Adam may train them.
 
 Input canvas (B, 3, 28, 28); output logits (B, n_classes), in training mode with points (B, 128).
 """
@@ -32,10 +32,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import hierarchy
-from .hierarchy import attention, features, views_needed
+from .hierarchy import attention, features, views_needed  # noqa: F401  the same for both systems
 from .inputs import Arrays
-
-__all__ = ["attention", "features", "views_needed"]
 
 TITLE = "HyperHTNet"
 COLOUR, MARKER = "#9d84c4", "H"
@@ -56,15 +54,8 @@ class Config(hierarchy.TrunkConfig):
 
 
 # The trunk's fields are those of htnet.SMALL; the rate was chosen as there.
-SMALL = {
-    "dim": 48,
-    "last_layers": 2,
-    "embedding": 32,
-    "epochs": 30,
-    "batch_size": 32,
-    "learning_rate": 1e-4,
-}
-
+SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
+SMALL |= {"embedding": 32}
 ABLATIONS = {
     "no_contrast": ("contrastive loss", "Does the contrastive term help at all?", {"alpha": 0.0}),
     "euclidean": (
@@ -82,43 +73,30 @@ ABLATIONS = {
         "Should the classifier be hyperbolic?",
         {"classifier": "hyperbolic"},
     ),
-    "no_attention": (
-        "attention",
-        "Does it matter that tokens hear each other?",
-        {"attention": "own"},
-    ),
-    "constant_crops": (
-        "region map",
-        "Do crops need this face's landmarks?",
-        {"points": "constant"},
-    ),
+    "no_attention": hierarchy.NO_ATTENTION,
+    "constant_crops": hierarchy.CONSTANT_CROPS,
 }
 
 
 # --- the ball -------------------------------------------------------------------------------------
 
 
-def _geometry():
-    # here and not at the top: who trains other systems needs no geoopt
-    from geoopt.manifolds.stereographic import math as stereographic
+def _ball(name: str, *tensors: torch.Tensor, curvature: float, **options) -> torch.Tensor:
+    """One of geoopt's functions, loaded here: who trains other systems needs no geoopt."""
+    from geoopt.manifolds.stereographic import math
 
-    return stereographic
-
-
-def _curvature(value: float, like: torch.Tensor) -> torch.Tensor:
     # a number on the host: geoopt asks for its sign, and no device should be waited for
-    return torch.tensor(value, dtype=like.dtype)
+    k = torch.tensor(-curvature, dtype=tensors[0].dtype)
+    return getattr(math, name)(*tensors, k=k, **options)
 
 
 def exponential_map(tangent: torch.Tensor, curvature: float) -> torch.Tensor:
     """Tangent vectors at 0 (..., D) -> points of the ball: tanh(sqrt(c)|u|) u / (sqrt(c)|u|)."""
-    stereographic, k = _geometry(), _curvature(-curvature, tangent)
-    return stereographic.project(stereographic.expmap0(tangent, k=k), k=k)
+    points = _ball("expmap0", tangent, curvature=curvature)
+    return _ball("project", points, curvature=curvature)
 
 
-def distances(
-    points: torch.Tensor, curvature: float, kind: str = "poincare", others=None
-) -> torch.Tensor:
+def distances(points, curvature: float, kind: str = "poincare", others=None) -> torch.Tensor:
     """Points (B, D) -> (B, B) distances to each other, or (B, M) to `others` (M, D).
 
     poincare: 2 artanh(sqrt(c) |-x + y|) / sqrt(c) with Moebius addition; euclidean: |x - y|.
@@ -126,7 +104,7 @@ def distances(
     x, y = points[:, None], (points if others is None else others)[None]
     if kind == "euclidean":
         return torch.linalg.vector_norm(x - y, dim=-1)
-    return _geometry().dist(x, y, k=_curvature(-curvature, points))
+    return _ball("dist", x, y, curvature=curvature)
 
 
 class Ball(nn.Module):
@@ -160,22 +138,26 @@ class HyperbolicClassifier(nn.Module):
 
     def forward(self, points):
         through = exponential_map(self.offsets, self.curvature)  # (C, D)
-        k = _curvature(-self.curvature, points)
-        return 2 * _geometry().dist2plane(
-            points[:, None], through, self.normals, k=k, signed=True, scaled=True
-        )
+        hyperplanes = (points[:, None], through, self.normals)
+        options = {"curvature": self.curvature, "signed": True, "scaled": True}
+        return 2 * _ball("dist2plane", *hyperplanes, **options)
 
 
-# --- the whole ------------------------------------------------------------------------------------
+# --- the network and its loss ---------------------------------------------------------------------
 
 
 class HyperHTNet(nn.Module):
     """canvas (B, 3, 28, 28) -> logits (B, n_classes); while training also points (B, embedding)"""
 
-    def __init__(self, trunk: hierarchy.Trunk, ball: nn.Module, head: nn.Module):
+    def __init__(self, config: Config, n_classes: int, context: Arrays, ball=Ball):
         super().__init__()
-        self.trunk, self.ball, self.head = trunk, ball, head
-        self.on_ball = isinstance(head, HyperbolicClassifier)
+        self.trunk = hierarchy.Trunk(config)
+        self.ball = ball(self.trunk.width, config)
+        self.on_ball = config.classifier == "hyperbolic"
+        if self.on_ball:
+            self.head = HyperbolicClassifier(config.embedding, n_classes, config.curvature)
+        else:
+            self.head = hierarchy.Head(self.trunk.width, n_classes)
 
     def forward(self, canvas):
         tokens = self.trunk(canvas)
@@ -186,44 +168,26 @@ class HyperHTNet(nn.Module):
         return (logits, points) if self.training else logits
 
 
-def classifier(width: int, config: Config, n_classes: int) -> nn.Module:
-    """On the tokens of the trunk, or on the points of the ball."""
-    if config.classifier == "hyperbolic":
-        return HyperbolicClassifier(config.embedding, n_classes, config.curvature)
-    return hierarchy.Head(width, n_classes)
-
-
-def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
-    """The network of one fold."""
-    trunk = hierarchy.Trunk(config)
-    ball = Ball(trunk.width, config)
-    return HyperHTNet(trunk, ball, classifier(trunk.width, config, n_classes))
-
-
-# --- the loss -------------------------------------------------------------------------------------
-
-
-def same_class(points: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, B) 1 for two different clips, and 1 for two different clips of one class."""
-    others = 1 - torch.eye(len(points), dtype=points.dtype, device=points.device)
-    return others, (labels[:, None] == labels[None]).to(points) * others
-
-
-def contrast(points: torch.Tensor, labels: torch.Tensor, config: Config) -> torch.Tensor:
-    """The contrastive term of a batch: points (B, D), labels (B,) -> a scalar.
-
-    A clip whose class has no second clip in the batch has nothing to be pulled to: 0.
-    """
-    similarity = -distances(points, config.curvature, config.distance) / config.temperature
-    return supervised(similarity, *same_class(points, labels))
+network = HyperHTNet
 
 
 def supervised(similarity, others, same) -> torch.Tensor:
-    """Mean over each clip's positives, then over the clips that have one; all (B, B)."""
+    """Mean over each clip's positives, then over the clips that have one; all (B, B).
+
+    A clip whose class has no second clip in the batch has nothing to be pulled to: 0.
+    """
     against = torch.where(others > 0, similarity, -1e9).logsumexp(dim=1, keepdim=True)
     positives = same.sum(dim=1)
     each = (same * (against - similarity)).sum(dim=1) / positives.clamp(min=1)
     return each.sum() / (positives > 0).sum().clamp(min=1)
+
+
+def contrast(points, labels, config: Config, distances=distances, term=supervised) -> torch.Tensor:
+    """The contrastive term of a batch: points (B, D), labels (B,) -> a scalar."""
+    similarity = -distances(points, config.curvature, config.distance) / config.temperature
+    others = 1 - torch.eye(len(points), dtype=points.dtype, device=points.device)
+    same = (labels[:, None] == labels[None]).to(points) * others  # two clips of one class: 1
+    return term(similarity, others, same)
 
 
 def loss(config: Config, class_counts: np.ndarray, contrast=contrast):

@@ -22,11 +22,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import hierarchy, hierarchy_as_coded, hyperhtnet
-from .hierarchy_as_coded import AS_CODED, features
-from .hyperhtnet import attention, exponential_map, views_needed
-from .inputs import Arrays
+from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
+from .inputs import CODED, Arrays
 
-__all__ = ["attention", "features", "views_needed"]
+views_needed = hyperhtnet.views_needed
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,14 @@ class Config(hierarchy_as_coded.CodedTrunkConfig, hyperhtnet.Config):
     radii: Literal["free", "batch_norm"] = "free"  # batch_norm: and a hard clip
 
 
+DEV = {"radii": "batch_norm", "distance": "spherical", "average": "batch"}
+MAIN = {"radii": "batch_norm", "distance": "euclidean", "average": "sum", "alpha": 0.002}
 ABLATIONS = {
-    "as_coded": (
-        "all at once",
-        "What does the published code do, under the same honest protocol?",
-        AS_CODED | {"radii": "batch_norm", "distance": "spherical", "average": "batch"},
-    ),
+    "as_coded": (*CODED, AS_CODED | DEV),
     "as_coded_main": (
         "all at once",
         "What does the main branch do, under the same honest protocol?",
-        AS_CODED
-        | {"radii": "batch_norm", "distance": "euclidean", "average": "sum", "alpha": 0.002},
+        AS_CODED | MAIN,
     ),
     "spherical": (
         "hyperbolic head",
@@ -68,13 +64,10 @@ ABLATIONS = {
 }
 
 
-def distances(
-    points: torch.Tensor, curvature: float, kind: str = "poincare", others=None
-) -> torch.Tensor:
+def distances(points, curvature: float, kind: str = "poincare", others=None) -> torch.Tensor:
     """As described, or spherical: the points as a stereographic map of a sphere of curvature +c."""
-    if kind == "spherical":
-        curvature = -curvature
-    return hyperhtnet.distances(points, curvature, kind, others)
+    signed = -curvature if kind == "spherical" else curvature
+    return hyperhtnet.distances(points, signed, kind, others)
 
 
 class ClippedBall(nn.Module):
@@ -89,31 +82,31 @@ class ClippedBall(nn.Module):
     def forward(self, tokens):
         tangent = self.norm(self.head(tokens))  # (B, embedding)
         length = torch.linalg.vector_norm(tangent, dim=-1, keepdim=True).clamp(min=1e-6)
-        return exponential_map(tangent * (self.radius / length).clamp(max=1.0), self.curvature)
+        tangent = tangent * (self.radius / length).clamp(max=1.0)
+        return hyperhtnet.exponential_map(tangent, self.curvature)
 
 
 def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
     """The network of one fold."""
     clipped = config.radii == "batch_norm"
-    trunk = hierarchy_as_coded.trunk(config)
-    ball = (ClippedBall if clipped else hyperhtnet.Ball)(trunk.width, config)
-    head = hyperhtnet.classifier(trunk.width, config, n_classes)
-    if clipped and config.classifier == "linear":  # the code's start
-        nn.init.orthogonal_(head.linear.weight)
-    return hyperhtnet.HyperHTNet(trunk, ball, head)
+    ball = ClippedBall if clipped else hyperhtnet.Ball
+    net = hyperhtnet.HyperHTNet(config, n_classes, context, ball)
+    if clipped and not net.on_ball:  # the code's start
+        nn.init.orthogonal_(net.head.linear.weight)
+    return net
 
 
 def contrast(points: torch.Tensor, labels: torch.Tensor, config: Config) -> torch.Tensor:
     """The contrastive term of a batch: points (B, D), labels (B,) -> a scalar."""
-    similarity = -distances(points, config.curvature, config.distance) / config.temperature
-    others, same = hyperhtnet.same_class(points, labels)
-    if config.average == "counts":
-        return hyperhtnet.supervised(similarity, others, same)
-    pull = (same * similarity).sum(dim=1)
-    push = ((others - same) * similarity).sum(dim=1)
-    if config.average == "batch":
-        pull, push = pull / len(points), push / len(points)
-    return F.softplus(push - pull).mean()  # cross-entropy of (pull, push) against pull
+
+    def summed(similarity, others, same):
+        divisor = len(points) if config.average == "batch" else 1
+        pull = (same * similarity).sum(dim=1) / divisor
+        push = ((others - same) * similarity).sum(dim=1) / divisor
+        return F.softplus(push - pull).mean()  # cross-entropy of (pull, push) against pull
+
+    term = hyperhtnet.supervised if config.average == "counts" else summed
+    return hyperhtnet.contrast(points, labels, config, distances, term)
 
 
 loss = partial(hyperhtnet.loss, contrast=contrast)

@@ -12,11 +12,13 @@ from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from torch import nn
 
 from ..errors import StudyError
 
 Arrays = dict[str, np.ndarray]
+Clips = pd.DataFrame
 Flow = Literal["auto", "flow", "flow_legacy"]  # auto: in pixels where the corpus offers it
 # Each channel (u, v, strain) is divided by a constant that is the same for all clips.
 # flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
@@ -27,6 +29,8 @@ STRETCHED = (  # asked of every system that reads flow
     "Is the stretched flow of the published images better than flow in pixels?",
     {"flow": "flow_legacy"},
 )
+# ... and of every system whose code is published and differs
+CODED = ("all at once", "What does the published code do, under the same honest protocol?")
 
 
 def reads_flow(module: types.ModuleType) -> bool:
@@ -63,12 +67,12 @@ def scaled_flow(views: Arrays, config, scales=SCALES, kind=np.float32) -> np.nda
 
 def check_names(net: nn.Module, features: Arrays) -> None:
     """Raises StudyError where `features` and the network's `forward` do not name inputs alike."""
-    parameters = inspect.signature(net.forward).parameters.values()
-    needed = {each.name for each in parameters if each.default is each.empty}
-    unknown, missing = set(features) - {each.name for each in parameters}, needed - set(features)
-    if unknown or missing:
+    forward = inspect.signature(net.forward)
+    try:
+        forward.bind(**features)
+    except TypeError as error:
         raise StudyError(
             f"{type(net).__module__}: features() returns {', '.join(sorted(features))}, but "
-            f"{type(net).__name__}.forward takes {', '.join(each.name for each in parameters)}: "
+            f"{type(net).__name__}.forward takes {', '.join(forward.parameters)}: "
             "give the inputs the same names in both"
-        )
+        ) from error

@@ -8,14 +8,8 @@ from torch import nn
 
 def encoder_layer(attention: nn.Module, dim: int, hidden: int, dropout: float) -> nn.ModuleList:
     """Norm, attention and MLP of a pre-norm transformer; the MLP sees each token alone."""
-    mlp = nn.Sequential(
-        nn.LayerNorm(dim),
-        nn.Linear(dim, hidden),
-        nn.GELU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, dim),
-        nn.Dropout(dropout),
-    )
+    mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout))
+    mlp.extend([nn.Linear(hidden, dim), nn.Dropout(dropout)])
     return nn.ModuleList([nn.LayerNorm(dim), attention, mlp])
 
 
@@ -34,21 +28,13 @@ def normalise(graph: torch.Tensor) -> torch.Tensor:
     return graph / (root[..., :, None] * root[..., None, :])
 
 
-def along_diagonal(blocks: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Square blocks (B, heads, n_i, n_i) -> (B, heads, n, n), zeros elsewhere."""
-    rows = zip(*(block.flatten(0, 1) for block in blocks), strict=True)
-    return torch.stack([torch.block_diag(*row) for row in rows]).unflatten(0, blocks[0].shape[:2])
-
-
 def outputs_of(net: nn.Module, modules: Sequence[nn.Module], **inputs) -> list[torch.Tensor]:
     """The outputs of modules inside a network in one forward pass, without dropout or gradient."""
-    outputs: list[torch.Tensor] = []
+    outputs, training = [], net.training
     hooks = [each.register_forward_hook(lambda _, __, out: outputs.append(out)) for each in modules]
-    training = net.training
-    net.eval()
     try:
         with torch.no_grad():
-            net(**inputs)
+            net.eval()(**inputs)
     finally:
         net.train(training)
         for hook in hooks:

@@ -6,8 +6,9 @@ Input x (N, 1), ignored.
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from sklearn.dummy import DummyClassifier
+
+from .inputs import Arrays, Clips
 
 TITLE = "Majority class"
 COLOUR, MARKER = "#9a9a9a", "_"
@@ -19,13 +20,10 @@ class Config:
     """Nothing to choose."""
 
 
-SMALL: dict = {}
-ABLATIONS: dict = {}
+SMALL, ABLATIONS = {}, {}
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, 1): zeros."""
     return {"x": np.zeros((len(clips), 1), np.float32)}
 

@@ -2,19 +2,18 @@
 
 "Integrating MHSSA-Transformer and GCN for Enhanced Micro-expression Recognition", submitted to The
 Visual Computer; text not public.  Read from its abstract, its framework figure and the code,
-leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025).
+leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025), whose numbers it has.
 
 RDPE: 7x7 patches of the onset-to-apex flow around 43 landmarks become tokens.
 IRTE: multi-head spatial-aware self-attention (MHSSA) inside each region, three layers.
 CRGN: a graph that mixes action-unit co-occurrence with manifold distances, three convolutions.
 
-The numbers are the code's.  Where the abstract leaves a choice, ours is:
+Ours, where the abstract leaves a choice and the code (`mhssa_gcn_as_coded`) does something else:
 * spatial term -gamma log(1 + distance), gamma >= 0 learned per head, 1 at the start;
 * co-occurrence of the fold's training clips by the map `regions.UNITS`, with self-loops,
   normalised; the identity where no clip has a coded unit (SMIC alone);
 * manifold exp(-D^2 / sigma^2), D geodesics over 1 - cosine; the weight of the mix is sigmoid(a);
 * input: signed flow over constants, LayerNorm on patches.
-What the code does instead is in `mhssa_gcn_as_coded`.
 
 Input patches (B, T, 147) and positions (B, T, 2), T = 43; output (B, n_classes).
 """
@@ -23,15 +22,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..errors import StudyError
 from ..preprocessing import regions
-from .inputs import Arrays, Flow, scaled_flow
-from .layers import along_diagonal, encoder_layer, normalise, outputs_of, shortest_paths
+from .inputs import SCALES, Arrays, Clips, Flow, scaled_flow
+from .layers import encoder_layer, normalise, outputs_of, shortest_paths
 
 TITLE = "MHSSA-GCN"
 COLOUR, MARKER = "#a3223a", "*"
@@ -63,11 +61,8 @@ class Config:
 
 
 # Chosen on the synthetic corpus: 24 folds in a minute on two cores.
-SMALL = {
-    "dim": 64, "region_dim": 8, "layers": 2, "heads": 2, "head_dim": 32, "feedforward": 128,
-    "epochs": 30, "batch_size": 32, "learning_rate": 1e-3,
-}  # fmt: skip
-
+SMALL = {"dim": 64, "region_dim": 8, "layers": 2, "heads": 2, "head_dim": 32, "feedforward": 128}
+SMALL |= {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3}
 ABLATIONS = {
     "no_transformer": ("depth", "Does attention inside regions help at all?", {"layers": 0}),
     "one_layer": ("depth", "Is a deep encoder better than one layer?", {"layers": 1}),
@@ -88,20 +83,20 @@ ABLATIONS = {
     "no_patch_norm": ("input scaling", "Does a patch need its own scale?", {"patch_norm": False}),
 }  # fmt: skip
 
-COUNT = len(regions.REGIONS)
-REGION = torch.arange(COUNT).repeat_interleave(torch.tensor([len(p) for p in regions.POINTS]))
+COUNT, POINTS = len(regions.REGIONS), regions.POINTS
+REGION = tuple(r for r, points in enumerate(POINTS) for _ in points)  # of each token
 NOISE = 0.05  # in scaled units: patches that vary less than this are not blown up by LayerNorm
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
+def features(views: Arrays, clips: Clips, config: Config, scales=SCALES, points=POINTS) -> Arrays:
     """Patches (N, 43, 147) and the positions of their landmarks (N, 43, 2), in cells."""
-    patches, _ = regions.patches(scaled_flow(views, config), views["landmarks"])
-    chosen = [point for region in regions.POINTS for point in region]
-    positions = np.clip(views["landmarks"][:, chosen], 0, regions.GRID)
+    landmarks = views["landmarks"]
+    patches, _ = regions.patches(scaled_flow(views, config, scales), landmarks, points)
+    positions = np.clip(landmarks[:, np.concatenate(points)], 0, regions.GRID)
     return {"patches": patches, "positions": positions.astype(np.float32)}
 
 
-def check(clips: pd.DataFrame, config: Config) -> None:
+def check(clips: Clips, config: Config) -> None:
     """Raises StudyError where the graph is to come from action units and no clip has any."""
     if config.graph == "action_units" and not clips["action_units"].fillna("").str.strip().any():
         raise StudyError(
@@ -110,24 +105,23 @@ def check(clips: pd.DataFrame, config: Config) -> None:
         )
 
 
-def fit_context(clips: pd.DataFrame, features: Arrays, config: Config) -> Arrays:
+def fit_context(clips: Clips, features: Arrays, config: Config) -> Arrays:
     """The co-occurrence graph (6, 6) of the fold's training clips."""
     check(clips, config)
     return {"action_unit_graph": regions.action_unit_graph(clips).astype(np.float32)}
 
 
-# --- RDPE: patches become tokens ------------------------------------------------------------------
 class RDPE(nn.Module):
     """Patches (B, T, 147) -> tokens (B, T, dim), each with the embedding of its region."""
 
-    def __init__(self, config: Config, region: torch.Tensor = REGION):
+    def __init__(self, config: Config, region: tuple[int, ...] = REGION):
         super().__init__()
         values = 3 * regions.PATCH**2
         norm = nn.LayerNorm(values, eps=NOISE**2) if config.patch_norm else nn.Identity()
         self.patch_embedding = nn.Sequential(norm, nn.Linear(values, config.dim))
         self.region_embedding = nn.Embedding(COUNT, config.region_dim)
         self.combine = nn.Linear(config.dim + config.region_dim, config.dim)
-        self.register_buffer("region", region)  # (T,) number of the region of each token
+        self.register_buffer("region", torch.tensor(region))  # (T,)
 
     def forward(self, patches):
         x = self.patch_embedding(patches)  # (B, T, dim)
@@ -135,7 +129,6 @@ class RDPE(nn.Module):
         return self.combine(torch.cat([x, region.expand(len(x), -1, -1)], dim=-1))  # (B, T, dim)
 
 
-# --- IRTE: attention inside a region --------------------------------------------------------------
 def spatial_term(positions: torch.Tensor, form: str) -> torch.Tensor:
     """Positions (B, T, 2) -> (B, T, T): what is taken off the logits, before gamma."""
     difference = positions[:, :, None] - positions[:, None]  # (B, T, T, 2)
@@ -160,8 +153,7 @@ class SpatialAttention(nn.Module):
             self.gamma = nn.Parameter(torch.full((config.heads,), float(np.log(np.e - 1))))
 
     def forward(self, x, spatial, mask):
-        batch, count, _ = x.shape
-        qkv = self.qkv(x).view(batch, count, 3, self.heads, -1)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, head_dim)
         logits = q @ k.transpose(-1, -2) * self.scale  # (B, heads, T, T)
         spatial = spatial[:, None]  # (B, 1, T, T)
@@ -169,7 +161,7 @@ class SpatialAttention(nn.Module):
             spatial = -F.softplus(self.gamma)[:, None, None] * spatial  # (B, heads, T, T)
         # written out: the fused CPU kernel has no batching rule under vmap
         weights = self.dropout(self.softmax(logits + spatial + mask))
-        return self.out((weights @ v).transpose(1, 2).reshape(batch, count, -1))  # (B, T, dim)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))  # (B, T, dim)
 
 
 class Encoder(nn.Module):
@@ -177,10 +169,9 @@ class Encoder(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.layers = nn.ModuleList(
-            encoder_layer(SpatialAttention(config), config.dim, config.feedforward, config.dropout)
-            for _ in range(config.layers)
-        )
+        sizes = (config.dim, config.feedforward, config.dropout)
+        layers = (encoder_layer(SpatialAttention(config), *sizes) for _ in range(config.layers))
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x, spatial, mask):
         for norm, attention, mlp in self.layers:
@@ -194,32 +185,32 @@ class IRTE(nn.Module):
 
     term = staticmethod(spatial_term)
 
-    def __init__(self, config: Config, region: torch.Tensor = REGION):
+    def __init__(self, config: Config, region: tuple[int, ...] = REGION):
         super().__init__()
-        same = region[:, None] == region[None]  # (T, T)
-        self.register_buffer("mask", torch.where(same, 0.0, -torch.inf))
-        pool = (region[None] == torch.arange(COUNT)[:, None]).float()
+        of = torch.tensor(region)
+        self.register_buffer("mask", torch.where(of[:, None] == of, 0.0, -torch.inf))  # (T, T)
+        pool = (of == torch.arange(COUNT)[:, None]).float()
         self.register_buffer("pool", pool / pool.sum(1, keepdim=True))  # (6, T) takes means
         self.form = config.spatial
         six = config.encoders == "six"
         self.encoders = nn.ModuleList(Encoder(config) for _ in range(COUNT if six else 1))
-        self.spans = region.bincount().tolist() if six else [len(region)]  # tokens of each encoder
+        sizes = [region.count(number) for number in range(COUNT)]
+        self.spans = sizes if six else [len(region)]  # tokens of each encoder
         self.aggregate = nn.Sequential(nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim))
 
     def attend(self, tokens, positions):
         """Tokens (B, T, dim) after the encoders."""
-        spatial, start, parts = self.term(positions, self.form), 0, []  # (B, T, T)
+        spatial = self.term(positions, self.form)  # (B, T, T)
+        parts, start = [], 0
         for encoder, size in zip(self.encoders, self.spans, strict=True):
-            span = slice(start, start + size)
+            span = slice(start, start := start + size)
             parts.append(encoder(tokens[:, span], spatial[:, span, span], self.mask[span, span]))
-            start += size
         return torch.cat(parts, dim=1)
 
     def forward(self, tokens, positions):
         return self.aggregate(self.pool @ self.attend(tokens, positions))  # (B, 6, dim)
 
 
-# --- CRGN: a graph convolution between regions ----------------------------------------------------
 class CRGN(nn.Module):
     """Region features (B, 6, dim) -> (B, 6, dim), each after hearing the others."""
 
@@ -230,9 +221,8 @@ class CRGN(nn.Module):
         self.register_buffer("action_unit_graph", graph)
         if config.gcn_layers and config.graph == "both" and config.combine != "product":
             self.weight = nn.Parameter(torch.tensor(0.0))  # both graphs weigh the same at the start
-        self.layers = nn.ModuleList(
-            nn.Linear(config.dim, config.dim) for _ in range(config.gcn_layers)
-        )
+        layers = (nn.Linear(config.dim, config.dim) for _ in range(config.gcn_layers))
+        self.layers = nn.ModuleList(layers)
 
     def manifold_graph(self, features: torch.Tensor) -> torch.Tensor:
         """(B, 6, dim) -> (B, 6, 6), affinities over geodesics; carries no gradient, as coded."""
@@ -262,9 +252,7 @@ class CRGN(nn.Module):
         return share * manifold + (1 - share) * co_occurrence
 
     def forward(self, features):
-        if not len(self.layers):
-            return features
-        graph = self.graph(features)
+        graph = self.graph(features) if len(self.layers) else None
         for layer in self.layers:
             features = F.relu(graph @ layer(features))
         return features
@@ -273,28 +261,31 @@ class CRGN(nn.Module):
 class MHSSAGCN(nn.Module):
     """patches (B, T, 147), positions (B, T, 2) -> logits (B, n_classes)"""
 
-    def __init__(self, config: Config, n_classes: int, embed: RDPE, encode: IRTE, relate: CRGN):
+    def __init__(self, config, n_classes, context: Arrays, region=REGION, irte=IRTE, crgn=CRGN):
         super().__init__()
-        self.embed, self.encode, self.relate = embed, encode, relate
+        self.embed, self.encode = RDPE(config, region), irte(config, region)
+        self.relate = crgn(config, **context)
         self.head = nn.Sequential(nn.LayerNorm(config.dim), nn.Linear(config.dim, n_classes))
 
     def forward(self, patches, positions):
-        tokens = self.embed(patches)  # (B, T, dim)
-        features = self.encode(tokens, positions)  # (B, 6, dim)
-        features = self.relate(features)  # (B, 6, dim)
-        return self.head(features.mean(dim=1))  # (B, n_classes)
+        features = self.encode(self.embed(patches), positions)  # (B, 6, dim)
+        return self.head(self.relate(features).mean(dim=1))  # (B, n_classes)
 
 
-def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
-    """The network of one fold; context as `fit_context` gives it."""
-    return MHSSAGCN(config, n_classes, RDPE(config), IRTE(config), CRGN(config, **context))
+network = MHSSAGCN
 
 
 def attention(net: MHSSAGCN, patches: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """(layers, B, heads, T, T) attention in evaluation mode, the regions along the diagonal."""
     encoders = net.encode.encoders
     softmaxes = [block.softmax for encoder in encoders for _, block, _ in encoder.layers]
-    weights = outputs_of(net, softmaxes, patches=patches, positions=positions)
-    blocks = [out.unflatten(0, (len(patches), -1)).unbind(1) for out in weights]
-    depth = len(encoders[0].layers)
-    return torch.stack([along_diagonal(sum(blocks[i::depth], ())) for i in range(depth)])
+    outputs = outputs_of(net, softmaxes, patches=patches, positions=positions)
+    depth, heads, (batch, count, _) = len(encoders[0].layers), outputs[0].shape[1], patches.shape
+    whole = patches.new_zeros(depth, batch, heads, count, count)
+    for number in range(depth):
+        start = 0
+        for out in outputs[number::depth]:
+            for block in out.unflatten(0, (batch, -1)).unbind(1):  # (B, heads, t, t)
+                span = slice(start, start := start + block.shape[-1])
+                whole[number, :, :, span, span] = block
+    return whole

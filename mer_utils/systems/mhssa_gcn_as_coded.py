@@ -1,15 +1,13 @@
 """MHSSA-GCN as its published code computes it, where that is not what its abstract says.
 
 leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025).  The parts that agree are in `mhssa_gcn`.  The code
-* adds 1 / (distance + 1e-8) to the attention's logits, so that every landmark attends to itself
-  with weight 1;
+* adds 1 / (distance + 1e-8) to the attention's logits: a landmark attends to itself with weight 1;
 * takes dlib's nose for the eyes and its eyes for the nose;
 * pads every region to 12 slots, attends to the padding and averages over it;
 * counts the co-occurrence of action units over all CASME II clips, those of the test subject
   included, and leaves out the smile (12);
 * takes the cosine for a length (alike is far), embeds the regions by MDS and uses their distance as
-  affinity;
-* mixes the graphs with an unbounded weight;
+  affinity, and mixes the graphs with an unbounded weight;
 * feeds raw grey values 0..255;
 * builds a transformer between regions and never calls it.
 
@@ -24,16 +22,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..preprocessing import regions
 from . import mhssa_gcn
-from .inputs import RAW, SCALES, Arrays, scaled_flow
+from .inputs import CODED, RAW, SCALES, Arrays, Clips, scaled_flow
 from .layers import shortest_paths
-from .mhssa_gcn import COUNT, CRGN, IRTE, MHSSAGCN, RDPE, Encoder
+from .mhssa_gcn import COUNT, CRGN, IRTE, MHSSAGCN, REGION, Encoder
 
 VIEWS = mhssa_gcn.VIEWS
 
@@ -52,23 +49,11 @@ class Config(mhssa_gcn.Config):
     dead_encoder: bool = False  # build the encoder between regions that the code never calls
 
 
+AS_CODED = {"flow": "flow_legacy", "scale": "raw", "patch_norm": False, "points": "published"}
+AS_CODED |= {"padding": True, "spatial": "inverse", "manifold": "mds", "combine": "free_sum"}
+AS_CODED |= {"units": "published", "dead_encoder": True}
 ABLATIONS = {
-    "as_coded": (
-        "all at once",
-        "What does the published code do, under the same honest protocol?",
-        {
-            "flow": "flow_legacy",
-            "scale": "raw",
-            "patch_norm": False,
-            "points": "published",
-            "padding": True,
-            "spatial": "inverse",
-            "manifold": "mds",
-            "combine": "free_sum",
-            "units": "published",
-            "dead_encoder": True,
-        },
-    ),
+    "as_coded": (*CODED, AS_CODED),
     "coded_spatial_bias": (
         "spatial bias",
         "What does the published spatial term cost?",
@@ -86,55 +71,38 @@ ABLATIONS = {
 SLOTS = 12  # of a padded region
 
 
-def landmark_lists(config: Config) -> tuple[tuple[int, ...], ...]:
-    """The landmarks of the six regions."""
-    return regions.POINTS if config.points == "dlib" else regions.PUBLISHED_POINTS
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
+    """As described; padded, regions have 12 slots, and positions are the patches' whole cells."""
+    scales = RAW if config.scale == "raw" else SCALES
+    points = regions.POINTS if config.points == "dlib" else regions.PUBLISHED_POINTS
+    if not config.padding:
+        return mhssa_gcn.features(views, clips, config, scales, points)
+    flow = scaled_flow(views, config, scales)
+    slots = [r * SLOTS + i for r, region in enumerate(points) for i in range(len(region))]
+    padded = []
+    for tokens in regions.patches(flow, views["landmarks"], points):  # patches, centres
+        padded.append(np.zeros((len(flow), COUNT * SLOTS, tokens.shape[-1]), np.float32))
+        padded[-1][:, slots] = tokens
+    return dict(zip(("patches", "positions"), padded, strict=True))
 
 
-def region_of_tokens(config: Config) -> torch.Tensor:
-    """(T,) number of the region of each token."""
-    sizes = [SLOTS if config.padding else len(region) for region in landmark_lists(config)]
-    return torch.arange(COUNT).repeat_interleave(torch.tensor(sizes))
-
-
-def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
-    """As described; padded, the positions are the whole cells of the patches' centres."""
-    flow = scaled_flow(views, config, RAW if config.scale == "raw" else SCALES)
-    points = landmark_lists(config)
-    patches, centres = regions.patches(flow, views["landmarks"], points)
-    if config.padding:
-        patches, positions = _padded(patches, points), _padded(centres, points)
-    else:
-        tokens = [point for region in points for point in region]
-        positions = np.clip(views["landmarks"][:, tokens], 0, regions.GRID)
-    return {"patches": patches, "positions": positions.astype(np.float32)}
-
-
-def _padded(tokens: np.ndarray, points) -> np.ndarray:
-    """(N, 43, D) -> (N, 72, D): each region filled up to 12 slots with zeros."""
-    padded = np.zeros((len(tokens), len(points) * SLOTS, tokens.shape[-1]), tokens.dtype)
-    real = [r * SLOTS + i for r, region in enumerate(points) for i in range(len(region))]
-    padded[:, real] = tokens
-    return padded
-
-
-def _counted(clips: pd.DataFrame, config: Config) -> pd.DataFrame:
+def counted(clips: Clips, config: Config) -> Clips:
     """The clips whose action units are counted."""
     return clips[clips["corpus"].str.endswith("casme2")] if config.units == "published" else clips
 
 
-def check(clips: pd.DataFrame, config: Config) -> None:
+def check(clips: Clips, config: Config) -> None:
     """Raises StudyError where the graph is to come from action units and no clip has any."""
-    mhssa_gcn.check(_counted(clips, config), config)
+    mhssa_gcn.check(counted(clips, config), config)
 
 
-def fit_context(clips: pd.DataFrame, features: Arrays, config: Config) -> Arrays:
+def fit_context(clips: Clips, features: Arrays, config: Config) -> Arrays:
     """The co-occurrence graph (6, 6) of the fold's training clips."""
     if config.units == "extended":
         return mhssa_gcn.fit_context(clips, features, config)
     check(clips, config)
-    counted = _counted(clips, config)
-    graph = regions.co_occurrence(counted, regions.PUBLISHED_UNITS, sides=False)
+    units = regions.PUBLISHED_UNITS
+    graph = regions.co_occurrence(counted(clips, config), units, sides=False)
     return {"action_unit_graph": graph.astype(np.float32)}
 
 
@@ -160,8 +128,8 @@ class CodedIRTE(IRTE):
 
     term = staticmethod(spatial_term)
 
-    def __init__(self, config: Config):
-        super().__init__(config, region_of_tokens(config))
+    def __init__(self, config: Config, region: tuple[int, ...]):
+        super().__init__(config, region)
         self.abreast = COUNT if config.padding and len(self.encoders) == 1 else 1
         self.spans = [span // self.abreast for span in self.spans]
         if config.dead_encoder:
@@ -219,15 +187,9 @@ class Smacof(torch.autograd.Function):
         ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def backward(ctx, gradient):
-        return None, None, None, None
-
-    @staticmethod
     def vmap(info, in_dims, distances, starts, rounds, tolerance):
         if in_dims[1] is not None:  # the starts are the same for all folds
             starts = starts.select(in_dims[1], 0)
-        if in_dims[0] is None:
-            return Smacof.apply(distances, starts, rounds, tolerance), None
         distances = distances.movedim(in_dims[0], 0)  # (F, B, n, n)
         points = Smacof.apply(distances.flatten(0, 1), starts, rounds, tolerance)
         return points.unflatten(0, distances.shape[:2]), 0
@@ -266,6 +228,6 @@ class CodedCRGN(CRGN):
 
 def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
     """The network of one fold; context as `fit_context` gives it."""
-    embed, encode = RDPE(config, region_of_tokens(config)), CodedIRTE(config)
-    relate = CodedCRGN(config, **context)
-    return MHSSAGCN(config, n_classes, embed, encode, relate)
+    padded = tuple(number for number in range(COUNT) for _ in range(SLOTS))
+    region = padded if config.padding else REGION
+    return MHSSAGCN(config, n_classes, context, region, CodedIRTE, CodedCRGN)

@@ -5,24 +5,20 @@ Processing: Image Communication 74, 2019 (arXiv 1805.08699).  The authors' code 
 
 Followed: u and v, 28x28, each through 5x5 convolution to 6 maps, pooling, 5x5 convolution to 16
 maps, pooling; both streams joined, two layers of 1024, softmax.  The 2 664 475 parameters are the
-2.66 M that ECNU-Cross-Innovation-Lab/mini-AORCNN reports for its own restatement.
-Taken from that restatement, as the paper's text does not say it: max pooling, dropout of 0.5 after
-both layers of 1024, padding.  Ours: ReLU after the convolutions (without it they would fold into
-one), and the schedule: the same authors' next paper (STSTNet) states Adam at 5e-5 and 500 epochs,
-which is used here.
+2.66 M of the restatement ECNU-Cross-Innovation-Lab/mini-AORCNN.  Taken from it, as the paper does
+not say it: max pooling, dropout of 0.5 after both layers of 1024, padding.  Ours: ReLU after the
+convolutions, and the schedule of the same authors' next paper (STSTNet), Adam at 5e-5, 500 epochs.
 
 Input (B, 2, 28, 28), output (B, n_classes).
 """
 
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .inputs import Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, scaled_flow
 
 TITLE = "OFF-ApexNet"
 COLOUR, MARKER = "#e8a764", "D"
@@ -46,65 +42,42 @@ class Config:
     weight_decay: float = 0.0
 
 
-SMALL = {
-    "hidden": (128, 128),
-    "epochs": 40,
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-}
-
+SMALL = {"hidden": (128, 128), "epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 ABLATIONS = {
     "shared": ("streams", "Does each direction need a stream of its own?", {"shared": True}),
     "narrow": ("width", "Are two layers of 1024 needed?", {"hidden": (128, 128)}),
 }
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """u and v over a fixed constant, (N, 2, 28, 28)."""
     return {"flow": scaled_flow(views, config)[:, :2].copy()}
-
-
-class Stream(nn.Sequential):
-    """(B, 1, 28, 28) -> (B, maps[-1] * 7 * 7)"""
-
-    def __init__(self, config: Config):
-        first, second = config.maps
-        pad = config.kernel // 2
-        super().__init__(
-            nn.Conv2d(1, first, config.kernel, padding=pad),
-            nn.ReLU(),
-            nn.MaxPool2d(2),  # (B, first, 14, 14)
-            nn.Conv2d(first, second, config.kernel, padding=pad),
-            nn.ReLU(),
-            nn.MaxPool2d(2),  # (B, second, 7, 7)
-            nn.Flatten(),
-        )
 
 
 class OFFApexNet(nn.Module):
     """flow (B, 2, 28, 28) -> logits (B, n_classes)"""
 
-    def __init__(self, config: Config, n_classes: int):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
-        self.shared = config.shared
-        self.streams = nn.ModuleList(Stream(config) for _ in range(1 if config.shared else 2))
+        self.streams = nn.ModuleList(self.stream(config) for _ in range(1 if config.shared else 2))
         widths = (2 * 49 * config.maps[-1], *config.hidden)
-        self.joined = nn.ModuleList(
-            nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False)
-        )
+        self.joined = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(widths[-1], n_classes)
 
+    def stream(self, config: Config) -> nn.Sequential:
+        """(B, 1, 28, 28) -> (B, maps[-1] * 7 * 7)"""
+        (first, second), kernel = config.maps, config.kernel
+        layers = [nn.Conv2d(1, first, kernel, padding=kernel // 2), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(first, second, kernel, padding=kernel // 2), nn.ReLU()]
+        return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten())
+
     def forward(self, flow):
-        streams = (*self.streams, *self.streams) if self.shared else self.streams
+        streams = self.streams if len(self.streams) == 2 else [*self.streams] * 2
         x = torch.cat([stream(flow[:, i : i + 1]) for i, stream in enumerate(streams)], dim=1)
         for layer in self.joined:  # (B, 1568) -> (B, 1024) -> (B, 1024)
             x = self.dropout(F.relu(layer(x)))
         return self.head(x)
 
 
-def network(config: Config, n_classes: int, context: dict[str, np.ndarray]) -> nn.Module:
-    """The network of one fold."""
-    return OFFApexNet(config, n_classes)
+network = OFFApexNet

@@ -7,15 +7,14 @@ Read from its code, xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec at 0c516cb
 Followed: 5x5 convolution, one recurrent block (a 1x1 convolution, then one 3x3 convolution used
 twice, each time on its last output plus the block's input), pooling to 7x7, one linear layer.
 Attention: the weights of that layer, class by class, times the pooled first map, averaged over
-channels and stretched to 0..1, then averaged over classes (class activation maps of early
-features; model version 3, the code's default).  SGD with momentum 0.9 at 5e-4, batch 64, 100
-epochs, 64 maps, normal initial weights: the defaults of ModelTrain_Final.py.  Its README's example
-has 32 maps, 5x5 pooling and 20 epochs (`readme`).
+channels and stretched to 0..1, then averaged over classes (model version 3, the code's default).
+SGD with momentum 0.9 at 5e-4, halved every 10 epochs, so that the last 50 of 100 move almost
+nothing; batch 64, 64 maps, normal initial weights: the defaults of ModelTrain_Final.py.  Its
+README's example has 32 maps, 5x5 pooling and 20 epochs (`readme`).
 
-Not followed: the code halves the rate every 10 epochs (`rate_halving`), so that the last 50 epochs
-move almost nothing at 5e-4 and less; kept, as published.  A map without spread is divided by zero
-there (0/0); here a small constant keeps it 0.  Its input size is not in the code; two poolings
-after a 5x5 convolution reach 7x7 from 60x60, so the 28x28 flow is enlarged to 60x60.
+Ours: a map without spread is divided by a small constant, where the code has 0/0.  The input size
+is not in the code; two poolings after a 5x5 convolution reach 7x7 from 60x60, so the 28x28 flow is
+enlarged to 60x60.
 
 Input (B, 3, 60, 60), output (B, n_classes).
 """
@@ -23,12 +22,11 @@ Input (B, 3, 60, 60), output (B, n_classes).
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .inputs import Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, scaled_flow
 
 TITLE = "RCN-A"
 COLOUR, MARKER = "#b5651d", "P"
@@ -55,16 +53,8 @@ class Config:
     weight_decay: float = 0.0
 
 
-SMALL = {
-    "size": 28,
-    "maps": 16,
-    "pool": 6,
-    "epochs": 40,
-    "batch_size": 32,
-    "learning_rate": 2e-2,
-    "rate_halving": 0,
-}
-
+SMALL = {"size": 28, "maps": 16, "pool": 6, "epochs": 40, "batch_size": 32}
+SMALL |= {"learning_rate": 2e-2, "rate_halving": 0}
 ABLATIONS = {
     "readme": (
         "all at once",
@@ -77,41 +67,36 @@ ABLATIONS = {
 }
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """u, v, strain over fixed constants, (N, 3, 28, 28); the network enlarges them."""
     return {"flow": scaled_flow(views, config, kind=np.float64).astype(np.float32)}
 
 
-def convolution(channels: int, maps: int, kernel: int, padding: int) -> nn.Sequential:
+def convolution(channels: int, maps: int, kernel: int, padding: int = 0) -> nn.Sequential:
     """Convolution, BatchNorm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, maps, kernel, padding=padding), nn.BatchNorm2d(maps), nn.ReLU()
-    )
+    layer = nn.Conv2d(channels, maps, kernel, padding=padding)
+    return nn.Sequential(layer, nn.BatchNorm2d(maps), nn.ReLU())
 
 
 class RCN(nn.Module):
     """flow (B, 3, 28, 28) -> logits (B, n_classes)"""
 
-    def __init__(self, config: Config, n_classes: int):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
-        self.config, self.n_classes = config, n_classes
-        maps = config.maps
-        self.first = convolution(3, maps, 5, padding=0)
-        self.forward_convolution = convolution(maps, maps, 1, padding=0)
+        self.config, maps = config, config.maps
+        self.first = convolution(3, maps, 5)
+        self.forward_convolution = convolution(maps, maps, 1)
         self.recurrent_convolution = convolution(maps, maps, 3, padding=1)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(maps * config.pool**2, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        for layer, *_ in (self.first, self.forward_convolution, self.recurrent_convolution):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         nn.init.normal_(self.head.weight, 0, 0.01)
         nn.init.zeros_(self.head.bias)
 
     def attend(self, x):
         """Pooled first map (B, maps, pool, pool) -> (B, 1, pool, pool), 0..1, mean of classes."""
-        weights = self.head.weight.view(self.n_classes, *x.shape[1:])  # (C, maps, pool, pool)
+        weights = self.head.weight.view(-1, *x.shape[1:])  # (C, maps, pool, pool)
         seen = (weights * x[:, None]).mean(2)  # (B, C, pool, pool)
         seen = seen - seen.amin((2, 3), keepdim=True)
         seen = seen / seen.amax((2, 3), keepdim=True).clamp(min=1e-12)
@@ -131,19 +116,13 @@ class RCN(nn.Module):
         return self.head(y.flatten(1))
 
 
-def network(config: Config, n_classes: int, context: dict[str, np.ndarray]) -> nn.Module:
-    """The network of one fold."""
-    return RCN(config, n_classes)
+network = RCN
 
 
 def optimizer(config: Config, parameters) -> torch.optim.Optimizer:
     """SGD with momentum, as coded."""
-    return torch.optim.SGD(
-        parameters,
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
+    rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    return torch.optim.SGD(parameters, momentum=config.momentum, **rates)
 
 
 def rate(config: Config, epoch: int) -> float:

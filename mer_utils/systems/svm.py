@@ -8,11 +8,9 @@ Input x (N, 3 * 28 * 28).
 
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
 from sklearn.svm import SVC
 
-from .inputs import Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, scaled_flow
 
 TITLE = "SVM on flow"
 COLOUR, MARKER = "#1f3b63", "s"
@@ -31,16 +29,14 @@ class Config:
     balanced: bool = True  # weigh classes by 1 / frequency
 
 
-SMALL: dict = {}
+SMALL = {}
 ABLATIONS = {
     "cost_1": ("margin", "Does a softer margin do better?", {"cost": 1.0}),
     "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),
 }
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, 2352): every pixel over a fixed constant of its channel."""
     return {"x": scaled_flow(views, config, SCALES).reshape(len(clips), -1)}
 
