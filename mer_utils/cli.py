@@ -119,9 +119,11 @@ def _scores(options: Namespace) -> None:
 
 
 def _corpora(options: Namespace) -> None:
-    from .corpora import overview
+    from .corpora import load, overview, summary
 
-    print(overview.report(options.name, options.path, options.classes, options.apex))
+    if options.name:
+        corpus = load(options.name, options.path, options.classes, options.apex)
+    print(summary.text(corpus) if options.name else overview.text())
 
 
 def _synthetic(options: Namespace) -> None:

@@ -463,7 +463,6 @@ def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
         names=ids.Names("s?0*([0-9]{1,2})", "S{:02d}"),
         sheet_files=("sheet*",),
         subject_folder="s[0-9]{2}",
-        first="frames/S01",
     )
     monkeypatch.setitem(corpora.RELEASES, "made_up", entry)
     write_frames(tmp_path / "frames/S01/a", range(5, 15), "{}.jpg")
@@ -476,7 +475,7 @@ def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SYNTHETIC", paths.DATA / "synthetic")
     census = overview.census().set_index("corpus")
     assert census.loc["made_up", "message"] == entry.example
-    for field in ("names", "sheet_files", "first", "title"):
+    for field in ("names", "sheet_files", "subject_folder", "title"):
         with pytest.raises(StudyError, match=f"entry 'made_up' needs the field {field}"):
             replace(entry, **{field: ""})
 

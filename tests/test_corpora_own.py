@@ -152,8 +152,8 @@ def test_tables_that_cannot_be_used(tmp_path):
         ("12,60,55,frames/01/smile", "apex 60 is after offset 55"),
         ("12,12,55,frames/01/smile", "apex is the onset"),
         ("12,30,55,clips.csv", "is neither a folder of frames nor a video"),
-        ("12,30,55,empty.mp4", "video empty.mp4 is an empty file"),
-        ("0,30,55,some.mp4", "the frames of a video are counted from 1"),
+        ("12,30,55,empty.mp4", "empty.mp4 is an empty file: copy it again"),
+        ("0,30,55,some.mp4", "onset 0: frames of a video are counted from 1"),
         ("1,2,3,hollow", "holds no images"),
     ],
 )

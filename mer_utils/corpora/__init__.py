@@ -7,37 +7,15 @@ from pathlib import Path
 from .. import paths
 from ..errors import StudyError
 from . import apexes
-from .frames import entries, frame_files, frame_names
-from .reader import Copy, Release
+from .frames import entries, frame_files
+from .reader import Copy
 from .releases import RELEASES
-from .table import (
-    CLASSES,
-    COLUMNS,
-    EXCLUSION_COLUMNS,
-    FRAME_VIEWS,
-    KEY,
-    Corpus,
-    clip_table,
-    exclusion_table,
-    nearest,
-)
+from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, clip_table, exclusion_table, unknown
 
 CORPORA = tuple(RELEASES)
 
-__all__ = [
-    "CLASSES",
-    "COLUMNS",
-    "CORPORA",
-    "EXCLUSION_COLUMNS",
-    "FRAME_VIEWS",
-    "KEY",
-    "RELEASES",
-    "Corpus",
-    "default_folder",
-    "frame_files",
-    "load",
-    "title",
-]
+__all__ = ["CLASSES", "COLUMNS", "CORPORA", "FRAME_VIEWS", "KEY", "RELEASES"]
+__all__ += ["Corpus", "default_folder", "frame_files", "load", "title"]
 
 
 def title(name: str) -> str:
@@ -76,47 +54,40 @@ def load(
         else:
             classes = word
     if name not in RELEASES:
-        raise StudyError(
-            f"corpus '{name}' is not known, the nearest is '{nearest(name, CORPORA)}': "
-            f"choose one of {', '.join(CORPORA)}"
-        )
+        raise unknown("corpus", name, CORPORA)
+    if apex not in apexes.POLICIES:
+        raise unknown("apex", apex, apexes.POLICIES)
     release = RELEASES[name]
     scheme = release.scheme(classes)
-    if apexes.check(apex) != "sheet" and not release.has_frames:
+    folder = Path(os.path.abspath(Path(path).expanduser())) if path else default_folder(name)
+    if not (release.file and folder.is_file()):
+        usual = f"put the {name} release there as data/README.md shows, or give its path"
+        if folder.is_file():
+            raise StudyError(f"{folder} is a file: give the folder of corpus '{name}'")
+        if not folder.is_dir() or not entries(folder):
+            state = "is empty" if folder.exists() else "does not exist"
+            raise StudyError(f"{folder} {state}: {release.remedy or usual}")
+    copy = Copy(release, folder, name, scheme, apex).read()
+    if apex != "sheet" and "frames" not in copy.views:
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"
         )
-    folder = Path(os.path.abspath(Path(path).expanduser())) if path else default_folder(name)
-    _check_folder(release, folder)
-    reading = release.read(Copy(release, folder, name, scheme, apex))
-    rows, without_apex = apexes.choose(apex, reading.rows, frame_names)
+    rows, without_apex = apexes.choose(apex, copy.clips)
     folder = folder.parent if folder.is_file() else folder
     parts = [name, scheme.name if scheme.name != release.scheme().name else "", apex]
     return Corpus(
         name="-".join(part for part in parts if part not in ("", "sheet")),
         path=folder,
         clips=clip_table(rows),
-        exclusions=exclusion_table([*reading.exclusions, *without_apex]),
+        exclusions=exclusion_table([*copy.exclusions, *without_apex]),
         classes=scheme.classes,
-        views=reading.views,
+        views=copy.views,
         synthetic=release.synthetic,
         # Below the corpus's own folder: a report must not name folders of this machine.
         sources=tuple(
             sentence.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
-            for sentence in reading.sources
+            for sentence in copy.sources
         ),
         scheme=scheme,
         apex=apex,
     )
-
-
-def _check_folder(release: Release, folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        if release.file:
-            return
-        raise StudyError(f"{folder} is a file: give the folder of corpus '{release.name}'")
-    if folder.is_dir() and entries(folder):
-        return
-    usual = f"put the {release.name} release there as data/README.md shows, or give its path"
-    state = "is empty" if folder.exists() else "does not exist"
-    raise StudyError(f"{folder} {state}: {release.remedy or usual}")

@@ -1,11 +1,10 @@
 """AFEW 7.0 (EmotiW): acted expressions in films, seven classes, no person named.
 
-Dhall et al., IEEE MultiMedia 2012. `Train_AFEW/Angry/000046280.avi`, `Val_AFEW/...`; 773 and 383
-clips, and a test part without labels. It is unknown who is in a clip, so no person can be left out:
-every row has the subject `unknown`, which leave-one-subject-out refuses, and the official split is
-the beginning of the clip's name (`train_000046280`, `val_...`). The whole clip is the expression:
-onset 1, the offset its last frame, no apex. Aligned faces that newer drops add are not read: their
-layout is not known here.
+Dhall et al., IEEE MultiMedia 2012. `Train_AFEW/Angry/000046280.avi` (773 clips), `Val_AFEW/...`
+(383), and a test part without labels. Nobody says who is in a clip: every row has the subject
+`unknown`, which leave-one-subject-out refuses; the official split begins the clip's name
+(`train_000046280`, `val_...`). Onset 1, the offset the last frame, no apex. Aligned faces of newer
+drops are not read: their layout is not known here.
 """
 
 import re
@@ -14,13 +13,13 @@ import pandas as pd
 
 from ..errors import StudyError
 from .frames import folders, videos
-from .reader import Copy, Reading
+from .reader import Copy
 
 SPLIT = re.compile(r"(train|val|validation|test)(?:_afew)?", re.IGNORECASE)
 PERSON = "unknown"
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     path = copy.path
     parts = [folder for folder in [path, *folders(path)] if SPLIT.fullmatch(folder.name)]
     if not parts:
@@ -34,16 +33,14 @@ def read(copy: Copy) -> Reading:
     for part in parts:
         name = SPLIT.fullmatch(part.name)[1].lower().replace("validation", "val")
         for folder in folders(part):
-            emotion = folder.name.lower()
-            label, reason = copy.scheme.label(emotion)
-            if reason and not videos(folder):
+            emotion, films = folder.name.lower(), videos(folder)
+            if not films and copy.scheme.label(emotion)[1]:
                 copy.sources.append(f"not read: {folder}")
-            for video in videos(folder):
-                copy.add_video(video, PERSON, f"{name}_{video.stem}", label, emotion, reason)
+            for video in films:
+                copy.add_cut(video, PERSON, f"{name}_{video.stem}", emotion, "")
         for video in videos(part):
             reason = f"no label: {part.name} has no folder of a class for it"
             copy.leave_out(PERSON, f"{name}_{video.stem}", reason)
-    return copy.settle()
 
 
 def split(clips: pd.DataFrame) -> pd.Series:

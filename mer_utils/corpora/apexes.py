@@ -10,39 +10,24 @@ Under `sheet` an empty apex is spotted too, which the table then says. Other aut
 as errata, row by row, with their source.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import StudyError
-from .table import KEY, nearest
+from .frames import frame_names
+from .table import KEY
 
 POLICIES = ("sheet", "midpoint", "spotted")
 
 
-def check(policy: str) -> str:
-    """The policy itself. Raises StudyError naming the nearest one."""
-    if policy not in POLICIES:
-        raise StudyError(
-            f"apex '{policy}' is not known, the nearest is '{nearest(policy, POLICIES)}': "
-            f"choose one of {', '.join(POLICIES)}"
-        )
-    return policy
-
-
-def choose(
-    policy: str, rows: Sequence[dict], listed: Callable[[str], Iterable[int]]
-) -> tuple[list[dict], list[tuple]]:
-    """Rows of the clip table under a policy, and (key, reason) of those that it cannot serve.
-
-    `listed` gives the frame numbers of a folder; only `midpoint` asks for them.
-    """
+def choose(policy: str, rows: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
+    """Rows of the clip table under a policy, and (key, reason) of those that it cannot serve."""
     if policy == "sheet":
         return list(rows), []
     if policy == "spotted":
         return [row | {"apex": None, "apex_source": ""} for row in rows], []
     kept, left_out = [], []
     for row in rows:
-        apex, reason = _midpoint(row, listed)
+        apex, reason = _midpoint(row)
         if reason:
             left_out.append((*(row[column] for column in KEY), reason))
         else:
@@ -50,14 +35,14 @@ def choose(
     return kept, left_out
 
 
-def _midpoint(row: Mapping, listed: Callable) -> tuple[int | None, str]:
-    """The frame in the middle of those from onset to offset, or why there is none."""
+def _midpoint(row: Mapping) -> tuple[int, str]:
+    """The frame in the middle of those from onset to offset, and why it cannot be the apex."""
     onset, offset = row["onset"], row.get("offset")
     if offset is None:
-        return None, "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
+        return 0, "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
     if Path(row["frames"]).is_file():  # a video: its frames are counted, not listed
         return onset + (offset - onset + 1) // 2, ""
-    between = [number for number in sorted(listed(row["frames"])) if onset <= number <= offset]
+    between = [number for number in frame_names(row["frames"]) if onset <= number <= offset]
     middle = between[len(between) // 2] if between else onset
     return (
         middle,

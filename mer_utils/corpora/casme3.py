@@ -1,21 +1,18 @@
 """CAS(ME)^3: part A, 860 micro-expressions of 94 subjects, and part C, 165 of a mock crime.
 
-Li et al., IEEE TPAMI 2022; 30 fps, 1280x720 with depth, which is not read.
+Li et al., IEEE TPAMI 2022; 30 fps, 1280x720; depth is not read.
 
-Part A: sheet `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`, tab label. The frames circulate as whole
-films, `part_A/spNO.1/a/color/355.jpg`, each with several expressions in it, and as clips,
-`Part_A_ME_clip/frame/spNO.1_a_355/355.jpg`, which are read where a copy has both. A clip's name
-here is film and onset (`a_355`), as in the latter. Known quirks of the sheet: apex = onset in 55
-rows, before it in two, offset 0 in two, 72 rows longer than two seconds, `Others` next to `others`;
-a tenth of the clips lacks frames. Rows that contradict themselves are left out with what they say;
-two published corrections of such rows (128 and 749) name them by row number only, so they are not
-applied here.
+Part A: sheet `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`, tab label. Frames circulate as films of
+several expressions, `part_A/spNO.1/a/color/355.jpg`, and as clips,
+`Part_A_ME_clip/frame/spNO.1_a_355/355.jpg`, which are read first. A clip's name here is film and
+onset (`a_355`). Quirks of the sheet: apex = onset in 55 rows, before it in two, offset 0 in two, 72
+rows longer than two seconds; a tenth of the clips lacks frames. Rows that contradict themselves are
+left out. Two published corrections name such rows by number only (128, 749) and are not applied.
 
 Part C: sheet `CAS(ME)3_part_C_ME.xlsx` with sub, count, onset, offset, au, emotion: no apex and no
 folder. Public readers find the frames in the one film of each subject, `part_C/1/a/color/355.jpg`;
-so does this one, and where a subject has no such single film its clips are left out with that
-reason. Without any frames the clips are listed all the same, but offer nothing to compute. The
-release's own text counts 160, the sheet 165. A clip's name here is its `count`.
+without any, the clips are listed, but offer nothing to compute. The release's text counts 160, the
+sheet 165. A clip's name here is its `count`.
 """
 
 import re
@@ -23,8 +20,7 @@ from pathlib import Path
 
 from ..errors import StudyError
 from .frames import folders
-from .reader import Copy, Reading
-from .table import FRAME_VIEWS
+from .reader import Copy
 
 LONGEST = 60  # frames, two seconds
 CLIP = r"spno\.?(0*[0-9]{1,4})_([a-z][0-9]*)_([0-9]+)"
@@ -39,32 +35,28 @@ C_FIELDS = {
 }
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     """Part A."""
     root = copy.find_frames()
     sheet = copy.read_sheet(root)
-    on_disk = _clips(root, copy)
-    are_clips = bool(on_disk)
-    on_disk = on_disk or _films(root, copy)
-    used = set()
-    rows = [
-        row | {"film": row["clip"], "clip": f"{row['clip']}_{row['onset'].removesuffix('.0')}"}
-        for row in sheet.rows
-    ]
-    for row, notes, reason in copy.rows(sheet, rows):
+    clips = _clips(root, copy)
+    films = {} if clips else _films(root, copy)
+    for row in sheet.rows:
+        row["film"] = row["clip"]
+        row["clip"] += f"_{row['onset'].removesuffix('.0')}"
+    for row, notes, reason in copy.rows(sheet):
         event = copy.add(row, notes, reason)
-        key = event.subject, (event.clip if are_clips else row["film"]).lower()
-        used.add(key)
-        event.frames = on_disk.get(key)
+        subject, film, clip = event.subject, row["film"].lower(), event.clip.lower()
+        event.frames = clips.get((subject, clip)) if clips else films.get((subject, film))
         if event.frames is None:
-            place = ("_" if are_clips else "/").join(key)
+            place = f"{subject}_{clip}" if clips else f"{subject}/{film}"
             event.reason = event.reason or f"no folder {place} in {root}"
         if event.numbers.get("offset", 0) - event.numbers.get("onset", 0) >= LONGEST:
             event.notes.append("longer than two seconds")
-    for key, folder in on_disk.items():
-        if are_clips and key not in used:  # not every part of a film is an expression
+    listed = {(event.subject, event.clip.lower()) for event in copy.events}
+    for key, folder in clips.items():  # not every part of a film is an expression
+        if key not in listed:
             copy.leave_out(*key, f"{folder.name} on disk has no row in {sheet.path.name}")
-    return copy.settle()
 
 
 def _clips(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
@@ -87,13 +79,13 @@ def _films(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
     return films
 
 
-def read_c(copy: Copy) -> Reading:
+def read_c(copy: Copy) -> None:
     """Part C."""
     films: dict[str, list[Path]] = {}
     try:
         root = copy.find_frames()
     except StudyError:
-        root = None
+        root, copy.views = None, ()
         copy.sources.append("no frames found: the clips can be counted, and nothing computed")
     for subject, person in copy.subjects(root) if root else ():
         below = [person, *folders(person)]
@@ -108,4 +100,3 @@ def read_c(copy: Copy) -> Reading:
         elif root:
             wrong = f"{len(colour)} films of subject {event.subject} in {root}: one is needed"
             event.reason = event.reason or wrong
-    return copy.settle(FRAME_VIEWS if root else ())

@@ -1,16 +1,14 @@
 """CAS(ME)^2: 57 micro- and 300 macro-expressions of 22 subjects, 30 fps, 640x480.
 
-Qu et al., IEEE TAFFC 2018. Sheet `CAS(ME)^2code_final.xlsx`: tab CASFEcode_final has no header and
-nine columns (subject 1-22, `anger1_1`, onset, apex, offset, action units, group of emotions, micro
-or macro, what the person reported); tab `naming rule1` gives each subject's folder (15, `s15`, 1),
-`naming rule2` each film's code (`0101`). The circulating copy has a second, shifted table to
-the right of the first: it is not read. Frames `rawpic/s15/15_0101disgustingteeth/img001.jpg`, named
-from 1, and the same below `cropped`; a folder of the clip's own name is taken first.
+Qu et al., IEEE TAFFC 2018. Sheet `CAS(ME)^2code_final.xlsx`: tab CASFEcode_final has no header, the
+columns COLUMNS, and a second, shifted table to the right, which is not read; tab `naming rule1`
+gives each subject's folder (15, `s15`, 1), `naming rule2` each film's code (`0101`). Frames
+`rawpic/s15/15_0101disgustingteeth/img001.jpg`, named from 1, and the same below `cropped`; a folder
+of the clip's own name is taken first.
 
-The corpus `casme_squared` is the 57 micro-expressions, `casme_squared_macro` the 300 others.
-Quirks: offset 0 (44 rows) means that the expression is still on when the film ends, so that the
-offset is open; apex 0 (one row) that it was not coded; three apexes are after their offset, and are
-left out. `happyiness` is happiness. Written from public readers, not from a copy of the release.
+The corpus `casme_squared` is the micro-, `casme_squared_macro` the macro-expressions. Quirks:
+offset 0 (44 rows): still on when the film ends, an open offset; apex 0 (one row): not coded; three
+apexes are after their offset and left out. Written from public readers, not from a copy.
 """
 
 import re
@@ -20,47 +18,48 @@ from pathlib import Path
 from ..errors import StudyError
 from . import sheets
 from .frames import folders
-from .reader import Copy, Reading
+from .reader import Copy
 from .table import SPELLINGS
 
 COLUMNS = (
     *("number", "clip", "onset", "apex", "offset", "action_units", "emotion", "kind", "reported"),
 )
+ZERO = {"offset": "still on when the film ends", "apex": "not coded"}  # what 0 in the sheet means
+KINDS = {"micro": "casme_squared", "macro": "casme_squared_macro"}
 SUBJECT = "s[0-9]{1,3}"
 CLIP = re.compile(r"[a-z]+[0-9]*_[0-9]+", re.IGNORECASE)
-FILM = re.compile(r"[0-9]+_([0-9]{4}).*")
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     root = copy.find_frames()
     sheet, people, codes = _sheet(copy.find_sheet(root, _fits))
     copy.name_sheet(sheet)
     places = {subject: folders(person) for subject, person in copy.subjects(root)}
     for row in sheet.rows:
-        if row["number"] not in people:
+        row["subject"] = people.get(row["number"], "")
+        if not row["subject"]:
             reason = f"subject {row['number']} is not in the tab naming rule1"
             copy.leave_out(row["number"], row["clip"], reason)
-    rows = [
-        row | {"subject": people[row["number"]]} for row in sheet.rows if row["number"] in people
-    ]
-    for row, notes, reason in copy.rows(sheet, rows):
-        if row["offset"] == "0":
-            row["offset"] = ""
-            notes.append("offset 0 in the sheet: still on when the film ends")
-        if row["apex"] == "0":
-            row["apex"] = ""
-            notes.append("apex 0 in the sheet: not coded")
-        reason = reason or _other_kind(row["kind"].lower(), copy.corpus)
+    sheet.rows = [row for row in sheet.rows if row["subject"]]
+    for row, notes, reason in copy.rows(sheet):
+        for field, meaning in ZERO.items():
+            if row[field] == "0":
+                row[field] = ""
+                notes.append(f"{field} 0 in the sheet: {meaning}")
+        kind = row["kind"].lower()
+        reads_it = KINDS.get(kind[:5])
+        if not reads_it:
+            reason = reason or f"'{kind}' is neither a micro- nor a macro-expression"
+        elif reads_it != copy.corpus:
+            reason = reason or f"a {kind[:5]}-expression: corpus {reads_it} reads it"
         event = copy.add(row, notes, reason, open_end=True)
         reported = row["reported"].lower()
         event.emotion = SPELLINGS.get(reported, reported)
-        event.frames, missing = _folder(
-            places.get(event.subject, []), event.subject, row["clip"], codes
-        )
+        children = places.get(event.subject, [])
+        event.frames, missing = _folder(children, event.subject, row["clip"], codes)
         if not event.reason and not event.numbers["onset"]:
             event.reason = "onset 0 is no frame: they are named from 1"
         event.reason = event.reason or missing
-    return copy.settle()
 
 
 def _is_row(cells: Sequence[str]) -> bool:
@@ -69,8 +68,8 @@ def _is_row(cells: Sequence[str]) -> bool:
 
 
 def _fits(path: Path) -> bool:
-    tabs = sheets.grids(path).values()
-    return any(_is_row([sheets.text_of(cell) for cell in row]) for grid in tabs for row in grid[:9])
+    rows = [row for grid in sheets.grids(path).values() for row in grid[:9]]
+    return any(_is_row([sheets.text_of(cell) for cell in row]) for row in rows)
 
 
 def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
@@ -102,14 +101,6 @@ def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
     return sheets.Sheet(path, tab, rows, sheets.digest(path)), people, codes
 
 
-def _other_kind(text: str, corpus: str) -> str:
-    """Why a micro- or macro-expression is not in this corpus, or ""."""
-    for kind, reads_it in (("micro", "casme_squared"), ("macro", "casme_squared_macro")):
-        if text.startswith(kind):
-            return "" if corpus == reads_it else f"a {kind}-expression: corpus {reads_it} reads it"
-    return f"'{text}' is neither a micro- nor a macro-expression"
-
-
 def _folder(
     children: Sequence[Path], subject: str, clip: str, codes: dict[str, str]
 ) -> tuple[Path | None, str]:
@@ -120,8 +111,9 @@ def _folder(
     name = clip.rsplit("_", 1)[0].lower()
     if name not in codes:
         return None, f"film '{name}' is not in the tab naming rule2"
-    films = [one for one in children if (m := FILM.fullmatch(one.name)) and m[1] == codes[name]]
+    film = re.compile(f"[0-9]+_{codes[name]}.*")  # 15_0101disgustingteeth
+    films = [child for child in children if film.fullmatch(child.name)]
     if len(films) != 1:
-        number = "no folder" if not films else f"{len(films)} folders"
+        number = f"{len(films)} folders" if films else "no folder"
         return None, f"{number} of film {codes[name]} ({name}) of subject {subject}"
     return films[0], ""

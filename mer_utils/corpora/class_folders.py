@@ -1,24 +1,21 @@
 """Videos in a folder for each class, and a sheet that says who is in them.
 
 `negative/EP02_01f.mp4` next to `clips.xlsx` (or .csv) with the columns Subject and Filename, as the
-published CNN-GRU systems ask for. A clip's name alone is not its key: CASME II gives 53 names to
-two subjects or more. So a name that the sheet has for two subjects is left out, unless the file is
-called `<subject>_<name>.mp4`. The films are cut to the expression: onset 1, the offset the last
-frame, and frame numbers of the sheet, which count in the uncut film, are not read.
+published CNN-GRU systems ask for. A name that the sheet has for two subjects (53 of CASME II) is
+left out, unless the file is called `<subject>_<name>.mp4`. The films are cut to the expression:
+onset 1, the offset the last frame; frame numbers of the sheet count in the uncut film, unread.
 """
 
 from collections import defaultdict
-from functools import partial
 
 from ..errors import StudyError
-from . import ids, sheets
 from .frames import folders, videos
-from .reader import Copy, Reading
+from .reader import Copy
 
 FIELDS = {"subject": ("Subject", "sub"), "clip": ("Filename", "filename_o", "clip", "name")}
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     by_name = {folder.name.lower(): folder for folder in folders(copy.path)}
     classes = {name: by_name.pop(name) for name in copy.scheme.classes if name in by_name}
     if not classes:
@@ -26,33 +23,25 @@ def read(copy: Copy) -> Reading:
             f"{copy.path} holds no folder named as a class: put the videos into "
             f"{', '.join(copy.scheme.classes)}, or name your classes"
         )
-    fits = partial(sheets.holds, fields=FIELDS)
-    file = sheets.find([copy.path], copy.release.sheet_files, copy.release.title, fits)
-    people = _people(sheets.read(file, FIELDS))
-    copy.sources = [f"sheet {file}: {sum(map(len, people.values()))} names"]
+    sheet = copy.read_sheet(copy.path)
     copy.sources += [f"videos {folder}" for folder in classes.values()]
     copy.sources += [f"not read: {folder}" for folder in by_name.values()]
+    people, spelled = defaultdict(set), {}  # clip name in lower case -> subjects who have one
+    for row in sheet.rows:  # 1 and 01 in one sheet are one person
+        subject = spelled.setdefault(_plain(row["subject"]), row["subject"])
+        people[row["clip"].lower()].add(subject)
     for label, folder in classes.items():
         for video in videos(folder):
-            subject, clip, reason = _who(video.stem.strip(), people, file.name)
-            copy.add_video(video, subject, clip, label, label, reason)
-    return copy.settle()
-
-
-def _people(sheet: sheets.Sheet) -> dict[str, set[str]]:
-    """Clip name in lower case -> subjects that the sheet gives it to."""
-    people, spelled = defaultdict(set), {}
-    for row in sheet.rows:  # 1 and 01 in one sheet are one person
-        people[row["clip"].lower()].add(spelled.setdefault(_plain(row["subject"]), row["subject"]))
-    return dict(people)
+            subject, clip, reason = _who(video.stem.strip(), people, sheet.path.name)
+            copy.add_cut(video, subject, clip, label, reason)
 
 
 def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, str]:
     """(subject, clip, "") of a file's name, or what is wrong with it."""
     subjects = people.get(stem.lower(), set())
     if len(subjects) == 1:
-        return next(iter(subjects)), stem, ""
-    if len(subjects) > 1:
+        return *subjects, stem, ""
+    if subjects:
         names = " and ".join(sorted(subjects))
         reason = f"{sheet} gives this name to the subjects {names}: call it <subject>_{stem}"
         return "", stem, reason
@@ -67,5 +56,5 @@ def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, 
 
 def _plain(subject: str) -> str:
     """01, sub01 and 1 are one person; so are s1 and s01."""
-    digits = ids.plain(subject).lower().removeprefix("sub").removeprefix("s")
+    digits = subject.strip().lower().removeprefix("sub").removeprefix("s")
     return str(int(digits)) if digits.isdecimal() else subject.lower()

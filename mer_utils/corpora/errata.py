@@ -1,12 +1,10 @@
 """Known mistakes of the releases as a table, applied by key and old value, never by row number.
 
 `errata.csv` columns: corpus, sheet_sha256 (start of the sheet's hash; empty = any sheet), subject,
-clip, field, old, new, source. `field` is a column of the sheet (onset, apex, offset, emotion,
-action_units) or `excluded`, whose `new` is the reason; `excluded:3` leaves a clip out of the three
-classes alone, as the official list of MEGC2019 does. A row acts only where the sheet's text equals
-`old`; the word `outside` as an apex's `old` means any number outside onset to offset.
-
-A laboratory's own corrections go into a file of the same columns, `data/errata.csv`.
+clip, field, old, new, source. `field` is a column of the sheet or `excluded`, whose `new` is the
+reason; `excluded:3` leaves a clip out of the three classes alone, as the list of MEGC2019 does. A
+row acts only where the sheet's text equals `old`; `outside` as an apex's `old` means any number
+outside onset to offset. A laboratory's own corrections go into `data/errata.csv`.
 """
 
 import re
@@ -18,25 +16,23 @@ import pandas as pd
 
 from .. import paths
 from ..errors import StudyError
-from .table import one_line
+from .sheets import text_table
 
 TABLE = Path(__file__).with_name("errata.csv")
 COLUMNS = ("corpus", "sheet_sha256", "subject", "clip", "field", "old", "new", "source")
 FIELDS = ("onset", "apex", "offset", "emotion", "action_units", "excluded")
+Errata = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
 
 
 def read(path: Path = TABLE) -> pd.DataFrame:
     """The table, all text. Raises StudyError naming the line that cannot be an erratum."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} cannot be read as a csv ({one_line(error)})") from error
+    table = text_table(path)
     if tuple(table.columns) != COLUMNS:
         raise StudyError(
             f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"
         )
-    for line, row in enumerate(table.itertuples(index=False), start=2):
-        if row.field not in FIELDS and not re.fullmatch(r"excluded:[0-9]+", row.field):
+    for line, row in enumerate(table.itertuples(), start=2):
+        if not re.fullmatch(rf"{'|'.join(FIELDS)}|excluded:\d+", row.field):
             raise StudyError(
                 f"{path} line {line}: field '{row.field}' is none of {', '.join(FIELDS)}"
             )
@@ -45,26 +41,14 @@ def read(path: Path = TABLE) -> pd.DataFrame:
     return table
 
 
-Errata = Mapping[tuple[str, str, str], Sequence]  # (corpus, subject, clip) -> its errata, in order
-
-
 def load() -> Errata:
     """The shipped errata, then the laboratory's own where `data/errata.csv` is there."""
     own = paths.DATA / "errata.csv"
     by_clip = defaultdict(list)
-    for table in [read(), *([read(own)] if own.is_file() else [])]:
-        for erratum in table.itertuples(index=False):
+    for file in (TABLE, *([own] if own.is_file() else [])):
+        for erratum in read(file).itertuples():
             by_clip[erratum.corpus, erratum.subject, erratum.clip].append(erratum)
     return by_clip
-
-
-def _matches(old: str, field: str, row: Mapping[str, str]) -> bool:
-    if field == "apex" and old == "outside":
-        try:
-            return not int(row["onset"]) <= int(row["apex"]) <= int(row["offset"])
-        except ValueError:
-            return False
-    return row[field] == old
 
 
 def apply(
@@ -80,7 +64,16 @@ def apply(
             continue
         if one.field in ("excluded", f"excluded:{scheme}"):
             excluded = excluded or f"{one.new} [{one.source}]"
-        elif one.field in row and _matches(one.old, one.field, row):
+        elif row.get(one.field) == one.old or (
+            (one.field, one.old) == ("apex", "outside") and _apex_is_outside(row)
+        ):
             notes.append(f"erratum: {one.field} '{row[one.field]}' -> '{one.new}' ({one.source})")
             row[one.field] = one.new
     return row, notes, excluded
+
+
+def _apex_is_outside(row: Mapping[str, str]) -> bool:
+    try:
+        return not int(row["onset"]) <= int(row["apex"]) <= int(row["offset"])
+    except ValueError:
+        return False

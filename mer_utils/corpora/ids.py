@@ -1,18 +1,16 @@
 """Names of subjects and clips, spelled one way whatever the sheet, the csv or the disk says.
 
-CASME II writes `sub01` on disk and '01' or 1 in its sheet; SAMM `006` on disk and 6 in the
-official csv; SMIC `s1/s1_ne_01` on disk, `s01,s01_ne_01` in the official csv and 1 in its sheet;
-CAS(ME)^3 `spNO.1` in both.
+CASME II writes `sub01` on disk and 1 in its sheet; SAMM `006` and 6; SMIC `s1/s1_ne_01` on disk,
+`s01,s01_ne_01` in the official csv and 1 in its sheet; CAS(ME)^3 `spNO.1` in both.
 """
 
-import math
 import re
 from dataclasses import dataclass
 
 
 def plain(cell: object) -> str:
     """A sheet's cell as text: 46.0 -> "46", an empty cell -> "", blanks at the ends dropped."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    if cell is None or cell != cell:  # not a number: how pandas marks an empty cell
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))

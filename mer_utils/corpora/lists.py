@@ -1,15 +1,13 @@
 """The clip lists of MEGC2019 as they circulate: with a header or not, with blank rows or not."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import StudyError
-from . import ids
-from .sheets import letters, missing_column
-from .table import CLASSES, KEY, nearest, one_line
+from . import ids, sheets
+from .table import CLASSES, KEY, nearest
 
 NAMES = (
     "combined_3_class2_for_optical_flow*.csv",
@@ -17,24 +15,12 @@ NAMES = (
     "combined_3_class_gt*.csv",
 )
 PART_NAMES = ("casme_class2_for_optical_flow.csv", "samm_class2*.csv", "smic_class2*.csv")
-_HEADINGS = {
+FIELDS = {
     "corpus": ("dataset", "data", "corpus"),
     "subject": ("sub", "subject"),
-    "clip": ("filenameo", "clip", "filename"),
+    "clip": ("filename_o", "clip", "filename"),
     "label": ("label",),
 }
-
-
-def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of a csv, without blank rows. Raises StudyError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = next((line for line in text.splitlines() if line.strip(",; \t")), "")
-        reader = csv.reader(text.splitlines(), delimiter=";" if ";" in first else ",")
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StudyError(f"{path} cannot be read as a csv ({one_line(error)})") from error
-    return [(line, cells) for line, cells in rows if any(cells)]
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -42,51 +28,39 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises StudyError naming the file, the line and the value.
     """
-    rows = read_rows(path)
+    rows = [(line, cells) for line, cells in sheets.csv_rows(path) if any(cells)]
     if not rows:
         raise StudyError(f"{path} is empty: a clip list has rows such as casme2,sub01,EP02_01f,1")
-    columns = dict(zip(_HEADINGS, range(4), strict=True))
-    heads = [letters(cell) for cell in rows[0][1]]
-    if any(head in _HEADINGS["corpus"] for head in heads):
-        for field, names in _HEADINGS.items():
-            at = [heads.index(name) for name in names if name in heads]
-            if not at:
-                usual = [name for names in _HEADINGS.values() for name in names]
-                unused = [cell for cell in rows[0][1] if letters(cell) not in usual]
-                raise missing_column(path, names[0], unused)
-            columns[field] = at[0]
-        rows = rows[1:]
-    table, lines = [], {}
+    columns = dict(zip(FIELDS, range(4), strict=True))
+    if "corpus" in sheets.columns_of(rows[0][1], FIELDS):
+        columns = sheets.check_columns(path, rows.pop(0)[1], FIELDS)
+    clips: dict[tuple[str, str, str], tuple[str, int]] = {}  # key -> label, line
     for line, cells in rows:
+        place = f"{path} line {line}"
         if len(cells) <= max(columns.values()):
-            raise StudyError(f"{path} line {line} has {len(cells)} columns: expected 4 at least")
-        value = {field: cells[column] for field, column in columns.items()}
-        corpus = value["corpus"].lower()
+            raise StudyError(f"{place} has {len(cells)} columns: expected 4 at least")
+        corpus, subject, clip, text = (cells[columns[field]] for field in FIELDS)
+        corpus = corpus.lower()
         if corpus not in ids.MEGC2019:
             near = nearest(corpus, ids.MEGC2019)
-            raise StudyError(
-                f"{path} line {line}: corpus '{corpus}' is not known, nearest '{near}'"
-            )
+            raise StudyError(f"{place}: corpus '{corpus}' is not known, nearest '{near}'")
         try:
-            subject = ids.subject(corpus, value["subject"])
+            key = corpus, ids.subject(corpus, subject), ids.clip(corpus, clip)
         except ValueError as error:
-            raise StudyError(f"{path} line {line}: {error}") from error
-        label = value["label"].lower().removesuffix(".0")
-        if label in ("0", "1", "2"):
-            label = CLASSES[int(label)]
+            raise StudyError(f"{place}: {error}") from error
+        label = text.lower().removesuffix(".0")
+        label = CLASSES[int(label)] if label in ("0", "1", "2") else label
         if label not in CLASSES:
             raise StudyError(
-                f"{path} line {line}: label '{value['label']}' is none of 0 (negative), "
-                f"1 (positive), 2 (surprise)"
+                f"{place}: label '{text}' is none of 0 (negative), 1 (positive), 2 (surprise)"
             )
-        key = (corpus, subject, ids.clip(corpus, value["clip"]))
-        if key in lines:
-            raise StudyError(
-                f"{path} lists {'/'.join(key)} twice, in lines {lines[key]} and {line}"
-            )
-        lines[key] = line
-        table.append((*key, label))
-    return pd.DataFrame(table, columns=[*KEY, "label"])
+        if key in clips:
+            first = clips[key][1]
+            raise StudyError(f"{path} lists {'/'.join(key)} twice, in lines {first} and {line}")
+        clips[key] = label, line
+    return pd.DataFrame(
+        [(*key, label) for key, (label, _) in clips.items()], columns=[*KEY, "label"]
+    )
 
 
 def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:

@@ -6,13 +6,13 @@ table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
 """
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from . import lists
 from .ids import MEGC2019
+from .sheets import text_table
 from .table import CLASSES, KEY, Corpus
 
 TABLE = Path(__file__).with_name("official.csv")
@@ -31,7 +31,7 @@ def make_table(official: Path) -> pd.DataFrame:
     """The challenge's csv (corpus, subject, clip, label; 442 rows) -> the table of fingerprints."""
     clips = lists.read(official)
     clips["fingerprint"] = [fingerprint(*row) for row in clips[[*KEY, "label"]].to_numpy()]
-    groups = clips.groupby(["corpus", "subject", "label"], sort=True)["fingerprint"]
+    groups = clips.groupby(["corpus", "subject", "label"])["fingerprint"]
     table = groups.agg(clips="size", fingerprints=lambda prints: " ".join(sorted(prints)))
     return table.reset_index()
 
@@ -45,7 +45,7 @@ def write_table(official: Path) -> str:
 
 def table() -> pd.DataFrame:
     """Columns corpus, subject, label, clips (int), fingerprints (separated by blanks)."""
-    return pd.read_csv(TABLE, dtype=str, keep_default_na=False).astype({"clips": int})
+    return text_table(TABLE).astype({"clips": int})
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:
@@ -55,35 +55,37 @@ def difference(corpus: Corpus) -> pd.DataFrame:
     subject and class; they are named where a copy of the official csv is next to the data.
     Only the releases this corpus contains are compared; synthetic clips never are.
     """
-    official = table()
-    official = official[official["corpus"].isin(compared(corpus))]
+    parts = compared(corpus)
     listed = {
-        print_: (row.corpus, row.subject, row.label)
-        for row in official.itertuples()
-        for print_ in row.fingerprints.split()
+        one: (row.corpus, row.subject, row.label)
+        for row in table().itertuples()
+        for one in row.fingerprints.split()
+        if row.corpus in parts
     }
     rows = []
-    for clip in corpus.clips[corpus.clips["corpus"].isin(official["corpus"])].itertuples():
-        key = clip.corpus, clip.subject, clip.clip
+    clips = corpus.clips[corpus.clips["corpus"].isin(parts)]
+    for *key, label in clips[[*KEY, "label"]].to_numpy():
         labels = [name for name in CLASSES if listed.pop(fingerprint(*key, name), None)]
-        if not labels:
-            rows.append((*key, clip.label, "", 1, NOT_OFFICIAL))
-        elif clip.label not in labels:
-            rows.append((*key, clip.label, labels[0], 1, OTHER_LABEL))
-    names = _names_nearby(corpus)
-    missing = Counter((*place[:2], names.get(one, ""), place[2]) for one, place in listed.items())
-    rows += [(*key, "", label, number, MISSING) for (*key, label), number in missing.items()]
+        if label not in labels:
+            kind = OTHER_LABEL if labels else NOT_OFFICIAL
+            rows.append((*key, label, "".join(labels[:1]), 1, kind))
+    files = lists.find([corpus.path, corpus.path.parent]) if listed else []
+    clips = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
+    names = {fingerprint(*row): row[2] for row in clips}
+    for one, (name, subject, label) in listed.items():
+        rows.append((name, subject, names.get(one, ""), "", label, 1, MISSING))
     differences = pd.DataFrame(rows, columns=list(COLUMNS))
-    return differences.sort_values(["difference", *KEY], ignore_index=True)
+    same = [name for name in COLUMNS if name != "clips"]
+    counted = differences.groupby(same, as_index=False)["clips"].sum()
+    return counted.sort_values(["difference", *KEY], ignore_index=True)[list(COLUMNS)]
 
 
 def compared(corpus: Corpus) -> list[str]:
     """The releases whose part of the official list this corpus is compared with."""
     if corpus.synthetic or corpus.classes != CLASSES:
         return []
-    if corpus.release.startswith("megc2019"):
-        return list(MEGC2019)
-    return [corpus.release] if corpus.release in MEGC2019 else []
+    whole = corpus.release.startswith("megc2019")
+    return [name for name in MEGC2019 if whole or name == corpus.release]
 
 
 def fingerprint_of(corpus: Corpus) -> str:
@@ -92,7 +94,7 @@ def fingerprint_of(corpus: Corpus) -> str:
     Two copies with the same one hold the same clips under the same labels, which equal counts do
     not say.
     """
-    lines = corpus.clips[[*KEY, "label"]].agg("/".join, axis=1) if len(corpus.clips) else []
+    lines = ["/".join(row) for row in corpus.clips[[*KEY, "label"]].to_numpy()]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
@@ -105,21 +107,13 @@ def sentence(corpus: Corpus) -> str:
         counts = corpus.clips["label"].value_counts().to_dict()
         counted = corpus.scheme.difference(counts) if corpus.scheme else ""
         return counted or f"There is no official list of {corpus.name} to compare these clips with."
-    official = table()
-    clips = int(official.loc[official["corpus"].isin(parts), "clips"].sum())
+    official = table().query("corpus in @parts")["clips"].sum()
     part = "" if len(parts) == len(MEGC2019) else f" ({', '.join(parts)} part)"
     counts = difference(corpus).groupby("difference")["clips"].sum()
     if counts.empty:
-        return f"The same {clips} clips with the same labels as the official MEGC2019 list{part}."
+        same = f"The same {official} clips with the same labels"
+        return f"{same} as the official MEGC2019 list{part}."
     kinds = [kind for kind in (MISSING, OTHER_LABEL, NOT_OFFICIAL) if kind in counts]
-    return (
-        f"{len(corpus.clips)} clips where the official MEGC2019 list{part} has {clips}: "
-        f"{', '.join(f'{counts[kind]} {kind}' for kind in kinds)}."
-    )
-
-
-def _names_nearby(corpus: Corpus) -> dict[str, str]:
-    """Fingerprint -> clip from a copy of the official csv in the data folder or next to it."""
-    files = lists.find([corpus.path, corpus.path.parent])
-    rows = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
-    return {fingerprint(*row): row[2] for row in rows}
+    differing = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+    here = f"{len(corpus.clips)} clips where the official MEGC2019 list{part} has {official}"
+    return f"{here}: {differing}."

@@ -6,28 +6,27 @@
 
 `path` is a folder of frames or a video, from the csv's own folder on or absolute. Frames of a
 folder go by the number in their name; a video's are counted from 1. An empty apex is spotted, an
-empty offset is the last frame. Optional columns: emotion, action_units, fps, note. The labels are
-negative, positive and surprise unless other classes are named.
+empty offset is the last frame. Optional columns: emotion, action_units, fps, note.
 
-A table with an unknown label or a clip that occurs twice is refused, with all such lines named at
-once; a clip whose frames are not there is left out with its line.
+A table with an unknown label or a clip that occurs twice is refused, all such lines named at once;
+a clip whose frames are not there is left out with its line.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from ..errors import StudyError
 from .frames import VIDEOS, is_video
-from .lists import read_rows
-from .reader import Copy, Event, Reading, frame_numbers
-from .sheets import missing_column
+from .reader import Copy, Event, frame_numbers
+from .sheets import check_columns, columns_of, csv_rows, letters
 from .table import Scheme, nearest
 
 NAME = "clips.csv"
 REQUIRED = ("subject", "clip", "label", "onset", "apex", "offset", "path")
-OPTIONAL = ("emotion", "action_units", "fps", "note")
+COLUMNS = (*REQUIRED, "emotion", "action_units", "fps", "note")
 _NAMED = 5  # mistakes in one sentence
 
 
@@ -47,54 +46,53 @@ def table(path: Path) -> Path:
     )
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     file = table(copy.path)
     lines, unread = _lines(file)
     _refuse(file, lines, copy.scheme)
-    reading = Reading([], [], [f"clip table {file}: {len(lines)} clips"])
+    copy.sources = [f"clip table {file}: {len(lines)} clips"]
     if unread:
-        reading.sources.append(f"columns not read: {', '.join(unread)}")
+        copy.sources.append(f"columns not read: {', '.join(unread)}")
     for line, cells in lines:
-        fps, wrong = _fps(cells["fps"])
-        numbers, disordered = frame_numbers(cells, copy.apex, open_end=True)
-        wrong = wrong or (f"{disordered}: correct the line" if disordered else "")
+        numbers, wrong = frame_numbers(cells, copy.apex, open_end=True)
         frames = Path(os.path.abspath(file.parent / os.path.expanduser(cells["path"])))
-        wrong = wrong or _missing(cells["path"], frames, numbers, copy)
+        fps = pd.to_numeric(cells["fps"], errors="coerce")
+        if cells["fps"] and not 0 < fps < 100_000:
+            reason = f"fps '{cells['fps']}' is not a number of frames per second"
+        elif wrong:
+            reason = f"{wrong}: correct the line"
+        else:
+            reason = _missing(cells["path"], frames, numbers, copy)
         event = Event(
             *(cells["subject"], cells["clip"], numbers, frames, cells["label"]),
             *(cells["emotion"].lower(), cells["action_units"], [cells["note"]]),
         )
-        if wrong:
-            key = copy.corpus, event.subject, event.clip
-            reading.exclusions.append((*key, f"{file.name} line {line}: {wrong}"))
-        else:
-            reading.rows.append(event.row(copy.corpus, fps))
-    return reading
+        copy.settle(event, reason and f"{file.name} line {line}: {reason}", fps)
 
 
 def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """(line number, cells by column) and the columns that are not read. Raises StudyError."""
-    grid = read_rows(file)
+    grid = [(line, cells) for line, cells in csv_rows(file) if any(cells)]
+    head = ",".join(REQUIRED)
     if not grid:
-        raise StudyError(f"{file} is empty: its first line is {','.join(REQUIRED)}")
-    heads = [head.lower().replace(" ", "_") for head in grid[0][1]]
-    unread = [head for head in heads if head and head not in (*REQUIRED, *OPTIONAL)]
-    for name in REQUIRED:
-        if name not in heads:
-            remedy = f"its first line must be {','.join(REQUIRED)}"
-            raise missing_column(file, name, unread, remedy)
-    twice = sorted({head for head in heads if head and heads.count(head) > 1})
-    if twice:
+        raise StudyError(f"{file} is empty: its first line is {head}")
+    heads = grid.pop(0)[1]
+    required, fields = ({name: (name,) for name in names} for names in (REQUIRED, COLUMNS))
+    check_columns(file, heads, required, f"its first line must be {head}")
+    columns = columns_of(heads, fields)
+    names = [name for head in heads if (name := letters(head))]
+    if twice := sorted(name for name in names if names.count(name) > 1):
         raise StudyError(f"{file} has the column '{twice[0]}' twice: keep one")
     lines = []
-    for line, cells in grid[1:]:
+    for line, cells in grid:
         if any(cells[len(heads) :]):
             raise StudyError(
                 f"{file} line {line} has {len(cells)} cells for {len(heads)} columns: "
                 f'put a cell that holds a comma into quotes ("a, b")'
             )
-        cells = cells + [""] * (len(heads) - len(cells))
-        lines.append((line, dict.fromkeys(OPTIONAL, "") | dict(zip(heads, cells, strict=False))))
+        row = {name: cells[at] for name, at in columns.items() if at < len(cells)}
+        lines.append((line, dict.fromkeys(fields, "") | row))
+    unread = [one for n, one in enumerate(heads) if one and n not in columns.values()]
     return lines, unread
 
 
@@ -105,24 +103,22 @@ def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme)
         for name in ("subject", "clip", "label", "path"):
             if not cells[name]:
                 mistakes.append(f"line {line} has no {name}: fill it in")
-        if cells["label"] and cells["label"] not in scheme.classes:
-            near = nearest(cells["label"], scheme.classes)
+        person, clip, label = cells["subject"], cells["clip"], cells["label"]
+        if label and label not in scheme.classes:
             mistakes.append(
-                f"line {line}: label '{cells['label']}' is none of {', '.join(scheme.classes)}: "
-                f"correct it (nearest '{near}') or name your classes"
+                f"line {line}: label '{label}' is none of {', '.join(scheme.classes)}: correct it "
+                f"(nearest '{nearest(label, scheme.classes)}') or name your classes"
             )
-        person = cells["subject"]
         plain = person.lstrip("0") if person.isdecimal() else person.casefold()
         other = spelled.setdefault(plain, person)
         if other != person:
             mistakes.append(
                 f"line {line}: subject '{person}' is '{other}' above: spell one person one way"
             )
-        key = cells["subject"], cells["clip"]
-        first = first_lines.setdefault(key, line)
-        if all(key) and first != line:
+        first = first_lines.setdefault((person, clip), line)
+        if person and clip and first != line:
             mistakes.append(
-                f"lines {first} and {line} are both clip {'/'.join(key)}: rename or remove one"
+                f"lines {first} and {line} are both clip {person}/{clip}: rename or remove one"
             )
     if mistakes:
         more = len(mistakes) - _NAMED
@@ -135,25 +131,7 @@ def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) ->
     if not os.path.exists(frames):  # not Path.exists, which raises for a name that is too long
         hint = ", and write / instead of \\" if "\\" in path else ""
         return f"path {path} does not exist: correct it (it starts at the csv){hint}"
-    if frames.is_dir():
-        return copy.missing_frames(frames, numbers)
-    if not is_video(frames):
+    if not frames.is_dir() and not is_video(frames):
         kinds = ", ".join(sorted(VIDEOS))
         return f"path {path} is neither a folder of frames nor a video ({kinds})"
-    if not frames.stat().st_size:
-        return f"video {path} is an empty file: copy it again"
-    if numbers["onset"] < 1:
-        return "onset 0: the frames of a video are counted from 1"
-    return ""
-
-
-def _fps(text: str) -> tuple[float | None, str]:
-    if not text:
-        return None, ""
-    try:
-        fps = float(text)
-    except ValueError:
-        fps = math.nan
-    if not 0 < fps < 100_000:  # not a number fails too
-        return None, f"fps '{text}' is not a number of frames per second"
-    return fps, ""
+    return copy.missing_frames(frames, numbers)

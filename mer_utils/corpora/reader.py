@@ -1,7 +1,7 @@
 """Reading one copy of a release: its facts, its parts on disk, its clips one by one.
 
-`Release` is what an entry of the table `releases` says. A reader is a function that gets a `Copy`,
-adds its `Event`s and returns a `Reading`; `sheet_and_folders` is the usual one.
+`Release` is what an entry of the table `releases` says. A reader is a function that gets a `Copy`
+and adds an `Event` for every expression that it names; `sheet_and_folders` is the usual one.
 """
 
 import os
@@ -9,15 +9,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
 from functools import lru_cache, partial
 from pathlib import Path
 
 from ..errors import StudyError
 from . import errata, ids, schemes, sheets
-from .frames import folders, frame_names, is_video, subjects_root
-from .table import FRAME_NUMBERS, FRAME_VIEWS, KEY, Scheme
+from .frames import entries, folders, frame_names, is_video
+from .table import FRAME_NUMBERS, FRAME_VIEWS, Scheme
 
 NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
+Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
+DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how deep below a copy subjects may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,21 +29,18 @@ class Release:
 
     name: str
     title: str
-    read: Callable[["Copy"], "Reading"]
-    example: str  # what its folder holds, for the overview
+    read: Callable[["Copy"], None]
+    example: str  # what its folder holds
     schemes: tuple[Scheme, ...] = ()  # the default first; none: the classes may be named
     names: ids.Names | None = None  # how subjects and clips are spelled
     fps: float | None = None
     # its sheet
-    sheet_files: tuple[str, ...] = ()  # patterns of their names
+    sheet_files: tuple[str, ...] = ()  # patterns of their names; another name: by its columns
     fields: sheets.Fields = field(default_factory=lambda: sheets.FIELDS)
-    optional: tuple[str, ...] = ()  # fields that may have no column
     tab: str = ""
-    wanted: tuple[str, ...] | None = ()  # a file under another name fits by these; None: none does
     versions: Mapping[int, str] = field(default_factory=dict)  # number of rows -> version
     # its folders of frames
     subject_folder: str = ""  # pattern of their names, in upper or lower case
-    first: str = ""  # example of one
     prefer: tuple[str, ...] = ()  # words in the path of the frames, best first
     avoid: tuple[str, ...] = ()  # folders that hold something else
     # its place
@@ -48,12 +48,11 @@ class Release:
     parts: tuple["Release", ...] = ()  # what a composite is made of, each in a folder of its name
     remedy: str = ""  # if the folder is missing; "": put the release there
     file: bool = False  # it may be given as a file
-    has_frames: bool = True
     synthetic: bool = False
 
     def __post_init__(self):
         """Raises StudyError for an entry without a field that its reader needs."""
-        needed = ["title", "example", *(["names", "first"] if self.subject_folder else [])]
+        needed = ["title", "example", *(["names"] if self.subject_folder else [])]
         needed += ["sheet_files", "subject_folder"] if self.read is sheet_and_folders else []
         for name in needed:
             if not getattr(self, name):
@@ -88,50 +87,84 @@ class Event:
     reason: str = ""  # why it cannot be used
     apex_source: str = "sheet"  # of an apex that is there
 
-    def row(self, corpus: str, fps: float | None) -> dict:
-        """Its row of the clip table."""
-        return (
-            dict(zip(KEY, (corpus, self.subject, self.clip), strict=True))
-            | {"label": self.label, "emotion": self.emotion, "action_units": self.action_units}
-            | {name: self.numbers.get(name) for name in FRAME_NUMBERS}
-            | {"apex_source": self.apex_source if "apex" in self.numbers else "", "fps": fps}
-            | {"frames": str(self.frames or ""), "note": "; ".join(self.notes)}
-        )
-
 
 @dataclass
-class Reading:
-    """What came of a copy."""
-
-    rows: list[dict]  # for `clip_table`
-    exclusions: list[tuple]  # for `exclusion_table`
-    sources: list[str]  # what was read, a sentence each
-    views: tuple[str, ...] = FRAME_VIEWS
-
-
 class Copy:
     """A copy of a release while it is read for one scheme and one apex policy (see `apexes`)."""
 
-    def __init__(
-        self, release: Release, path: Path, corpus: str, scheme: Scheme, apex: str = "sheet"
-    ):
-        self.release, self.path, self.scheme, self.apex = release, path, scheme, apex
-        self.corpus = corpus  # its name in the clip table
-        self.is_subject = re.compile(release.subject_folder, re.IGNORECASE).fullmatch
-        self.sources: list[str] = []
-        self.events: list[Event] = []
+    release: Release
+    path: Path
+    corpus: str  # its name in the clip table
+    scheme: Scheme
+    apex: str = "sheet"
+    events: list[Event] = field(default_factory=list)
+    clips: list[dict] = field(default_factory=list)  # for `clip_table`
+    exclusions: list[tuple] = field(default_factory=list)  # for `exclusion_table`
+    sources: list[str] = field(default_factory=list)  # what was read, a sentence each
+    views: tuple[str, ...] = FRAME_VIEWS
+
+    def __post_init__(self):
+        self.is_subject = re.compile(self.release.subject_folder, re.IGNORECASE).fullmatch
         # of the last folders only: a film's clips follow one another in the sheets
         self.frame_names = lru_cache(maxsize=8)(frame_names)
 
+    def read(self) -> "Copy":
+        """Calls its reader, then settles the events as clips and exclusions.
+
+        An event is left out for its own reason, for a name that the sheet has twice (it is unknown
+        which is meant), or for frames that are not there.
+        """
+        self.release.read(self)
+        times = Counter((event.subject, event.clip.lower()) for event in self.events)
+        for event in self.events:
+            reason = event.reason
+            if not reason and times[event.subject, event.clip.lower()] > 1:
+                reason = "the sheet names this clip more than once"
+            if not reason and event.frames:
+                reason = self.missing_frames(event.frames, event.numbers)
+            self.settle(event, reason)
+        return self
+
+    def settle(self, event: Event, reason: str, fps: float | None = None) -> None:
+        """Makes an event a clip, or an exclusion where there is a reason."""
+        if reason:
+            self.exclusions.append((self.corpus, event.subject, event.clip, reason))
+            return
+        row = vars(event) | event.numbers | {"corpus": self.corpus, "fps": fps or self.release.fps}
+        row |= {"note": "; ".join(event.notes), "frames": str(event.frames or "")}
+        self.clips.append(row if "apex" in event.numbers else row | {"apex_source": ""})
+
+    # --- its parts on disk
+
     def find_frames(self) -> Path:
-        """The folder of the subjects' folders. Raises StudyError where there is none."""
+        """The folder of the subjects' folders, of several the one with the earliest of `prefer`.
+
+        Raises StudyError where there is none up to DEPTH folders down.
+        """
         release = self.release
-        root, others = subjects_root(
-            self.path, self.is_subject, release.prefer, release.avoid, release.first
-        )
+
+        def roots(folder: Path, depth: int) -> Iterator[Path]:
+            children = folders(folder)
+            if any(self.is_subject(child.name) for child in children):
+                yield folder
+            elif depth:
+                for child in children:
+                    if child.name.lower() not in release.avoid:
+                        yield from roots(child, depth - 1)
+
+        def rank(root: Path) -> tuple:
+            place = root.name if root == self.path else root.relative_to(self.path).as_posix()
+            preferred = [word in place.lower() for word in release.prefer]
+            return [*preferred, True].index(True), len(root.parts), str(root)
+
+        root, *others = sorted(roots(self.path, DEPTH), key=rank) or [None]
+        if root is None:
+            raise StudyError(
+                f"{self.path} holds no subject folders such as in {release.example}: put the "
+                f"release's frames there, as data/README.md shows"
+            )
         no_sheet = "" if release.sheet_files else " (no sheet: the folders are the annotation)"
-        self.sources.append(f"frames {root}{no_sheet}")
-        self.sources += [f"not read: {other}" for other in others]
+        self.sources += [f"frames {root}{no_sheet}", *(f"not read: {other}" for other in others)]
         return root
 
     def subjects(self, root: Path) -> Iterator[tuple[str, Path]]:
@@ -140,14 +173,12 @@ class Copy:
             if self.is_subject(folder.name):
                 yield self.release.names.subject(folder.name), folder
 
-    def clip_folders(
-        self, root: Path, below: Callable[[Path], list[Path]] = folders
-    ) -> dict[tuple[str, str], Path]:
-        """(subject, clip in lower case) -> folder of frames. Raises StudyError for two of one key.
+    def clip_folders(self, root: Path, below: Callable = folders) -> Folders:
+        """The clips' folders of frames. Raises StudyError for two of one key.
 
-        below: the clips' folders of a subject's folder.
+        below: function from a subject's folder to the clips' folders in it.
         """
-        by_key: dict[tuple[str, str], Path] = {}
+        by_key: Folders = {}
         for subject, person in self.subjects(root):
             for path in below(person):
                 key = subject, self.release.names.clip(path.name).lower()
@@ -157,43 +188,63 @@ class Copy:
         return by_key
 
     def find_sheet(self, root: Path, fits: Callable[[Path], bool] | None = None) -> Path:
-        """The file of annotations. fits: tells it under another name. Raises StudyError."""
-        release = self.release
-        if fits is None and release.wanted is not None:
-            fits = partial(sheets.holds, fields=release.fields, wanted=release.wanted)
-        places, fallback = sheets.around(self.path, root, self.is_subject)
-        return sheets.find(places, release.sheet_files, release.title, fits, fallback)
+        """The file of annotations, in the folders down to `root` and next to them, else above.
+
+        One named as in `sheet_files`, else one that `fits` by its columns; an old .xls only where
+        there is no newer form. Raises StudyError where there is none, or two that differ: their
+        rows go with different frames.
+        """
+        release, path = self.release, self.path
+        fits = fits or partial(sheets.holds, fields=release.fields)
+        named = re.compile("|".join(map(translate, release.sheet_files)), re.IGNORECASE).match
+        down = [one for one in reversed([root, *root.parents]) if one.is_relative_to(path)]
+        aside = [folder for folder in folders(path) if not self.is_subject(folder.name)]
+        for places in (down + aside, [path.parent] if root == path else []):
+            listed = [Path(entry.path) for one in dict.fromkeys(places) for entry in entries(one)]
+            files = [one for one in listed if sheets.is_sheet(one)]
+            files = [one for one in files if named(one.name)] or [one for one in files if fits(one)]
+            files = [one for one in files if one.suffix.lower() != ".xls"] or files
+            different = {sheets.digest(one): one for one in reversed(files)}
+            if len(different) > 1:
+                names = " and ".join(sorted(one.name for one in different.values()))
+                raise StudyError(f"{path} has more than one annotation sheet, {names}: keep one")
+            if different:
+                return next(iter(different.values()))
+        raise StudyError(
+            f"{path} has no annotation sheet: put the {release.title} release's "
+            f"{release.sheet_files[0]}.xlsx there"
+        )
 
     def read_sheet(self, root: Path) -> sheets.Sheet:
         """The annotations; their file becomes the first source."""
-        release = self.release
-        file = self.find_sheet(root)
-        sheet = sheets.read(file, release.fields, release.optional, release.tab)
+        sheet = sheets.read(self.find_sheet(root), self.release.fields, self.release.tab)
         self.name_sheet(sheet)
         return sheet
 
     def name_sheet(self, sheet: sheets.Sheet) -> None:
-        """Adds the sheet to the sources, with its version as its number of rows tells it.
+        """Puts the sheet first in the sources, with its version as its number of rows tells it.
 
         Not its bytes: stripped and saved-again copies circulate. Synthetic sheets have no version.
         """
-        versions, rows = self.release.versions, len(sheet.rows)
-        known = " or ".join(f"{number} ({name})" for number, name in versions.items())
-        version = f"an unknown version of this sheet: {rows} rows, known are {known}"
+        tab, rows = f", tab {sheet.tab}" if sheet.tab else "", len(sheet.rows)
+        named = [f"sheet {sheet.path.name}{tab}: {rows} rows, sha256 {sheet.sha256[:16]}"]
+        versions = self.release.versions if self.corpus == self.release.name else {}
         if rows in versions:
-            version = f"as many rows as {versions[rows]}"
-        has_version = versions and self.corpus == self.release.name
-        self.sources[:0] = [sheet.sentence(), *([version] if has_version else [])]
+            named.append(f"as many rows as {versions[rows]}")
+        elif versions:
+            known = " or ".join(f"{number} ({name})" for number, name in versions.items())
+            named.append(f"an unknown version of this sheet: {rows} rows, known are {known}")
+        self.sources[:0] = named
 
-    def rows(
-        self, sheet: sheets.Sheet, rows: Sequence[Mapping[str, str]] | None = None
-    ) -> Iterator[tuple[dict[str, str], list[str], str]]:
+    # --- its events
+
+    def rows(self, sheet: sheets.Sheet) -> Iterator[tuple[dict[str, str], list[str], str]]:
         """(row, notes, reason to leave it out) of a sheet, names spelled our way, errata applied.
 
-        rows: those of the sheet unless others are given. Rows without a subject are left out.
+        Rows without a subject are left out.
         """
         corrections, names = errata.load(), self.release.names
-        for text in sheet.rows if rows is None else rows:
+        for text in sheet.rows:
             try:
                 subject = names.subject(text["subject"])
             except ValueError as error:
@@ -210,46 +261,30 @@ class Copy:
         emotion = row["emotion"].lower()
         label, unmapped = self.scheme.label(emotion)
         numbers, wrong = frame_numbers(row, self.apex, open_end)
-        event = Event(
-            *(row["subject"], row["clip"], numbers, None, label, emotion, row["action_units"]),
-            notes=list(notes),
-            reason=reason or unmapped or wrong,
-        )
-        self.events.append(event)
-        return event
+        names = row["subject"], row["clip"], numbers, None, label, emotion, row["action_units"]
+        self.events.append(Event(*names, list(notes), reason or unmapped or wrong))
+        return self.events[-1]
 
-    def add_video(
-        self, video: Path, subject: str, clip: str, label: str, emotion: str, reason: str
-    ) -> None:
-        """The event of a video that is cut to its expression: its onset is the first frame."""
-        if not reason and not video.stat().st_size:
-            reason = f"{video.name} is an empty file: copy it again"
-        event = Event(subject, clip, {"onset": 1}, video, label, emotion, reason=reason)
-        self.events.append(event)
-
-    def add_folder(self, folder: Path, subject: str, clip: str, emotion: str, reason: str) -> Event:
-        """The event of a folder that is cut to its expression, from its first frame to its last."""
+    def add_cut(self, path: Path, subject: str, clip: str, emotion: str, reason: str) -> Event:
+        """The event of a folder or video that is cut to its expression, first frame to last."""
         label, unmapped = self.scheme.label(emotion)
-        event = Event(subject, clip, {}, folder, label, emotion, reason=reason or unmapped)
+        reason = reason or unmapped or self.missing_frames(path, {})
+        event = Event(subject, clip, {}, path, label, emotion, reason=reason)
         self.events.append(event)
-        try:
-            numbers = list(self.frame_names(folder))
-        except StudyError as error:
-            event.reason = event.reason or str(error)
-            return event
-        event.numbers = {"onset": numbers[0], "offset": numbers[-1]} if len(numbers) > 1 else {}
-        if not event.numbers:
-            images = f"{folder.name} holds {len(numbers)} images: onset and offset need two"
-            event.reason = event.reason or images
+        if not reason and is_video(path):
+            event.numbers = {"onset": 1}
+        elif not reason:
+            numbers = list(self.frame_names(path))
+            event.numbers = {"onset": numbers[0], "offset": numbers[-1]}
+            if len(numbers) == 1:
+                event.reason = f"{path.name} holds 1 images: onset and offset need two"
         return event
 
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
         """An event with a reason and nothing else."""
         self.events.append(Event(subject, clip, reason=reason))
 
-    def leave_out_unlisted(
-        self, on_disk: Mapping[tuple[str, str], Path], sheet: sheets.Sheet
-    ) -> None:
+    def leave_out_unlisted(self, on_disk: Folders, sheet: sheets.Sheet) -> None:
         """The folders of frames that no event names."""
         listed = {(event.subject, event.clip.lower()) for event in self.events}
         for key, folder in on_disk.items():
@@ -257,13 +292,19 @@ class Copy:
                 reason = f"{key[0]}/{folder.name} on disk has no row in {sheet.path.name}"
                 self.leave_out(key[0], self.release.names.clip(folder.name), reason)
 
-    def missing_frames(self, folder: Path, numbers: Mapping[str, int]) -> str:
+    def missing_frames(self, path: Path, numbers: Mapping[str, int]) -> str:
         """Why the annotated frames cannot be used, or "". `numbers`: {"onset": 46, ...}."""
+        if is_video(path):
+            if not path.stat().st_size:
+                return f"{path.name} is an empty file: copy it again"
+            return (
+                "" if numbers.get("onset", 1) else "onset 0: frames of a video are counted from 1"
+            )
         try:
-            files = self.frame_names(folder)
+            files = self.frame_names(path)
         except StudyError as error:
             return str(error)
-        place = f"{folder.parent.name}/{folder.name}"
+        place = f"{path.parent.name}/{path.name}"
         if not files:
             return f"{place} holds no images"
         for name, number in numbers.items():
@@ -272,29 +313,9 @@ class Copy:
                     f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
                     f"from {min(files)} to {max(files)}"
                 )
-            if not os.stat(folder / files[number]).st_size:
+            if not os.stat(path / files[number]).st_size:
                 return f"{name} frame {place}/{files[number]} is an empty file"
         return ""
-
-    def settle(self, views: tuple[str, ...] = FRAME_VIEWS) -> Reading:
-        """Rows and exclusions of the events.
-
-        An event is left out for its own reason, for a name that the sheet has twice (it is unknown
-        which is meant), or for frames that are not there.
-        """
-        reading = Reading([], [], self.sources, views)
-        times = Counter((event.subject, event.clip.lower()) for event in self.events)
-        for event in self.events:
-            reason = event.reason
-            if not reason and times[event.subject, event.clip.lower()] > 1:
-                reason = "the sheet names this clip more than once"
-            if not reason and event.frames is not None and not is_video(event.frames):
-                reason = self.missing_frames(event.frames, event.numbers)
-            if reason:
-                reading.exclusions.append((self.corpus, event.subject, event.clip, reason))
-            else:
-                reading.rows.append(event.row(self.corpus, self.release.fps))
-        return reading
 
 
 def frame_numbers(
@@ -306,11 +327,11 @@ def frame_numbers(
     one does no harm. open_end: the offset may be missing too.
     """
     numbers = {}
+    may_be_missing = ("apex", "offset") if open_end else ("apex",)
     for name in FRAME_NUMBERS:
         text = row[name]
-        if name == "apex" and (apex != "sheet" or text.lower() in NOT_CODED):
-            continue
-        if name == "offset" and open_end and text.lower() in NOT_CODED:
+        not_coded = name in may_be_missing and text.lower() in NOT_CODED
+        if not_coded or (name == "apex" and apex != "sheet"):
             continue
         if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
             return {}, f"{name} '{text}' is not a frame number"
@@ -327,7 +348,7 @@ def frame_numbers(
     return numbers, ""
 
 
-def sheet_and_folders(copy: Copy) -> Reading:
+def sheet_and_folders(copy: Copy) -> None:
     """The usual reader: a row of the sheet for each clip, its frames in `<subject>/<clip>/`."""
     root = copy.find_frames()
     sheet = copy.read_sheet(root)
@@ -345,31 +366,25 @@ def sheet_and_folders(copy: Copy) -> Reading:
         lines[key] = row["row"]
         event.frames = on_disk.get(key)
         if event.frames is None:
-            place = (
-                event.subject if event.subject not in subjects else f"{event.subject}/{event.clip}"
-            )
+            place = event.subject + (f"/{event.clip}" if event.subject in subjects else "")
             event.reason = event.reason or f"no folder {place} in {root}"
         if row["apex"].lower() in NOT_CODED:
             event.notes.append("no apex in the sheet")
         elif event.numbers.get("apex") == event.numbers.get("offset"):
             event.notes.append("apex = offset in the sheet")
     copy.leave_out_unlisted(on_disk, sheet)
-    return copy.settle()
 
 
-def composite(copy: Copy) -> Reading:
+def composite(copy: Copy) -> None:
     """The reader of several releases, each in a folder of its name, under its default scheme."""
     prefix = "synthetic_" if copy.release.synthetic else ""
-    reading = Reading([], [], [])
     for release in copy.release.parts:
         folder = copy.path / release.name
         if not folder.is_dir():
             remedy = copy.release.remedy if prefix else f"put the {release.name} release there"
             raise StudyError(f"{folder} does not exist: {remedy}")
-        part = release.read(
-            Copy(release, folder, prefix + release.name, release.scheme(), copy.apex)
-        )
-        reading.rows += part.rows
-        reading.exclusions += part.exclusions
-        reading.sources += [f"{prefix}{release.name}: {sentence}" for sentence in part.sources]
-    return reading
+        name = prefix + release.name
+        part = Copy(release, folder, name, release.scheme(), copy.apex).read()
+        copy.clips += part.clips
+        copy.exclusions += part.exclusions
+        copy.sources += [f"{name}: {sentence}" for sentence in part.sources]

@@ -14,33 +14,33 @@ from . import (
     megc2019_flow,
     oulu_casia,
     own,
-    reader,
     smic,
     smic_e,
 )
 from .ids import MEGC2019, Names
-from .reader import Release
+from .reader import Release, composite, sheet_and_folders
 from .schemes import each, grouped, three
 from .sheets import FIELDS
+
+# clips of each class in a complete copy
+_CASME2_FIVE = {"others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25}
+_SAMM_FIVE = {"anger": 57, "others": 26, "happiness": 26, "surprise": 15, "contempt": 12}
+_SQUARED_MICRO = {"negative": 21, "others": 19, "surprise": 9, "positive": 8}
+_SQUARED_MACRO = {"positive": 116, "negative": 105, "others": 63, "surprise": 16}
+_CASME3_SEVEN = {"disgust": 250, "surprise": 187, "others": 161, "fear": 86, "anger": 64}
+_CASME3_SEVEN |= {"sad": 57, "happy": 55}  # three of others are spelled `Others`
+_AFEW = {"angry": 197, "disgust": 114, "fear": 127, "happy": 213, "neutral": 207, "sad": 178}
+_AFEW |= {"surprise": 120}  # training and validation together: test has no labels
+_OULU = dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), 80)
 
 # Yan et al., PLoS ONE 2014: 255 clips of 26 subjects. Folders `CASME2_RAW_selected/sub01/EP02_01f`,
 # `CASME2-RAW` (whole clips) or `Cropped` (`reg_img46.jpg`). Clip names repeat across subjects.
 CASME2 = Release(
-    "casme2",
-    "CASME II",
-    reader.sheet_and_folders,
+    *("casme2", "CASME II", sheet_and_folders),
     "CASME2-coding-20140508.xlsx and CASME2_RAW_selected/sub01/EP02_01f/img46.jpg",
     schemes=(
-        three(
-            *("disgust repression", "happiness", "surprise"),
-            none="fear sadness others",
-            counts=(88, 32, 25),
-        ),
-        each(
-            "CASME II",
-            {"others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25},
-            none="fear sadness",
-        ),
+        three("disgust repression", "happiness", "surprise", "fear sadness others", (88, 32, 25)),
+        each("CASME II", _CASME2_FIVE, "fear sadness"),
     ),
     names=MEGC2019["casme2"],
     fps=200.0,
@@ -50,115 +50,79 @@ CASME2 = Release(
         256: "newer sheets such as CASME2-coding-20190701",
     },
     subject_folder="sub0*[0-9]{1,3}",
-    first="CASME2_RAW_selected/sub01",
     prefer=("selected", "raw", "crop"),  # raw frames first: the study aligns the faces itself
 )
 
 # Davison et al., IEEE TAFFC 2018: 159 clips of 29 subjects. The padding of frame numbers differs
 # from clip to clip. The sheet has 13 rows of prose above its header; stripped copies circulate.
 SAMM = Release(
-    "samm",
-    "SAMM",
-    reader.sheet_and_folders,
+    *("samm", "SAMM", sheet_and_folders),
     "SAMM_Micro_FACS_Codes_v2.xlsx and 006/006_1_2/006_05562.jpg",
     schemes=(
         three(
-            *("anger contempt disgust fear sadness", "happiness", "surprise"),
-            none="others",
-            counts=(92, 26, 15),
+            "anger contempt disgust fear sadness", "happiness", "surprise", "others", (92, 26, 15)
         ),
-        each(
-            "SAMM",
-            {"anger": 57, "others": 26, "happiness": 26, "surprise": 15, "contempt": 12},
-            none="disgust fear sadness",
-        ),
+        each("SAMM", _SAMM_FIVE, "disgust fear sadness"),
     ),
     names=MEGC2019["samm"],
     fps=200.0,
     sheet_files=("SAMM_Micro*",),
     versions={159: "the tab MICRO_ONLY of SAMM_Micro_FACS_Codes_v2"},
     subject_folder="[0-9]{1,3}",
-    first="006",
     prefer=("raw", "samm", "crop"),
 )
 
 SMIC = Release(
-    "smic",
-    "SMIC",
-    smic.read,
+    *("smic", "SMIC", smic.read),
     "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp",
     schemes=(three(counts=(70, 51, 43)),),
     names=MEGC2019["smic"],
     fps=100.0,
     subject_folder="s0*[0-9]{1,3}",
-    first="HS/s1",
     prefer=("raw", "crop"),
     avoid=("vis", "nir", *smic.LONG),  # SMIC-VIS and SMIC-NIR repeat the HS subjects
 )
 
-_COMPOSITE = three(counts=(250, 109, 83))
-
 # See et al., FG 2019. The two clips that the official list drops are in errata.csv.
 MEGC2019_FRAMES = Release(
-    "megc2019",
-    "MEGC2019",
-    reader.composite,
+    *("megc2019", "MEGC2019", composite),
     "nothing of its own: casme2, samm and smic together",
-    schemes=(_COMPOSITE,),
+    schemes=(three(counts=(250, 109, 83)),),
     folder="",
     parts=(CASME2, SAMM, SMIC),
     remedy="put the folders casme2, samm and smic there as data/README.md shows",
 )
 
 CASME_SQUARED = Release(
-    "casme_squared",
-    "CAS(ME)^2",
-    casme_squared.read,
+    *("casme_squared", "CAS(ME)^2", casme_squared.read),
     "CAS(ME)^2code_final.xlsx and rawpic/s15/15_0101disgustingteeth/img001.jpg",
-    schemes=(
-        three(none="others", counts=(21, 8, 9)),
-        each("CAS(ME)^2", {"negative": 21, "others": 19, "surprise": 9, "positive": 8}),
-    ),
+    schemes=(three(none="others", counts=(21, 8, 9)), each("CAS(ME)^2", _SQUARED_MICRO)),
     names=Names(r"s0*([0-9]{1,3})", "s{:d}"),
     fps=30.0,
     sheet_files=("CAS(ME)^2*code_final*", "*code_final*"),
     versions={357: "CAS(ME)^2code_final"},
     subject_folder=casme_squared.SUBJECT,
-    first="rawpic/s15",
     prefer=("raw", "select", "crop"),
 )
 
-_CASME3_GROUPS = {"negative": "disgust fear anger sad", "positive": "happy", "surprise": "surprise"}
-
+# Li et al., IEEE TPAMI 2022. Part C is a mock crime.
+_CASME3_FOUR = {"negative": "disgust fear anger sad", "positive": "happy", "surprise": "surprise"}
+_CASME3_FOUR |= {"others": "others"}
 CASME3 = Release(
-    "casme3",
-    "CAS(ME)^3 part A",
-    casme3.read,
+    *("casme3", "CAS(ME)^3 part A", casme3.read),
     "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx and part_A/spNO.1/a/color/355.jpg",
     schemes=(
-        three(*_CASME3_GROUPS.values(), none="others", counts=(457, 55, 187)),
-        grouped(
-            "the 4 classes of CAS(ME)^3",
-            _CASME3_GROUPS | {"others": "others"},
-            counts=(457, 55, 187, 161),
-        ),
-        each(
-            "CAS(ME)^3",
-            {  # three of others are spelled `Others`
-                **{"disgust": 250, "surprise": 187, "others": 161, "fear": 86, "anger": 64},
-                **{"sad": 57, "happy": 55},
-            },
-        ),
+        three("disgust fear anger sad", "happy", "surprise", "others", (457, 55, 187)),
+        grouped("the 4 classes of CAS(ME)^3", _CASME3_FOUR, (457, 55, 187, 161)),
+        each("CAS(ME)^3", _CASME3_SEVEN),
     ),
     names=Names(r"(?:spno\.?)?0*([0-9]{1,4})", "spNO.{:d}"),
     fps=30.0,
     sheet_files=("cas(me)3_part_A_ME*",),
     fields=FIELDS | {"clip": ("Filename", "Seq")},
     tab="label",
-    wanted=("subject", "clip", "onset", "apex", "emotion"),  # part C's sheet has no apex
     versions={860: "cas(me)3_part_A_ME_label_JpgIndex_v2"},
     subject_folder=casme3.SUBJECT,
-    first="part_A/spNO.1",
     prefer=("me_clip", "frame", "part_a"),
     avoid=("depth", "video", "part_b", "part_c"),  # not colour frames of part A
 )
@@ -180,45 +144,33 @@ RELEASES = {
         SMIC,
         MEGC2019_FRAMES,
         Release(
-            "megc2019_flow",
-            "MEGC2019 as flow images",
-            megc2019_flow.read,
+            *("megc2019_flow", "MEGC2019 as flow images", megc2019_flow.read),
             "STSNet_whole_norm_u_v_os/*.png and combined_3_class2_for_optical_flow.csv",
-            schemes=(_COMPOSITE,),
-            has_frames=False,
+            schemes=MEGC2019_FRAMES.schemes,
         ),
         Release(
-            "own",
-            "your own clips",
-            own.read,
+            *("own", "your own clips", own.read),
             "clips.csv with subject,clip,label,onset,apex,offset,path",
             remedy=f"put {own.NAME} there as data/README.md shows, or give its path",
             file=True,
         ),
         Release(
-            "class_folders",
-            "clips",
-            class_folders.read,
+            *("class_folders", "clips", class_folders.read),
             "negative/*.mp4, positive/*.mp4, surprise/*.mp4 and clips.xlsx or clips.csv",
             sheet_files=("clips.*",),
+            fields=class_folders.FIELDS,
         ),
         # Of the 164 clips SMIC-E holds 157; the other seven are second events of these films.
-        Release(
-            "smic_e",
-            "SMIC-E",
-            smic_e.read,
-            "SMIC-HS-E_annotation.xlsx and HS_long/SMIC_HS_E/s01/s1_ne_01/image559740.jpg",
-            schemes=SMIC.schemes,
-            names=SMIC.names,
-            fps=100.0,
+        replace(
+            SMIC,
+            name="smic_e",
+            title="SMIC-E",
+            read=smic_e.read,
+            example="SMIC-HS-E_annotation.xlsx and HS_long/SMIC_HS_E/s01/s1_ne_01/image559740.jpg",
             sheet_files=("SMIC-HS-E_annotation*",),
             fields=smic_e.FIELDS,
-            optional=smic_e.OPTIONAL,
             tab="HS",
-            wanted=("subject", "clip", "onset", "onset2"),  # only SMIC-E's sheet has second events
             versions={157: "the tab HS of SMIC-HS-E_annotation"},
-            subject_folder=SMIC.subject_folder,
-            first="HS_long/SMIC_HS_E/s01",
             prefer=smic.LONG,
             avoid=smic_e.OTHER_CAMERAS,
         ),
@@ -226,69 +178,42 @@ RELEASES = {
         replace(
             CASME_SQUARED,
             name="casme_squared_macro",
-            example="the folder of casme_squared",
             schemes=(
                 three(none="others", counts=(105, 116, 16)),
-                each("CAS(ME)^2", {"positive": 116, "negative": 105, "others": 63, "surprise": 16}),
+                each("CAS(ME)^2", _SQUARED_MACRO),
             ),
             folder="casme_squared",
         ),
         CASME3,
-        Release(
-            "casme3_c",
-            "CAS(ME)^3 part C",
-            casme3.read_c,
-            "CAS(ME)3_part_C_ME.xlsx and part_C/1/a/color/355.jpg, in the folder of casme3",
+        replace(
+            CASME3,
+            name="casme3_c",
+            title="CAS(ME)^3 part C",
+            read=casme3.read_c,
+            example="CAS(ME)3_part_C_ME.xlsx and part_C/1/a/color/355.jpg, in the folder of casme3",
             schemes=tuple(replace(one, counts={}) for one in CASME3.schemes),  # no official counts
             names=Names(r"0*([0-9]{1,4})", "{:d}"),
-            fps=30.0,
             sheet_files=("CAS(ME)3_part_C_ME*",),
             fields=casme3.C_FIELDS,
-            wanted=None,
+            tab="",
             versions={165: "CAS(ME)3_part_C_ME"},
             subject_folder="[0-9]{1,4}",
-            first="part_C/1",
             prefer=("part_c",),
             avoid=("depth", "part_a", "part_b"),
             folder="casme3",
         ),
         Release(
-            "afew",
-            "AFEW",
-            afew.read,
+            *("afew", "AFEW", afew.read),
             "Train_AFEW/Angry/000046280.avi and Val_AFEW/",
-            schemes=(
-                each(
-                    "AFEW",
-                    {  # training and validation together: test has no labels
-                        "angry": 133 + 64,
-                        "disgust": 74 + 40,
-                        "fear": 81 + 46,
-                        "happy": 150 + 63,
-                        "neutral": 144 + 63,
-                        "sad": 117 + 61,
-                        "surprise": 74 + 46,
-                    },
-                ),
-            ),
+            schemes=(each("AFEW", _AFEW),),
         ),
         Release(
-            "oulu_casia",
-            "Oulu-CASIA",
-            oulu_casia.read,
+            *("oulu_casia", "Oulu-CASIA", oulu_casia.read),
             "OriginalImg/VL/Strong/P001/Anger/000.jpeg",
-            schemes=(
-                each(
-                    "Oulu-CASIA",
-                    dict.fromkeys(
-                        ("anger", "disgust", "fear", "happiness", "sadness", "surprise"), 80
-                    ),
-                ),
-            ),
+            schemes=(each("Oulu-CASIA", _OULU),),
             names=Names(r"p0*([0-9]{1,3})", "P{:03d}"),
             fps=25.0,
             subject_folder="p[0-9]{3}",
-            first="OriginalImg/VL/Strong/P001",
             prefer=("originalimg/vl/strong", "vl/strong", "vl_acropped/strong", "strong"),
         ),
     )

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from ..errors import StudyError
 from .table import CLASSES, Scheme
 
-MEGC2019 = "the MEGC2019 mapping"
-
 
 def grouped(
     title: str, groups: Mapping[str, str], counts: Sequence[int] = (), none: str = ""
@@ -19,16 +17,23 @@ def grouped(
     counts: clips of each class in a complete copy. none: emotions without a class.
     """
     emotions = {emotion: label for label, names in groups.items() for emotion in names.split()}
-    emotions |= dict.fromkeys(none.split())
     numbers = dict(zip(groups, counts, strict=True)) if counts else {}
-    return Scheme(str(len(groups)), title, tuple(groups), emotions, numbers)
+    return Scheme(
+        str(len(groups)), title, tuple(groups), emotions | dict.fromkeys(none.split()), numbers
+    )
 
 
 def three(
-    *emotions: str, counts: Sequence[int] = (), none: str = "", title: str = MEGC2019
+    negative: str = "negative",
+    positive: str = "positive",
+    surprise: str = "surprise",
+    none: str = "",
+    counts: Sequence[int] = (),
+    title: str = "the MEGC2019 mapping",
 ) -> Scheme:
-    """The classes of MEGC2019. emotions: those that are negative, positive and surprise."""
-    return grouped(title, dict(zip(CLASSES, emotions or CLASSES, strict=True)), counts, none)
+    """The classes of MEGC2019, of the emotions of each."""
+    groups = dict(zip(CLASSES, (negative, positive, surprise), strict=True))
+    return grouped(title, groups, counts, none)
 
 
 def each(title: str, counts: Mapping[str, int], none: str = "") -> Scheme:

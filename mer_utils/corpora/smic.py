@@ -6,12 +6,11 @@ invented here: `apex_source` stays "" until key frames are spotted.
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import StudyError
 from .frames import folders
-from .reader import Copy, Reading
+from .reader import Copy
 from .table import CLASSES, nearest
 
 CLIP = re.compile(r"s0*[0-9]{1,3}_(ne|po|sur)_[0-9]+", re.IGNORECASE)
@@ -32,7 +31,7 @@ def clips(folder: Path, depth: int = 3) -> list[Path]:
     return paths
 
 
-def read(copy: Copy) -> Reading:
+def read(copy: Copy) -> None:
     root = copy.find_frames()
     if root.name.lower() in LONG:
         raise StudyError(
@@ -40,10 +39,17 @@ def read(copy: Copy) -> Reading:
             f"SMIC_all_raw or SMIC_all_cropped there"
         )
     for (subject, clip), folder in copy.clip_folders(root, clips).items():
-        emotion, reason = _emotion(folder, copy.is_subject)
-        if not clip.startswith(f"{subject}_"):
-            reason = reason or f"clip {folder.name} is in the folder of subject {subject}"
-        event = copy.add_folder(folder, subject, clip, emotion, reason)
+        emotion, above = named(folder.name), folder.parent.name
+        reason = ""
+        if above.lower() in CLASSES and above.lower() != emotion:
+            reason = f"the folder says {above.lower()}, the name {folder.name} says {emotion}"
+        # copies without a folder of the class have the subject's or `micro` above
+        elif above.lower() not in (emotion, "micro") and not copy.is_subject(above):
+            near = nearest(above, CLASSES)
+            reason = f"folder '{above}' is no emotion of SMIC, the nearest is '{near}'"
+        elif not clip.startswith(f"{subject}_"):
+            reason = f"clip {folder.name} is in the folder of subject {subject}"
+        event = copy.add_cut(folder, subject, clip, emotion, reason)
         if event.numbers:
             frames = len(copy.frame_names(folder))
             span = event.numbers["offset"] - event.numbers["onset"] + 1
@@ -55,16 +61,9 @@ def read(copy: Copy) -> Reading:
     for subject, folder in copy.subjects(root):
         if subject not in subjects:
             copy.leave_out(subject, "", f"{folder} holds no clip such as micro/negative/s1_ne_01")
-    return copy.settle()
 
 
-def _emotion(folder: Path, is_subject: Callable[[str], object]) -> tuple[str, str]:
-    """The class by the clip's name, and what is wrong: its folder must say the same."""
-    named = CODES[CLIP.fullmatch(folder.name)[1].lower()]
-    above = folder.parent.name.lower()
-    if above in (named, "micro") or is_subject(above):  # copies without a folder of the class
-        return named, ""
-    if above in CLASSES:
-        return named, f"the folder says {above}, the name {folder.name} says {named}"
-    near = nearest(above, CLASSES)
-    return named, f"folder '{folder.parent.name}' is no emotion of SMIC, the nearest is '{near}'"
+def named(name: str) -> str:
+    """The class that a clip's name says, "" if it is no name of a clip."""
+    match = CLIP.fullmatch(name)
+    return CODES[match[1].lower()] if match else ""

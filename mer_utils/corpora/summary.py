@@ -5,32 +5,27 @@ import textwrap
 import pandas as pd
 
 from . import official
-from .table import Corpus
-
-WIDTH = 100
+from .table import KEY, Corpus
 
 
 def counts(corpus: Corpus) -> pd.DataFrame:
     """One row per release and one for all: clips of each class, clips, subjects, left out."""
-    parts = [(name, part) for name, part in corpus.clips.groupby("corpus", sort=True)]
-    if len(parts) > 1:
-        parts.append(("all", corpus.clips))
+    releases = by_subject(corpus).groupby("corpus")
     left_out = corpus.exclusions["corpus"].value_counts()
-    rows = {
-        name: {label: int((part["label"] == label).sum()) for label in corpus.classes}
-        | {"clips": len(part), "subjects": len(part[["corpus", "subject"]].drop_duplicates())}
-        | {"left out": len(corpus.exclusions) if name == "all" else int(left_out.get(name, 0))}
-        for name, part in parts
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("corpus")
+    table = releases.sum().assign(subjects=releases.size())
+    table["left out"] = left_out.reindex(table.index, fill_value=0)
+    if len(table) > 1:
+        table.loc["all"] = table.sum()
+        table.loc["all", "left out"] = len(corpus.exclusions)
+    return table
 
 
 def by_subject(corpus: Corpus) -> pd.DataFrame:
     """One row per (corpus, subject): clips of each class and in all."""
-    table = pd.crosstab(
-        [corpus.clips["corpus"], corpus.clips["subject"]], corpus.clips["label"]
-    ).reindex(columns=list(corpus.classes), fill_value=0)
-    return table.assign(clips=table.sum(axis=1)).rename_axis(columns=None)
+    clips = corpus.clips
+    table = pd.crosstab([clips["corpus"], clips["subject"]], clips["label"])
+    table = table.reindex(columns=list(corpus.classes), fill_value=0).rename_axis(columns=None)
+    return table.assign(clips=table.sum(axis=1))
 
 
 def of_subject(corpus: Corpus, name: str, subject: str) -> pd.DataFrame:
@@ -43,7 +38,7 @@ def busiest(corpus: Corpus) -> list[pd.DataFrame]:
     """For each release, the clips of its subject with most clips; none without frame numbers."""
     numbered = corpus.clips[corpus.clips["onset"].notna()]
     return [
-        of_subject(corpus, name, part["subject"].value_counts(sort=True).index[0])
+        of_subject(corpus, name, part["subject"].value_counts().index[0])
         for name, part in numbered.groupby("corpus", sort=False)
     ]
 
@@ -54,20 +49,21 @@ def annotations_sentence(clips: pd.DataFrame) -> str:
     person = f"{clips['corpus'].iloc[0]} {clips['subject'].iloc[0]}"
     if coded.empty:
         return f"None of the {len(clips)} clips of {person} has an annotated apex."
-    share = (coded["apex"] - coded["onset"]) / (coded["offset"] - coded["onset"])
+    share = 100 * (coded["apex"] - coded["onset"]) / (coded["offset"] - coded["onset"])
     return (
         f"{len(coded)} of {len(clips)} clips of {person} have an annotated apex, at "
-        f"{100 * share.min():.0f} to {100 * share.max():.0f} % of the way from onset to offset."
+        f"{share.min():.0f} to {share.max():.0f} % of the way from onset to offset."
     )
 
 
 def subjects_sentence(corpus: Corpus) -> str:
     """How unevenly the clips are spread over the subjects, in one sentence."""
     table = by_subject(corpus)
-    one_class = int(((table[list(corpus.classes)] > 0).sum(axis=1) == 1).sum())
+    clips = table.pop("clips")
+    one_class = ((table > 0).sum(axis=1) == 1).sum()
     return (
-        f"A subject gives {table['clips'].min()} to {table['clips'].max()} clips, the median is "
-        f"{table['clips'].median():g}; {one_class} of {len(table)} subjects show one class only."
+        f"A subject gives {clips.min()} to {clips.max()} clips, the median is "
+        f"{clips.median():g}; {one_class} of {len(table)} subjects show one class only."
     )
 
 
@@ -75,8 +71,7 @@ def durations(corpus: Corpus) -> pd.DataFrame:
     """corpus, subject, clip, label, milliseconds from onset to offset; no row without frames."""
     clips = corpus.clips.dropna(subset=["onset", "offset", "fps"])
     frames = (clips["offset"] - clips["onset"] + 1).astype(float)
-    columns = ["corpus", "subject", "clip", "label"]
-    return clips[columns].assign(milliseconds=1000 * frames / clips["fps"])
+    return clips[[*KEY, "label"]].assign(milliseconds=1000 * frames / clips["fps"])
 
 
 def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
@@ -91,35 +86,26 @@ def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
 
 def reasons(corpus: Corpus) -> pd.DataFrame:
     """Exclusions gathered by reason: corpus, reason, clips (number), which (names)."""
-    named = corpus.exclusions.assign(
-        which=corpus.exclusions["subject"]
-        .str.cat(corpus.exclusions["clip"], sep="/")
-        .str.strip("/")
-    )
-    groups = named.groupby(["corpus", "reason"], sort=False)["which"]
+    left_out = corpus.exclusions
+    which = left_out["subject"].str.cat(left_out["clip"], sep="/").str.strip("/")
+    groups = left_out.assign(which=which).groupby(["corpus", "reason"], sort=False)["which"]
     table = groups.agg(clips="size", which=", ".join).reset_index()
     return table.sort_values(["corpus", "clips"], ascending=[True, False], ignore_index=True)
 
 
 def warnings(corpus: Corpus) -> list[str]:
     """What would stop or bend an experiment on this corpus, one sentence each."""
-    sentences = []
-    subjects = corpus.clips[["corpus", "subject"]].drop_duplicates()
-    if len(subjects) == 1:
-        sentences.append(
-            f"only one subject, {subjects.iloc[0]['subject']}: leaving one out needs two at least"
-        )
-    present = set(corpus.clips["label"])
-    sentences += [
-        f"class '{label}' has no clips: UF1 and UAR need every class"
-        for label in corpus.classes
-        if label not in present
-    ]
-    without = int((corpus.clips["apex_source"] == "").sum())
+    people, sentences = by_subject(corpus), []
+    if len(people) == 1:
+        person = people.index[0][1]
+        sentences.append(f"only one subject, {person}: leaving one out needs two at least")
+    for label in corpus.classes:
+        if not people[label].any():
+            sentences.append(f"class '{label}' has no clips: UF1 and UAR need every class")
+    without = (corpus.clips["apex_source"] == "").sum()
     if without and "frames" in corpus.views:
-        sentences.append(
-            f"clips without an annotated apex, to be spotted in their frames: {without}"
-        )
+        spotted = "clips without an annotated apex, to be spotted in their frames"
+        sentences.append(f"{spotted}: {without}")
     return sentences
 
 
@@ -141,28 +127,28 @@ def text(corpus: Corpus) -> str:
     noted = corpus.clips[corpus.clips["note"] != ""]
     if len(noted):
         lines += ["", f"Notes on {len(noted)} clips that are kept:"]
-        for note, part in noted.groupby("note"):
-            which = ", ".join(part["subject"].str.cat(part["clip"], sep="/"))
-            lines += wrapped(f"{part['corpus'].iloc[0]}: {note}: {which}")
+    for (note, name), part in noted.groupby(["note", "corpus"]):
+        which = ", ".join(part["subject"].str.cat(part["clip"], sep="/"))
+        lines += wrapped(f"{name}: {note}: {which}")
     lines += ["", f"Left out: {len(corpus.exclusions)}"]
     for row in reasons(corpus).itertuples():
         lines += wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
     lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
+    messages = {
+        official.MISSING: "{0.clips} {0.official} clip(s) of the list are missing here",
+        official.OTHER_LABEL: "is {0.label} here, {0.official} in the list",
+        official.NOT_OFFICIAL: "({0.label}) is not in the list",
+    }
     for row in official.difference(corpus).itertuples():
-        clip = f"{row.corpus}/{row.subject}/{row.clip}".rstrip("/")
-        message = {
-            official.MISSING: f"{row.clips} {row.official} clip(s) of the list are missing here",
-            official.OTHER_LABEL: f"is {row.label} here, {row.official} in the list",
-            official.NOT_OFFICIAL: f"({row.label}) is not in the list",
-        }[row.difference]
-        lines += wrapped(f"{clip}{'' if row.clip else ':'} {message}")
+        place = f"{row.corpus}/{row.subject}" + (f"/{row.clip}" if row.clip else ":")
+        lines += wrapped(f"{place} {messages[row.difference].format(row)}")
     lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
     return "\n".join(lines)
 
 
 def wrapped(line: str, indent: int = 4) -> list[str]:
-    """A line in lines of WIDTH; all but the first begin with `indent` blanks."""
+    """A line in lines of 100 letters; all but the first begin with `indent` blanks."""
     return textwrap.wrap(
-        line, WIDTH, initial_indent="  ", subsequent_indent=" " * indent, break_long_words=False
+        line, 100, initial_indent="  ", subsequent_indent=" " * indent, break_long_words=False
     )

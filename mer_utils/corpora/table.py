@@ -79,24 +79,19 @@ class Corpus:
 
 
 def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Rows as dictionaries -> the clip table; a column a row does not name is empty.
+    """Rows as dictionaries -> the clip table, columns COLUMNS; what a row does not name is empty.
 
     Raises StudyError where a key occurs twice.
     """
+    kinds = dict.fromkeys(FRAME_NUMBERS, "Int64") | {"fps": float}
+    text = [name for name in COLUMNS if name not in kinds]
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    for column in COLUMNS:
-        if column in FRAME_NUMBERS:
-            table[column] = table[column].astype("Int64")
-        elif column == "fps":
-            table[column] = table[column].astype(float)
-        else:
-            table[column] = table[column].astype("str").fillna("")
+    table = table.astype(kinds | dict.fromkeys(text, "str"))
+    table[text] = table[text].fillna("")
     twice = table[table.duplicated(KEY)]
     if len(twice):
-        raise StudyError(
-            f"clip {'/'.join(twice.iloc[0][KEY])} occurs twice: a clip has one row, "
-            f"remove the other"
-        )
+        key = "/".join(twice.iloc[0][KEY])
+        raise StudyError(f"clip {key} occurs twice: a clip has one row, remove the other")
     return table.sort_values(KEY, ignore_index=True)
 
 
@@ -108,10 +103,17 @@ def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The choice most like `word` ("" if there is none to choose from)."""
-    choices = list(choices)
-    lower = {name.lower(): name for name in reversed(choices)}
+    lower = {name.lower(): name for name in reversed(list(choices))}
     matches = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.0)
     return lower[matches[0]] if matches else ""
+
+
+def unknown(what: str, word: str, choices: Sequence[str]) -> StudyError:
+    """The error for a name that is none of the choices."""
+    return StudyError(
+        f"{what} '{word}' is not known, the nearest is '{nearest(word, choices)}': "
+        f"choose one of {', '.join(choices)}"
+    )
 
 
 def one_line(error: Exception) -> str:

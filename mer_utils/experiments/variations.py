@@ -4,7 +4,6 @@ import dataclasses
 
 from .. import systems
 from ..corpora import apexes
-from ..corpora.frames import frame_names
 from ..corpora.table import Corpus, clip_table, nearest
 from ..errors import StudyError
 from ..preprocessing import views
@@ -54,7 +53,7 @@ def views_of(
     clips = corpus.clips
     if apex:
         rows = clips.astype(object).where(clips.notna(), None).to_dict("records")
-        rows, _ = apexes.choose(apex, rows, frame_names)
+        rows, _ = apexes.choose(apex, rows)
         clips = clip_table(rows)
     other = dataclasses.replace(corpus, clips=clips)
     wanted = tuple(name for name in corpus.views if name in ("flow", "flow_legacy", "landmarks"))
