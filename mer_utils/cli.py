@@ -21,10 +21,6 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     verb = words.pop(0) if words and not words[0].startswith("-") else "run"
     try:
-        if verb == "notebook":  # one job of the driver, in a process of its own
-            from .reporting import execution
-
-            return execution.main(words[0])
         if verb not in VERBS:
             raise unknown_name("verb", verb, VERBS, "; see --help")
         return globals()[f"_{verb}"](parser_of(verb).parse(words)) or 0

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mer_utils import systems
+from mer_utils import paths, systems
 from mer_utils.errors import StudyError
 from mer_utils.reporting import driver, execution, exports, pages, report
 from mer_utils.reporting.progress import Progress, Step
@@ -90,7 +90,7 @@ def test_the_driver_lays_files_down_and_a_quick_look_none(tmp_path, monkeypatch,
     made = new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "x", "language": "python"}
     nbformat.write(made, tmp_path / "10_kept.ipynb")
-    monkeypatch.setenv("MER_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setattr(paths, "TABLES", tmp_path / "reports" / "tables")
     job = execution.Job(
         notebook=str(tmp_path / "10_kept.ipynb"),
         name="10_kept",

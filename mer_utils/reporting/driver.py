@@ -3,11 +3,10 @@
 import argparse
 import hashlib
 import json
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -20,7 +19,7 @@ from ..evaluation import logs, statistics
 from ..experiments import store
 from ..preprocessing.views import Views
 from . import execution, pages
-from .execution import EXECUTED, FAILED, STOPPED, Job
+from .execution import FAILED, STOPPED, Job
 from .progress import Progress, Step, clock, plan, say, step
 from .request import TEMPLATE, Request, prepare, trained_at_once
 
@@ -115,74 +114,48 @@ def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Jo
 
 
 def execute(steps: Sequence[Step], at_once: int, progress: Progress, same: str) -> list[str]:
-    """Run the jobs of steps as processes of their own, `at_once` at a time; names of failed ones.
+    """Run the jobs of steps, `at_once` at a time; names of failed ones. The others go on.
 
     same: hash of what all of them show, to tell later whether a report would be the same.
     """
-    waiting = [one.job for one in steps if one.seconds]
-    running: list[tuple[Job, subprocess.Popen]] = []
     failed = []
     for one in steps:
         if not one.seconds:
             progress.ended(one.job, "nothing has changed")
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.pop(0)
-                running.append((job, _start(job)))
-                progress.started(job)
-            time.sleep(0.2)
-            progress.tick()
-            for job, process in [pair for pair in running if pair[1].poll() is not None]:
-                running.remove((job, process))
-                process.stdin.close()
-                remark = _end(job, process.returncode, same)
-                failed += [job.name] if remark.startswith("FAILED") else []
-                progress.ended(job, remark)
-    finally:
-        for _, process in running:
-            process.stdin.close()  # tells it to stop its kernel and itself
-        for _, process in running:
-            process.wait()
+
+    def make(job: Job) -> str:
+        progress.started(job)
+        job.file(".made").unlink(missing_ok=True)
+        try:
+            return execution.run(job)
+        except Exception as error:  # no page can be made of what came out: one that says so
+            notebook = nbformat.read(job.notebook, as_version=4)
+            execution.write(job, notebook, time.time(), error)
+            return FAILED
+
+    with ThreadPoolExecutor(at_once) as pool:
+        jobs = {pool.submit(make, one.job): one.job for one in steps if one.seconds}
+        waiting = set(jobs)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                progress.tick()
+                for future in done:
+                    job, status = jobs[future], future.result()
+                    page, remark = pages.load(job.page), ""
+                    if status == FAILED:
+                        failed.append(job.name)
+                        remark = f"FAILED with {page.error}, the others go on"
+                    else:
+                        job.file(".made").write_text(_made_from(job, same), encoding="utf-8")
+                        remark = page.answer if status == STOPPED else ""
+                    progress.ended(job, remark)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not all(future.done() for future in jobs):  # interrupted
+                execution.interrupt()
+                time.sleep(0.2)
     return failed
-
-
-def _start(job: Job) -> subprocess.Popen:
-    """A job as a process of its own session: it is stopped through its stdin, by nothing else."""
-    folders = filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH")))
-    surroundings = {
-        "OMP_NUM_THREADS": "1",  # runs side by side, and training uses a process per core
-        **os.environ,
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONPATH": os.pathsep.join(folders),
-    }
-    log = job.file(".log")  # what the process itself prints; kept when it failed
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as stream:
-        return subprocess.Popen(
-            execution.command(job),
-            stdin=subprocess.PIPE,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=surroundings,
-            start_new_session=True,
-        )
-
-
-def _end(job: Job, status: int, same: str) -> str:
-    """Mark what a page shows, or make one of a process that could not; what is to be said of it."""
-    log = job.file(".log")
-    if status in (EXECUTED, STOPPED):
-        log.unlink(missing_ok=True)
-        job.file(".made").write_text(_made_from(job, same), encoding="utf-8")
-        return pages.load(job.page).answer if status == STOPPED else ""
-    job.file(".made").unlink(missing_ok=True)
-    if status != FAILED:
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
-        error = RuntimeError(f"the process of this notebook ended with {how}: {lines[-1]}")
-        execution.write(job, nbformat.read(job.notebook, as_version=4), time.time(), error)
-    return f"FAILED with {pages.load(job.page).error}, the others go on"
 
 
 # --- whether a report would show the same ---------------------------------------------------------

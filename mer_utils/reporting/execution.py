@@ -1,21 +1,15 @@
-"""Runs one notebook from top to bottom in a fresh kernel of this interpreter.
-
-`mer_utils.reporting.driver` starts this module once per notebook, as a process of its own:
-papermill changes the working directory, which threads of one process would share.
-
-    python -m mer_utils notebook '{"notebook": "notebooks/01_corpora.ipynb", ...}'
-"""
+"""Runs a notebook from top to bottom in a fresh kernel of this interpreter, and makes its page."""
 
 import ast
 import json
 import os
 import shutil
-import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,11 +19,13 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbformat.v4 import new_code_cell, new_output
 
+from .. import paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports, pages
 
-# exit statuses of this module; any other means that it could not even start
-EXECUTED, FAILED, STOPPED = 0, 3, 4  # STOPPED: in order, by `report.stop`
+EXECUTED, STOPPED, FAILED = "executed", "stopped", "failed"  # stopped: by `report.stop`
+KERNELS: set[AsyncKernelManager] = set()  # that were started
+INTERRUPTED = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -68,30 +64,15 @@ def parameters(path: Path) -> dict:
     return {}
 
 
-class ThisInterpreter(AsyncKernelManager):
-    """The kernel is the Python that runs this, whatever `python3` means to Jupyter here."""
+def run(job: Job) -> str:
+    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED.
 
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=command, display_name="Python 3", language="python")
-
-    def _transport_default(self) -> str:
-        """Files instead of ports, which two kernels may want at once, where paths allow."""
-        fits = len(self.connection_file) < 95  # a socket's path has at most 104 characters
-        return "ipc" if os.name == "posix" and fits else "tcp"
-
-    def _connection_file_default(self) -> str:
-        return os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], "kernel.json")
-
-
-def run(job: Job) -> int:
-    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED."""
+    Several threads may do so at once.
+    """
     began, stopped_by = time.time(), None
-    with tempfile.TemporaryDirectory(prefix="mer-") as scratch:
-        # a user's own IPython start-up files and Jupyter settings are no part of the study
-        for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
-            os.environ[variable] = scratch
+    log = job.file(".log")  # what the kernel's process itself prints; kept when it failed
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mer-") as scratch, log.open("wb") as stream:
         copy = shutil.copy(job.notebook, os.path.join(scratch, "notebook.ipynb"))
         try:
             papermill.execute_notebook(
@@ -101,16 +82,62 @@ def run(job: Job) -> int:
                 kernel_name="python3",
                 progress_bar=False,
                 autosave_cell_every=0,
-                cwd=str(Path(job.notebook).resolve().parent),
-                kernel_manager_class=ThisInterpreter,
+                resources={"metadata": {"path": str(Path(job.notebook).resolve().parent)}},
+                kernel_manager_class=_manager(scratch, stream),
             )
             status = EXECUTED
         except papermill.PapermillExecutionError as error:  # the copy holds the traceback already
             status = STOPPED if error.ename == EndOfNotebook.__name__ else FAILED
-        except (RuntimeError, OSError) as error:  # the kernel did not start, or was killed
+        except Exception as error:  # the kernel did not start, or was killed
             status, stopped_by = FAILED, error
-        write(job, nbformat.read(copy, as_version=4), began, stopped_by)
+        if not INTERRUPTED.is_set():
+            write(job, nbformat.read(copy, as_version=4), began, stopped_by)
+    if status != FAILED:
+        log.unlink()
     return status
+
+
+def _manager(scratch: str, log) -> type[AsyncKernelManager]:
+    """The kernel is the Python that runs this, whatever `python3` means to Jupyter here."""
+    folders = filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH")))
+    surroundings = {
+        "OMP_NUM_THREADS": "1",  # runs side by side, and training uses a process per core
+        **os.environ,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(folders),
+        # a user's own IPython start-up files and Jupyter settings are no part of the study
+        **dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"), scratch),
+    }
+
+    class ThisInterpreter(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+        def _transport_default(self) -> str:
+            """Files instead of ports, which two kernels may want at once, where paths allow."""
+            fits = len(scratch) < 80  # a socket's path has at most 104 characters
+            return "ipc" if os.name == "posix" and fits else "tcp"
+
+        def _connection_file_default(self) -> str:
+            return os.path.join(scratch, "kernel.json")
+
+        def start_kernel(self, **settings):
+            KERNELS.add(self)
+            return super().start_kernel(
+                **settings, env=surroundings, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    return ThisInterpreter
+
+
+def interrupt() -> None:
+    """Kill the kernels of all notebooks that run; no page is made of them."""
+    INTERRUPTED.set()
+    for kernel in list(KERNELS):  # a thread may add another meanwhile
+        if kernel.has_kernel:
+            kernel.provisioner.process.kill()
 
 
 def write(job: Job, notebook, began: float, stopped_by: Exception | None = None) -> None:
@@ -135,25 +162,3 @@ def write(job: Job, notebook, began: float, stopped_by: Exception | None = None)
     pages.write(job.page, pages.page(notebook, report))
     if not (report.error or job.parameters.get("smoke")):
         exports.write(notebook, job.corpus)
-
-
-def command(job: Job) -> list[str]:
-    """The command line that runs a job in a process of its own."""
-    return [sys.executable, "-P", "-m", "mer_utils", "notebook", json.dumps(asdict(job))]
-
-
-def _stop_with_parent() -> None:
-    """Stop, and the kernel with us, when the driver is gone: its end of our stdin closes."""
-    # unbuffered: a buffered reader holds a lock that the interpreter wants at its exit
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(10)
-    os._exit(1)
-
-
-def main(job: str) -> int:
-    """Run the job that is given as JSON: what `command` starts."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up on both
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    return run(Job(**json.loads(job)))
