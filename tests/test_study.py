@@ -217,6 +217,16 @@ def test_a_mistake_is_said_in_one_sentence_with_what_was_meant(words, said, caps
     assert error.startswith("error: ") and said in error
 
 
+def test_a_plan_makes_nothing(tmp_path, monkeypatch, capsys):
+    for name in ("SYNTHETIC", "CACHE", "RUNS", "REPORTS", "HTML", "EXECUTED"):
+        monkeypatch.setattr(paths, name, tmp_path / name)
+    assert cli.main(["--plan", "--systems", "svm,ststnet", "--notebooks", "01,41"]) == 0
+    lines = capsys.readouterr().out
+    assert "01_corpora" in lines and "52_ablations" not in lines
+    assert all(f"{name}, last, seed 0 not trained" in lines for name in ("svm", "ststnet"))
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- the environment ------------------------------------------------------------------------------
 
 

@@ -51,6 +51,22 @@ def test_every_notebook_runs_and_answers(disk):
 
 
 @pytest.mark.slow
+def test_a_plan_computes_no_view(disk):
+    files = {file.relative_to(disk) for file in disk.rglob("*")}
+    planned = study(disk, "--systems", "svm", "--notebooks", "41", "--plan")
+    assert (
+        planned.returncode == 0
+        and "trains" in planned.stdout
+        and "1 run to train" in (planned.stdout)
+    )
+    (disk / "data" / "cache").rename(disk / "data" / "elsewhere")
+    planned = study(disk, "--systems", "svm", "--notebooks", "41", "--plan")
+    assert planned.returncode == 0 and "svm, last, seed 0 not trained" in planned.stdout
+    (disk / "data" / "elsewhere").rename(disk / "data" / "cache")
+    assert {file.relative_to(disk) for file in disk.rglob("*")} == files
+
+
+@pytest.mark.slow
 def test_results_are_those_of_the_declared_study(disk):
     """What another command has trained is kept, and counts as soon as it is declared again."""
     for systems in ("svm", "majority", "majority,svm"):

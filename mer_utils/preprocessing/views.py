@@ -41,7 +41,8 @@ def compute(
 ) -> Views:
     """Views of all clips of a corpus. Raises StudyError where none of them can be used.
 
-    jobs: processes, None for one per core; flow_method: of view `flow`, None for motion.DEFAULT.
+    jobs: processes, None for one per core, 0 to compute none: raises cache.NotCached where the
+    cache lacks a value. flow_method: of view `flow`, None for motion.DEFAULT.
     """
     names = tuple(dict.fromkeys(names))
     _check(corpus, names)
@@ -94,6 +95,8 @@ def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]
     missing = [row for row, result in zip(rows, results, strict=True) if result is None]
     if not missing:
         return results
+    if jobs == 0:
+        raise cache.NotCached
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         pool = joblib.Parallel(jobs or environment.cores(), return_as="generator")
         computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)

@@ -17,17 +17,22 @@ import pandas as pd
 from .. import environment, experiments, paths
 from ..evaluation import logs, statistics
 from ..experiments import store
+from ..preprocessing.cache import NotCached
 from ..preprocessing.views import Views
 from . import execution, pages
 from .execution import FAILED, STOPPED, Job
-from .progress import Progress, Step, clock, plan, say, step
+from .progress import Progress, Step, clock, plan, say, step, undated_plan
 from .request import TEMPLATE, Request, prepare, trained_at_once
 
 
 def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
-    request = prepare(options)
+    try:
+        request = prepare(options)
+    except NotCached:
+        print(undated_plan(options))
+        return 0
     same = source_hash() + (data_hash(request.given) if request.given else "")
     before, training, after = stages_of(request, same)
     steps = [*before, *training, *after]

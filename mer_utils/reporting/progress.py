@@ -1,5 +1,6 @@
 """What each report needs and how long it takes, before it is made and while it is."""
 
+import argparse
 import time
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from .. import experiments, paths, systems, training
 from ..experiments import Experiment, store
 from . import pages
 from .execution import Job
-from .request import Request
+from .request import TEMPLATE, Request, choose_notebooks, groups_of
 
 EVERY = 15.0  # seconds between two lines about a run that trains
 READERS = 2  # notebooks that train nothing gain by running two at a time, not by more
@@ -65,6 +66,23 @@ def plan(steps: list[Step]) -> str:
         return "Nothing to run: no notebook that was asked for has a run or a view to show."
     lines = [(step.job.label or step.job.name, step.state, clock(step.seconds)) for step in steps]
     return pd.DataFrame(lines, columns=["report", "what", "time"]).to_string(index=False)
+
+
+def undated_plan(options: argparse.Namespace) -> str:
+    """The plan of a command whose clips or views are still to be made: as declared, no times."""
+    corpus, groups = groups_of(options)
+    names = [path.stem for path in choose_notebooks(options)]
+    lines = [(name, "a report") for name in names if name != TEMPLATE]
+    if TEMPLATE in names:
+        study = experiments.study(corpus, groups, options.smoke)
+        runs = pd.concat([study.missing, study.runs.assign(why="trained")])
+        lines += [
+            (f"{run.label}, {run.selection}, seed {run.seed}", run.why)
+            for run in runs.itertuples()
+            if options.ablations or not run.ablation
+        ]
+    table = pd.DataFrame(lines, columns=["report", "what"]).to_string(index=False)
+    return f"{table}\nFirst the views of {corpus} are computed; only then are the times known."
 
 
 class Progress:

@@ -12,6 +12,7 @@ from ..experiments import Experiment, studies
 from ..experiments.studies import Line
 from ..options import unknown_name
 from ..preprocessing import views as all_views
+from ..preprocessing.cache import NotCached
 from ..preprocessing.views import Views
 
 TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
@@ -42,9 +43,10 @@ class Request:
 def prepare(options: argparse.Namespace) -> Request:
     """Check everything that was asked for, make the synthetic corpora, compute the views.
 
-    Raises StudyError before the first notebook runs.
+    Raises StudyError before the first notebook runs, and NotCached where only a plan is asked for
+    and something would have to be made for it.
     """
-    notebooks = choose_notebooks((TEMPLATE, ANSWERS) if options.ablations else options.notebooks)
+    notebooks = choose_notebooks(options)
     corpus, groups = groups_of(options)
     release = corpus.partition("-")[0]
     if release not in corpora.CORPORA:
@@ -52,14 +54,17 @@ def prepare(options: argparse.Namespace) -> Request:
     studies.expand(groups)  # refuses an unknown system, preset or field
     if all(metadata(path).get("reads") == "rows" for path in notebooks):
         return Request(options, corpus, groups, notebooks, {}, {})
-    if release == "synthetic" and options.data is None:
+    if release == "synthetic" and options.data is None and options.plan:
+        if not paths.SYNTHETIC.is_dir():
+            raise NotCached
+    elif release == "synthetic" and options.data is None:
         synthetic.write(jobs=options.jobs)
     loaded = corpora.load(corpus, options.data)
     corpus = loaded.name  # casme2-3 is casme2
     counts = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
     print(f"{corpus}: {counts}; views {', '.join(loaded.views)}", flush=True)
     notebooks = _fed(notebooks, loaded, options.notebooks)
-    views = all_views.compute(loaded, loaded.views, jobs=options.jobs)
+    views = all_views.compute(loaded, loaded.views, jobs=0 if options.plan else options.jobs)
     by_inputs = {"": experiments.subset(views) if options.smoke else views}
     groups = studies.pinned(groups, corpus, by_inputs[""])
     trains = any(path.stem == TEMPLATE for path in notebooks)
@@ -97,8 +102,9 @@ def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
     return corpus, [given, given | {"ablations": True}] if options.ablations else [given]
 
 
-def choose_notebooks(wanted: Sequence[str] | None) -> tuple[Path, ...]:
+def choose_notebooks(options: argparse.Namespace) -> tuple[Path, ...]:
     """Notebooks by number or name; all of them without a choice. In order."""
+    wanted = (TEMPLATE, ANSWERS) if options.ablations else options.notebooks
     every = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
     if not every:
         raise StudyError(f"{paths.NOTEBOOKS} holds no notebook; restore the folder from git")
@@ -148,7 +154,8 @@ def declare(
         fields = ("preset", "seed", "selection", "precision", "leak")
         try:
             if line.inputs not in by_inputs:
-                views = experiments.views_of(corpus, line.inputs, options.jobs)
+                jobs = 0 if options.plan else options.jobs
+                views = experiments.views_of(corpus, line.inputs, jobs)
                 by_inputs[line.inputs] = experiments.subset(views) if options.smoke else views
             experiment = experiments.declare(
                 line.system,
