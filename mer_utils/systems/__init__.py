@@ -1,15 +1,7 @@
 """Every system of the study by its name: one paper, one file, the same names in each.
 
-A system is a module with
-
-* `TITLE`, `COLOUR` and `MARKER` for tables and figures, and `VIEWS`, what it reads of a corpus;
-* `Config`, a frozen dataclass whose defaults are the paper's numbers; `SMALL`, the fields that make
-  it fit two CPU cores; `ABLATIONS`, name -> (ingredient, question, the fields that change);
-* `features(views, clips, config)` -> the inputs, computed of each clip alone;
-* `network(config, n_classes, context)`, whose `forward` takes the inputs by the names that
-  `features` gives them, or `estimator(config, n_classes, seed)`, scikit-learn's.
-
-Optional are
+A system is a module with TITLE, COLOUR, MARKER, VIEWS, Config, SMALL, ABLATIONS, `features`, and
+`network` or `estimator`, which CONTRIBUTING.md describes.  Optional are
 
 * `views_needed(config)`, where the views depend on the configuration;
 * `files(config)`, files of its own whose content is then part of a run's name;
@@ -22,9 +14,8 @@ Optional are
   that by itself (it knows recurrent layers).  What differs from fold to fold must be a parameter or
   a buffer, and the clips of a batch may meet in BatchNorm alone.
 
-What the published code does and the paper does not describe is in a second file, NAME_as_coded.py:
-its Config adds the coded ingredients (the defaults are as described), its ABLATIONS ask about them.
-It may import NAME.py; systems import each other in no other way.
+What the published code does and the paper does not describe is in NAME_as_coded.py, which may
+import NAME.py; systems import each other in no other way.
 """
 
 import ast

@@ -15,8 +15,6 @@ where the code takes them class by class, two to an epoch.
 Input canvas (B, 3, 28, 28); output (B, n_classes).
 """
 
-from dataclasses import dataclass
-
 from torch import nn
 
 from . import hierarchy
@@ -27,12 +25,7 @@ TITLE = "HTNet"
 COLOUR, MARKER = "#6b4c9a", "h"
 VIEWS = ("flow", "landmarks")
 
-
-@dataclass(frozen=True)
-class Config(hierarchy.TrunkConfig):
-    """All of HTNet's numbers are those of its input and trunk."""
-
-
+Config = hierarchy.TrunkConfig  # all its numbers are those of its input and trunk
 # Sized for two CPU cores; the rate was chosen on the synthetic clips.
 SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
 ABLATIONS = {

@@ -9,19 +9,12 @@ Its crops are at dlib's points.  The code takes constant points (`constant_crops
 detector finds no face, on a picture shrunk to 28x28; what it found is not published.
 """
 
-from dataclasses import dataclass
-
 from . import hierarchy_as_coded, htnet
 from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
 from .inputs import CODED
 
 views_needed, network = htnet.views_needed, htnet.HTNet
-
-
-@dataclass(frozen=True)
-class Config(hierarchy_as_coded.CodedTrunkConfig, htnet.Config):
-    """HTNet's numbers, and the coded ingredients."""
-
+Config = hierarchy_as_coded.CodedTrunkConfig
 
 ABLATIONS = {
     "as_coded": (*CODED, AS_CODED),

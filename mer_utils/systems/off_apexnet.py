@@ -13,6 +13,7 @@ Input (B, 2, 28, 28), output (B, n_classes).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -60,17 +61,19 @@ class OFFApexNet(nn.Module):
     def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
         self.streams = nn.ModuleList(self.stream(config) for _ in range(1 if config.shared else 2))
-        widths = (2 * 49 * config.maps[-1], *config.hidden)
-        self.joined = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
+        side = 28 // 2 ** len(config.maps)
+        widths = (2 * side**2 * config.maps[-1], *config.hidden)
+        self.joined = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(widths[-1], n_classes)
 
     def stream(self, config: Config) -> nn.Sequential:
         """(B, 1, 28, 28) -> (B, maps[-1] * 7 * 7)"""
-        (first, second), kernel = config.maps, config.kernel
-        layers = [nn.Conv2d(1, first, kernel, padding=kernel // 2), nn.ReLU(), nn.MaxPool2d(2)]
-        layers += [nn.Conv2d(first, second, kernel, padding=kernel // 2), nn.ReLU()]
-        return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten())
+        layers = []
+        for before, maps in pairwise((1, *config.maps)):  # (B, 6, 14, 14), then (B, 16, 7, 7)
+            convolution = nn.Conv2d(before, maps, config.kernel, padding=config.kernel // 2)
+            layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
+        return nn.Sequential(*layers, nn.Flatten())
 
     def forward(self, flow):
         streams = self.streams if len(self.streams) == 2 else [*self.streams] * 2
