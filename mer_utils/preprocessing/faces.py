@@ -54,9 +54,6 @@ class NoFace(StudyError):
     """No face in the image: the clip is excluded with this reason."""
 
 
-# --- dlib's models --------------------------------------------------------------------------------
-
-
 def model_file(name: str) -> str:
     """Path of a dlib model. Raises StudyError where the distribution is not installed.
 
@@ -84,9 +81,6 @@ def _cnn():
 @cache
 def _predictor():
     return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
-
-
-# --- detection and landmarks ----------------------------------------------------------------------
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -148,9 +142,6 @@ def _predict(image: np.ndarray, matrix: np.ndarray, side: int, nudges) -> np.nda
         shape = _predictor()(square, dlib.rectangle(*sides))
         answers.append([(point.x, point.y) for point in shape.parts()])
     return (np.mean(answers, axis=0) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-
-
-# --- alignment ------------------------------------------------------------------------------------
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

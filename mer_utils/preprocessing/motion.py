@@ -18,8 +18,6 @@ from .regions import GRID
 
 VERSION = 2  # counts up when a change here moves a number: part of every cache key
 
-# --- optical flow ---------------------------------------------------------------------------------
-
 
 def _tvl1(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
     """TV-L1 with OpenCV's defaults, as in the literature. It shrinks motions below a pixel."""
@@ -70,9 +68,6 @@ def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarr
     check(method)
     field = METHODS[method](np.ascontiguousarray(onset), np.ascontiguousarray(apex))
     return field.transpose(2, 0, 1).astype(np.float32)
-
-
-# --- the head's share -----------------------------------------------------------------------------
 
 
 def face_mask(points: np.ndarray, size: int) -> np.ndarray:
@@ -137,9 +132,6 @@ def expression(
     """
     field = flow(onset, apex, method)
     return field - head_motion(field, face_mask(points, onset.shape[0]))
-
-
-# --- strain, and the grid -------------------------------------------------------------------------
 
 
 def strain(field: np.ndarray, spacing: float = 1.0) -> np.ndarray:

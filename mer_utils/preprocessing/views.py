@@ -140,13 +140,6 @@ def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str
     return results
 
 
-# --- one file to take to another machine ----------------------------------------------------------
-
-
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
-
-
 def save(
     views: Views, file: Path | str, name: str = "", classes: tuple[str, ...] = CLASSES
 ) -> Path:
@@ -154,15 +147,15 @@ def save(
 
     name, classes: of the corpus, for `about`. The folders of its frames are left out.
     """
-    file = Path(file)
-    cache.write(
-        file,
-        clips=_bytes(views.clips.assign(frames="").to_json(orient="split")),
-        exclusions=_bytes(views.exclusions.to_json(orient="split")),
-        about=_bytes(json.dumps({"name": name, "classes": classes})),
-        **{f"view_{view}": array for view, array in views.arrays.items()},
-    )
-    return file
+    texts = {
+        "clips": views.clips.assign(frames="").to_json(orient="split"),
+        "exclusions": views.exclusions.to_json(orient="split"),
+        "about": json.dumps({"name": name, "classes": classes}),
+    }
+    arrays = {part: np.frombuffer(text.encode(), np.uint8) for part, text in texts.items()}
+    arrays |= {f"view_{view}": array for view, array in views.arrays.items()}
+    cache.write(Path(file), **arrays)
+    return Path(file)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ units that two classes share; persons with habits. Each person has a mannerism i
 most clips of a person have the same class. A system that recognises the person knows the likely
 class. Random folds reward that; leaving one subject out does not.
 
-Besides the files of the releases: `truth/clips.csv`, one row per clip; `truth/co_occurrence.csv`;
+Besides the files of the releases: `truth/clips.csv`, one row per clip; `truth/co_occurrence.csv`,
+usable clips of CASME II and SAMM in which two action units move together, unit by unit;
 `truth/<corpus>/<subject>/<clip>.npz` with `flow` (2, H, W) from onset to apex in frame pixels, head
 included, `flow_face` the same with the head at rest, `landmarks` (T, 68, 2), `frames` (T,) their
 numbers, `intensity` (T,).
@@ -29,6 +30,7 @@ import cv2
 import joblib
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import MultiLabelBinarizer
 from tqdm import tqdm
 
 from .. import paths
@@ -63,8 +65,7 @@ def _person(layout: Layout, subject: str, seed: int) -> _Person:
     if layout.grey:
         face = replace(face, texture=face.texture @ np.array((0.114, 0.587, 0.299), np.float32))
     random = random_of(seed, layout.name, subject, "habits")
-    weaker = random.choice(["R", "L"])
-    angle = random.uniform(0, 2 * np.pi)
+    weaker, angle = random.choice(["R", "L"]), random.uniform(0, 2 * np.pi)
     return _Person(
         face=face,
         sides={"R": 1.0, "L": 1.0} | {weaker: random.uniform(0.55, 1.0)},
@@ -82,99 +83,64 @@ def _motion(layout: Layout, person: _Person, clip: Clip, random: np.random.Gener
         one_sided = f"{side}{number}" in clip.units
         strengths[number, side] = strength * (1.0 if one_sided else person.sides[side])
     frames = int(random.integers(layout.frames[0], layout.frames[1] + 1))
-    scale = layout.scale / 1.6
-    median, spread = AMPLITUDE
-    amplitude = scale * median * person.vigour * random.lognormal(0, spread)
+    scale, centre = layout.scale / 1.6, person.face.points.mean(axis=0)
+    amplitude = scale * AMPLITUDE[0] * person.vigour * random.lognormal(0, AMPLITUDE[1])
     amplitude = float(np.clip(amplitude, motion.SMALLEST, motion.LARGEST))
     manner = scale * random.uniform(*MANNER)
-    centre = person.face.points.mean(axis=0)
     pose = motion.pose(random, centre, 2.0 * scale)
     units = amplitude * motion.units_field(strengths, person.face.points, layout.size)
     face = motion.posed_field(units + manner * person.manner, pose)
     shrink = min(1.0, motion.LARGEST / motion.peak(face))
     course = motion.course(random, frames)
-    return motion.Motion(
-        face=shrink * face,
-        course=course,
-        head=motion.sway(random, frames, centre, person.drift, SWAY * scale),
-        sways=motion.posed(person.face.head, pose),
-        pose=pose,
-    ), {"amplitude": shrink * amplitude, "mannerism": shrink * manner}
+    head = motion.sway(random, frames, centre, person.drift, SWAY * scale)
+    sways = motion.posed(person.face.head, pose)
+    amplitudes = {"amplitude": shrink * amplitude, "mannerism": shrink * manner}
+    return motion.Motion(shrink * face, course, head, sways, pose), amplitudes
 
 
 def draw(layout: Layout, subject: str, seed: int, folder: Path) -> list[dict]:
     """Writes all clips of one subject and their truth; rows of truth/clips.csv."""
     cv2.setNumThreads(1)
     person = _person(layout, subject, seed)
-    rows = []
-    for clip in plan(layout, seed):
-        if clip.subject != subject:
-            continue
-        random = random_of(seed, layout.name, subject, clip.name)
-        clip_motion, amplitudes = _motion(layout, person, clip, random)
-        numbers = sheets.frame_numbers(layout, random, len(clip_motion.course))
-        jpegs, points = motion.render(
-            person.face, clip_motion, random, layout.noise, layout.quality
-        )
-        clip_folder = folder / layout.name / sheets.clip_folder(layout, clip)
-        clip_folder.mkdir(parents=True)
-        for number, content in zip(numbers, jpegs, strict=True):
-            file = clip_folder / sheets.frame_name(layout, clip, number)
-            if file.suffix == ".bmp":
-                content = cv2.imencode(".bmp", cv2.imdecode(content, cv2.IMREAD_UNCHANGED))[1]
-            file.write_bytes(content.tobytes())
-        apex = int(np.argmax(clip_motion.course))
-        key = {
-            "corpus": layout.corpus,
-            "subject": ids.subject(layout.corpus, subject),
-            "clip": ids.clip(layout.corpus, clip.name),
-        }
-        file = folder / "truth" / Path(*key.values()).with_suffix(".npz")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            file,
-            flow=_rounded(clip_motion.displacement(apex)),
-            flow_face=_rounded(clip_motion.face),
-            landmarks=points,
-            frames=numbers,
-            intensity=clip_motion.course.astype(np.float32),
-        )
-        rows.append(
-            key
-            | {"identity": f"{layout.name}-{subject}", "emotion": clip.emotion, "label": clip.label}
-            | {"onset": numbers[0], "apex": numbers[apex], "offset": numbers[-1]}
-            | {"sheet_apex": {"": numbers[apex], "onset": numbers[0]}.get(clip.apex, clip.apex)}
-            | {"usable": bool(clip.label) and clip.apex != "onset"}
-            | {"action_units": clip.units, "coded": clip.coded, "frames": len(numbers)}
-            | amplitudes
-            | motion.head_numbers(clip_motion, apex)
-        )
-    return rows
+    clips = [clip for clip in plan(layout, seed) if clip.subject == subject]
+    return [_draw(layout, person, clip, seed, folder) for clip in clips]
 
 
-def _rounded(flow: np.ndarray) -> np.ndarray:
-    """float16 in steps of 1/256 pixel, which compress well."""
-    return (np.rint(flow * 256) / 256).astype(np.float16)
-
-
-# --- truth ----------------------------------------------------------------------------------------
-
-
-def co_occurrence(action_units: Sequence[str]) -> pd.DataFrame:
-    """Clips in which two units move together, unit by unit; the diagonal counts each unit."""
-    coded = [{number for number, _ in halves(text)} for text in action_units]
-    numbers = sorted(set().union(*coded))
-    active = np.array([[number in units for number in numbers] for units in coded], int)
-    active = active.reshape(len(coded), len(numbers))  # (clips, units), also of no clip
-    table = pd.DataFrame(active.T @ active, index=numbers, columns=numbers)
-    return table.rename_axis(index="unit", columns="unit")
-
-
-def planted_co_occurrence(folder: Path | str | None = None) -> pd.DataFrame:
-    """`co_occurrence` of the usable clips of CASME II and SAMM; SMIC has no sheet of units."""
-    file = Path(folder or paths.SYNTHETIC) / "truth" / "co_occurrence.csv"
-    table = pd.read_csv(file, index_col=0)
-    return table.set_axis(table.columns.astype(int), axis=1).rename_axis(columns="unit")
+def _draw(layout: Layout, person: _Person, clip: Clip, seed: int, folder: Path) -> dict:
+    random = random_of(seed, layout.name, clip.subject, clip.name)
+    moves, amplitudes = _motion(layout, person, clip, random)
+    numbers = sheets.frame_numbers(layout, random, len(moves.course))
+    jpegs, points = motion.render(person.face, moves, random, layout.noise, layout.quality)
+    clip_folder = folder / layout.name / sheets.clip_folder(layout, clip)
+    clip_folder.mkdir(parents=True)
+    for number, content in zip(numbers, jpegs, strict=True):
+        file = clip_folder / sheets.frame_name(layout, clip, number)
+        if file.suffix == ".bmp":
+            content = cv2.imencode(".bmp", cv2.imdecode(content, cv2.IMREAD_UNCHANGED))[1]
+        file.write_bytes(content.tobytes())
+    apex, corpus = int(np.argmax(moves.course)), layout.corpus
+    key = {"corpus": corpus, "subject": ids.subject(corpus, clip.subject)}
+    key |= {"clip": ids.clip(corpus, clip.name)}
+    file = folder / "truth" / Path(*key.values()).with_suffix(".npz")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # steps of 1/256 pixel compress well
+    flow, face = (
+        (np.rint(field * 256) / 256).astype(np.float16)
+        for field in (moves.displacement(apex), moves.face)
+    )
+    truth = {"flow": flow, "flow_face": face, "landmarks": points, "frames": numbers}
+    np.savez_compressed(file, **truth, intensity=moves.course.astype(np.float32))
+    return (
+        key
+        | {"identity": f"{layout.name}-{clip.subject}", "emotion": clip.emotion}
+        | {"label": clip.label}
+        | {"onset": numbers[0], "apex": numbers[apex], "offset": numbers[-1]}
+        | {"sheet_apex": {"": numbers[apex], "onset": numbers[0]}.get(clip.apex, clip.apex)}
+        | {"usable": bool(clip.label) and clip.apex != "onset"}
+        | {"action_units": clip.units, "coded": clip.coded, "frames": len(numbers)}
+        | amplitudes
+        | motion.head_numbers(moves, apex)
+    )
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -199,15 +165,14 @@ def write(
     wanted = {"version": VERSION, "seed": seed}
     wanted |= {"subjects": {layout.name: list(layout.subjects) for layout in layouts}}
     there = _manifest(folder)
-    if there and all(there[k] == v for k, v in wanted.items()) and _complete(folder, there):
+    if wanted.items() <= there.items() and _files(folder) > there["files"]:  # none was removed
         return folder
     if folder.exists() and not there and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} holds something else than synthetic corpora: move it away")
+    unfinished = {"prefix": f".{folder.name}-unfinished-", "dir": folder.parent}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{folder.name}-unfinished-", dir=folder.parent
-        ) as scratch:
+        with tempfile.TemporaryDirectory(**unfinished) as scratch:
             new = Path(scratch, "new")
             rows = _draw_all(layouts, seed, jobs, progress, new)
             _write_tables(layouts, rows, new)
@@ -238,30 +203,18 @@ def _files(folder: Path) -> int:
     return sum(len(names) for _, _, names in os.walk(folder))
 
 
-def _complete(folder: Path, manifest: dict) -> bool:
-    """No file was removed since; the manifest does not count itself."""
-    return _files(folder) > manifest["files"]
-
-
 def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
-    tasks = []
-    for layout in layouts:
-        clips = Counter(clip.subject for clip in plan(layout, seed))
-        tasks += [(clips[subject], layout, subject) for subject in layout.subjects]
-    tasks.sort(key=lambda task: -task[0])  # the longest first, so that all end together
+    clips = Counter(
+        (layout.name, clip.subject) for layout in layouts for clip in plan(layout, seed)
+    )
+    tasks = [(layout, subject) for layout in layouts for subject in layout.subjects]
+    tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
     rows = []
-    with (
-        joblib.parallel_config(backend="loky", inner_max_num_threads=1),
-        tqdm(
-            total=sum(count for count, *_ in tasks),
-            desc="synthetic",
-            unit="clip",
-            disable=not progress,
-        ) as bar,
-    ):
+    bar = tqdm(total=clips.total(), desc="synthetic", unit="clip", disable=not progress)
+    with bar, joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         # None: the cores this process may use
         pool = joblib.Parallel(jobs or joblib.cpu_count(), return_as="generator_unordered")
-        for subject_rows in pool(joblib.delayed(draw)(*task, seed, scratch) for _, *task in tasks):
+        for subject_rows in pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks):
             rows += subject_rows
             bar.update(len(subject_rows))
     return sorted(rows, key=lambda row: (row["corpus"], row["subject"], row["clip"]))
@@ -270,8 +223,13 @@ def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
 def _write_tables(layouts, rows: list[dict], folder: Path) -> None:
     table = pd.DataFrame(rows).round(4)
     table.to_csv(folder / "truth" / "clips.csv", index=False)
-    coded = table[table["usable"] & (table["corpus"] != "synthetic_smic")]
-    co_occurrence(coded["action_units"]).to_csv(folder / "truth" / "co_occurrence.csv")
+    coded = table[table["usable"] & (table["corpus"] != "synthetic_smic")]  # it has no sheet
+    binarizer = MultiLabelBinarizer()
+    active = binarizer.fit_transform(
+        [{n for n, _ in halves(units)} for units in coded["action_units"]]
+    )
+    together = pd.DataFrame(active.T @ active, binarizer.classes_, binarizer.classes_)
+    together.to_csv(folder / "truth" / "co_occurrence.csv", index_label="unit")
     for layout in layouts:
         corpus_rows = [row for row in rows if row["corpus"] == layout.corpus]
         sheets.write(layout, corpus_rows, folder / layout.name)

@@ -25,6 +25,7 @@ MIRROR = np.array(  # landmark i of a mirrored face is this landmark of the face
     + [64, 63, 62, 61, 60, 67, 66, 65]
 )
 SAMPLES = 3  # per photograph pixel of the face at rest, so that warps lose no detail
+PARTS = ("skin", "eyes", "brows", "hair", "cloth", "behind")
 CORNER = (100, 0)  # photograph pixel at the upper left of the face at rest
 
 
@@ -37,22 +38,23 @@ class Identity:
     head: np.ndarray  # (H, W) float32, 1 on the head, 0 far from it: what sways with it
 
 
+STEP = 4  # pixels between which a warp is interpolated
+
 # --- warps ----------------------------------------------------------------------------------------
 
 
-def _smooth_map(targets, sources, width: int, height: int, step: int = 4) -> np.ndarray:
+def _smooth_map(targets, sources, width: int, height: int) -> np.ndarray:
     """(2, height, width) float32: where in the source each pixel of a warped image comes from.
 
     A thin-plate spline through `targets` (n, 2) -> `sources` (n, 2), each in pixels of its image,
-    evaluated every `step` pixels.
+    evaluated every STEP pixels.
     """
-    spline = RBFInterpolator(targets, np.asarray(sources) - targets, smoothing=0.02)
-    columns, rows = -(-width // step), -(-height // step)
-    x = (np.arange(columns) + 0.5) * step - 0.5
-    y = (np.arange(rows) + 0.5) * step - 0.5
+    spline = RBFInterpolator(targets, sources - targets, smoothing=0.02)
+    columns, rows = -(-width // STEP), -(-height // STEP)
+    x, y = ((np.arange(count) + 0.5) * STEP - 0.5 for count in (columns, rows))
     coarse = spline(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)).astype(np.float32)
     coarse = coarse.reshape(rows, columns, 2)
-    fine = cv2.resize(coarse, (columns * step, rows * step), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.resize(coarse, (columns * STEP, rows * STEP), interpolation=cv2.INTER_CUBIC)
     return fine[:height, :width].transpose(2, 0, 1) + grid(width, height)
 
 
@@ -61,34 +63,22 @@ def grid(width: int, height: int) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
 
 
-def _smoothstep(value, low: float, high: float):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 # --- the face at rest -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Rest:
-    """The face of `face.npz`, closed lips included, with SAMPLES per photograph pixel."""
-
-    image: np.ndarray  # (696, 765, 3) float32 BGR
-    masks: dict[str, np.ndarray]  # part -> (696, 765) float32, 0..1
-    points: np.ndarray  # (68, 2) landmarks in photograph pixels
-    outline: np.ndarray  # (11, 2) points around the head, in photograph pixels
-
-
 @cache
-def _rest() -> _Rest:
+def _rest() -> dict[str, np.ndarray]:
+    """The face of `face.npz`, SAMPLES per photograph pixel.
+
+    image (696, 765, 3) float32 BGR; a mask (696, 765) float32, 0..1, for each of PARTS; points
+    (68, 2) landmarks and head (11, 2) points around it, in photograph pixels.
+    """
     with np.load(Path(__file__).with_name("face.npz"), allow_pickle=False) as stored:
-        image = np.ascontiguousarray(stored["image"].transpose(1, 2, 0))
-        skin, eyes, brows, hair, cloth = (
-            stored[part] for part in ("skin", "eyes", "brows", "hair", "cloth")
-        )
-        masks = {"skin": skin * (1 - eyes), "eyes": eyes, "brows": brows}
-        masks |= {"hair": hair, "cloth": cloth, "behind": np.clip(1 - skin - hair - cloth, 0, 1)}
-        return _Rest(image, masks, stored["points"], stored["head"])
+        rest = dict(stored)
+    rest["image"] = np.ascontiguousarray(rest["image"].transpose(1, 2, 0))
+    rest["behind"] = np.clip(1 - rest["skin"] - rest["hair"] - rest["cloth"], 0, 1)
+    rest["skin"] = rest["skin"] * (1 - rest["eyes"])
+    return rest
 
 
 # --- identities -----------------------------------------------------------------------------------
@@ -97,17 +87,12 @@ def _rest() -> _Rest:
 def identity(random: np.random.Generator, size: tuple[int, int], scale: float) -> Identity:
     """A person who does not exist. `size`: width, height; `scale`: frame per photograph pixel."""
     rest = _rest()
-    width, height = size
-    shape = _shape(random, rest.points)
+    shape = _shape(random, rest["points"])
     centre = np.array((226.0, 99.0))  # photograph pixels: middle of head and hair
-    outline = centre + (rest.outline - centre) * random.uniform((0.95, 0.93), (1.07, 1.06))
+    outline = centre + (rest["head"] - centre) * random.uniform((0.95, 0.93), (1.07, 1.06))
     edge = [(x, y) for x in (60, 140, 226, 312, 390) for y in (-40, 232)] + [(60, 99), (390, 99)]
-    source = _smooth_map(
-        (np.vstack((shape, outline, edge)) - centre) * scale + (width / 2, height / 2),
-        np.vstack((rest.points, rest.outline, edge)),
-        width,
-        height,
-    )
+    there = (np.vstack((shape, outline, edge)) - centre) * scale + np.array(size) / 2
+    source = _smooth_map(there, np.vstack((rest["points"], rest["head"], edge)), *size)
     places = (source - np.array(CORNER, np.float32)[:, None, None] + 0.5) * SAMPLES - 0.5
     mirrored = random.random() < 0.5
 
@@ -116,16 +101,14 @@ def identity(random: np.random.Generator, size: tuple[int, int], scale: float) -
         return layer[:, ::-1] if mirrored else layer
 
     # two samples are a frame pixel: smooth before, or the warp would alias
-    texture = warped(cv2.GaussianBlur(rest.image, (0, 0), 0.45 * SAMPLES / scale))
-    masks = {part: warped(mask) for part, mask in rest.masks.items()}
-    points = (shape - centre) * scale + (width / 2, height / 2)
+    texture = warped(cv2.GaussianBlur(rest["image"], (0, 0), 0.45 * SAMPLES / scale))
+    masks = {part: warped(rest[part]) for part in PARTS}
+    points = there[:68]
     if mirrored:
         points = points[MIRROR]
-        points[:, 0] = width - 1 - points[:, 0]
-    texture = _toned(random, texture, masks)
-    texture = _marked(random, texture, masks["skin"], scale)
-    texture = _lit(random, texture)
-    texture = np.clip(texture, 0, 255).astype(np.float32)
+        points[:, 0] = size[0] - 1 - points[:, 0]
+    texture = _marked(random, _toned(random, texture, masks), masks["skin"], scale)
+    texture = np.clip(_lit(random, texture), 0, 255).astype(np.float32)
     return Identity(texture, points, _head(points, size))
 
 
@@ -237,4 +220,5 @@ def _head(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     across = (x - middle[0]) / half
     down = (y - middle[1]) / chin
     radius = np.hypot(across / 1.1, np.where(down > 0, down / 1.05, down / 1.25))
-    return (1 - _smoothstep(radius, 1.03, 1.75)).astype(np.float32)
+    t = np.clip((radius - 1.03) / (1.75 - 1.03), 0, 1)
+    return (1 - t * t * (3 - 2 * t)).astype(np.float32)

@@ -6,52 +6,19 @@ is at p + displacement(p) later on.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from .faces import MIRROR, Identity, grid
 
-# Pulls of the right half of each action unit (the person's right, the left of the picture): unit;
+# Pulls of the right half of each action unit (the person's right, the left of the picture):
 # landmarks at whose mean it pulls; shift of that place; displacement; standard deviations over
-# which it fades. Pairs are (outward, down); lengths are in distances between the outer corners of
-# the eyes. Where muscles pull: Ekman, Friesen, Hager, Facial Action Coding System, 2002.
-PULLS = (
-    (1, (21,), (0, 0), (0, -1), (0.09, 0.09)),
-    (1, (20, 21), (0, -0.1), (0, -0.6), (0.11, 0.08)),
-    (2, (17, 18), (0, 0), (0, -1), (0.1, 0.08)),
-    (2, (18, 19), (0, -0.1), (0, -0.5), (0.1, 0.08)),
-    (4, (21,), (0, 0), (-0.55, 0.8), (0.09, 0.09)),
-    (4, (19,), (0, 0), (-0.35, 0.5), (0.1, 0.08)),
-    (5, (37, 38), (0, -0.01), (0, -1), (0.08, 0.045)),
-    (6, (36, 39, 48), (0, -0.02), (0, -1), (0.13, 0.12)),
-    (6, (36,), (0.05, 0.03), (-0.5, -0.3), (0.07, 0.06)),
-    (7, (40, 41), (0, 0.02), (-0.15, -1), (0.09, 0.05)),
-    (7, (37, 38), (0, -0.02), (0, 0.5), (0.09, 0.045)),
-    (9, (31, 28), (0.03, 0), (0.05, -1), (0.07, 0.11)),
-    (9, (21,), (-0.04, 0.04), (-0.35, 0.6), (0.08, 0.07)),
-    (9, (50,), (0, -0.05), (0, -0.5), (0.08, 0.06)),
-    (10, (49, 50), (0, -0.02), (0, -1), (0.09, 0.07)),
-    (10, (31, 48), (0, -0.02), (0.15, -0.6), (0.08, 0.08)),
-    (12, (48,), (0, 0), (0.75, -0.7), (0.1, 0.09)),
-    (12, (48, 48, 36), (0.03, 0), (0.3, -0.6), (0.12, 0.12)),
-    (14, (48,), (-0.01, 0), (1, 0.05), (0.07, 0.07)),
-    (14, (48,), (0.16, 0), (-0.35, 0), (0.06, 0.09)),
-    (15, (48,), (0, 0.01), (0.2, 1), (0.09, 0.08)),
-    (15, (48, 6), (0, 0), (0.1, 0.6), (0.1, 0.1)),
-    (17, (57, 8), (0.05, 0), (0, -1), (0.14, 0.11)),
-    (17, (57, 58), (0, 0), (0, -0.7), (0.11, 0.05)),
-    (20, (48,), (0.02, 0.01), (1, 0.25), (0.11, 0.09)),
-    (20, (59, 5), (0, 0), (0.5, 0.25), (0.12, 0.1)),
-    (24, (51, 50), (0, 0), (-0.1, 0.6), (0.1, 0.05)),
-    (24, (57, 58), (0, 0), (-0.1, -0.8), (0.1, 0.06)),
-    (24, (48,), (0, 0), (-0.5, 0), (0.07, 0.06)),
-    (25, (57, 58), (0, 0), (0, 1), (0.12, 0.07)),
-    (25, (51, 50), (0, -0.02), (0, -0.35), (0.1, 0.05)),
-    (26, (57, 8, 8), (0, 0), (0, 1), (0.18, 0.2)),
-    (26, (7, 8), (0, 0), (0, 0.6), (0.16, 0.12)),
-    (43, (37, 38), (0, 0), (0, 1), (0.09, 0.045)),
-)
+# which it fades. Lengths are in distances between the outer corners of the eyes. Where muscles
+# pull: Ekman, Friesen, Hager, Facial Action Coding System, 2002.
+PULLS = pd.read_csv(Path(__file__).with_name("pulls.csv"))
 LARGEST = 3.0  # pixels, the peak of all that the skin of a face moves
 SMALLEST = 0.5
 
@@ -85,14 +52,14 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
     eyes = np.hypot(*(points[45] - points[36]))
     field = np.zeros((2, size[1], size[0]), np.float32)
     outward = -1 if side == "R" else 1
-    for unit, landmarks, shift, way, spread in PULLS:
-        if unit != number:
-            continue
-        at = points[list(landmarks) if side == "R" else MIRROR[list(landmarks)]].mean(axis=0)
-        at = at + np.array((outward * shift[0], shift[1])) * eyes
-        across, down = (x - at[0]) / (spread[0] * eyes), (y - at[1]) / (spread[1] * eyes)
-        near = np.exp(-0.5 * (across**2 + down**2))
-        field += near * np.array((outward * way[0], way[1]), np.float32)[:, None, None]
+    for pull in PULLS[PULLS["unit"] == number].itertuples():
+        landmarks = [int(point) for point in pull.landmarks.split()]
+        at = points[landmarks if side == "R" else MIRROR[landmarks]].mean(axis=0)
+        at = at + np.array((outward * pull.shift_out, pull.shift_down)) * eyes
+        across = (x - at[0]) / (pull.fade_across * eyes)
+        down = (y - at[1]) / (pull.fade_down * eyes)
+        way = np.array((outward * pull.pull_out, pull.pull_down), np.float32) + 0  # no -0.0
+        field += np.exp(-0.5 * (across**2 + down**2)) * way[:, None, None]
     return (field / peak(field)).astype(np.float32)
 
 
@@ -100,10 +67,7 @@ def units_field(
     strengths: dict[tuple[int, str], float], points: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
     """(2, H, W) of halves of action units, {(number, side): strength}, its peak 1 pixel."""
-    field = sum(
-        strength * unit_field(number, side, points, size)
-        for (number, side), strength in strengths.items()
-    )
+    field = sum(s * unit_field(*half, points, size) for half, s in strengths.items())
     return (field / peak(field)).astype(np.float32)
 
 
@@ -157,11 +121,10 @@ def sway(
     goal = size * (habit + random.normal(0, 0.6, 2))
     bend = size * random.normal(0, 0.3, 2)
     angle, growth = size * random.normal(0, (np.deg2rad(0.25), 0.0025))
-    shifts = [s * goal + np.sin(np.pi * s) * bend for s in t]
     return np.array(
         [
-            _similarity(s * angle, 1 + s * growth, centre, shift)
-            for s, shift in zip(t, shifts, strict=True)
+            _similarity(s * angle, 1 + s * growth, centre, s * goal + np.sin(np.pi * s) * bend)
+            for s in t
         ]
     )
 
@@ -187,9 +150,8 @@ def posed(image: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 def posed_field(field: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """(2, H, W) displacement of the identity -> of the onset frame, turned with the head."""
-    return np.tensordot(
-        pose[:, :2].astype(np.float32), np.stack([posed(c, pose) for c in field]), 1
-    )
+    turn = pose[:, :2].astype(np.float32)
+    return np.tensordot(turn, np.stack([posed(channel, pose) for channel in field]), 1)
 
 
 def head_numbers(motion: Motion, t: int) -> dict[str, float]:

@@ -71,7 +71,7 @@ LAYOUTS = (
     ),
 )
 CLASS_OF = dict.fromkeys(
-    ("negative", "disgust", "repression", "anger", "contempt", "sadness"), N
+    ("negative", "disgust", "repression", "anger", "contempt", "sadness", "fear"), N
 ) | {"positive": P, "happiness": P, "surprise": S, "others": "", "other": ""}
 UNMAPPED = ("casme2", "fear")  # MEGC2019 takes fear from SAMM, not from CASME II
 
@@ -123,26 +123,16 @@ def random_of(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(names).encode())])
 
 
-def _label(layout: Layout, emotion: str) -> str:
-    emotion = emotion.lower()
-    if (layout.name, emotion) == UNMAPPED:
-        return ""
-    return N if emotion == "fear" else CLASS_OF[emotion]
-
-
 def plan(layout: Layout, seed: int) -> list[Clip]:
     """Every clip of a release: who shows which emotion by which action units."""
     random = random_of(seed, layout.name, "plan")
     emotions = [e for e, count in layout.counts.items() for _ in range(count)]
-    labels = [_label(layout, emotion) for emotion in emotions]
+    labels = ["" if (layout.name, e) == UNMAPPED else CLASS_OF[e.lower()] for e in emotions]
     activity = random.lognormal(0, 0.45, len(layout.subjects))
-    # class -> weight of each subject
-    weights = {
-        label: activity
-        * np.array([DOMINANCE if d == label else 1.0 for d in layout.dominating])
-        * random.lognormal(0, 0.3, len(activity))
-        for label in (N, P, S)
-    } | {"": activity}
+    weights = {"": activity}  # class -> weight of each subject
+    for label in (N, P, S):
+        dominance = np.where(np.array(layout.dominating) == label, DOMINANCE, 1.0)
+        weights[label] = activity * dominance * random.lognormal(0, 0.3, len(activity))
     pairs: dict[str, list[tuple[str, str]]] = {subject: [] for subject in layout.subjects}
     for i in random.permutation(len(emotions)):
         chances = weights[labels[i]] / weights[labels[i]].sum()
@@ -151,9 +141,7 @@ def plan(layout: Layout, seed: int) -> list[Clip]:
             chances = np.array(empty) / sum(empty)
         subject = layout.subjects[random.choice(len(layout.subjects), p=chances)]
         pairs[subject].append((emotions[i], labels[i]))
-    clips = [
-        c for subject in layout.subjects for c in _clips(layout, seed, subject, pairs[subject])
-    ]
+    clips = [clip for subject in pairs for clip in _clips(layout, seed, subject, pairs[subject])]
     if layout.name == "casme2":  # two apexes as the release has them
         first = {c.subject: i for i, c in reversed(list(enumerate(clips))) if c.label == N}
         for i, apex in zip(list(first.values())[-2:], ("/", "onset"), strict=False):
@@ -190,17 +178,14 @@ def _names(random, layout: Layout, subject: str, labels: Sequence[str]) -> list[
     if layout.name == "casme2":
         common = [str(name) for name in random.permutation(CASME2_CLIPS)]
         return [*common, *(f"EP20_{n:02d}" for n in range(1, len(labels)))][: len(labels)]
-    counted: Counter = Counter()
-    names = []
+    count: Counter = Counter()
+    names, digits = [], 1 if layout.name == "samm" else 2
     for label in labels:
-        if layout.name == "samm":
-            film = int(random.integers(1, 8))
-            counted[film] += 1
-            names.append(f"{subject}_{film}_{counted[film]}")
-        else:
-            counted[label] += 1
-            code = {N: "ne", P: "po", S: "sur"}[label]
-            names.append(f"{subject}_{code}_{counted[label]:02d}")
+        part = (
+            random.integers(1, 8) if layout.name == "samm" else {N: "ne", P: "po", S: "sur"}[label]
+        )
+        count[part] += 1
+        names.append(f"{subject}_{part}_{count[part]:0{digits}d}")
     return names
 
 

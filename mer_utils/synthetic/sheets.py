@@ -10,6 +10,8 @@ from openpyxl import Workbook
 
 from .plan import NOTICE, Clip, Layout, halves
 
+FRAMES = ("onset", "sheet_apex", "offset")
+
 
 def frame_numbers(layout: Layout, random: np.random.Generator, count: int) -> np.ndarray:
     """(count,) consecutive frame numbers that start where those of the release do."""
@@ -35,14 +37,21 @@ def frame_name(layout: Layout, clip: Clip, number: int) -> str:
 def write(layout: Layout, rows: list[dict], folder: Path) -> None:
     """The annotation sheet of a release; SMIC has none."""
     if layout.name == "casme2":
-        _save(_casme2(rows), folder / "CASME2-coding-20140508.xlsx")
+        lines = [CASME2_HEADS, *map(_casme2, rows)]
+        _save(lines, folder / "CASME2-coding-20140508.xlsx", "Sheet1", "Sheet2", "Sheet3")
     if layout.name == "samm":
-        _save(_samm(rows), folder / "SAMM_Micro_FACS_Codes_v2.xlsx")
+        lines = [*([line] for line in SAMM_PROSE), SAMM_HEADS, *map(_samm, rows)]
+        _save(lines, folder / "SAMM_Micro_FACS_Codes_v2.xlsx", "MICRO_ONLY")
 
 
-def _save(book: Workbook, file: Path) -> None:
+def _save(lines: list, file: Path, title: str, *empty: str) -> None:
     """Writes the same bytes at any time: openpyxl and zip would store the hour."""
-    stream = io.BytesIO()
+    book, stream = Workbook(), io.BytesIO()
+    book.active.title = title
+    for line in lines:
+        book.active.append(line)
+    for name in empty:
+        book.create_sheet(name)
     book.save(stream)
     with zipfile.ZipFile(stream) as source, zipfile.ZipFile(file, "w") as target:
         for name in source.namelist():
@@ -52,20 +61,16 @@ def _save(book: Workbook, file: Path) -> None:
             target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
-def _casme2(rows: list[dict]) -> Workbook:
-    book = Workbook()
-    sheet = book.active
-    sheet.title = "Sheet1"
-    heads = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None)
-    sheet.append([*heads, "Action Units", "Estimated Emotion"])
-    for row in rows:
-        subject = row["subject"].removeprefix("sub")
-        frames = (row["onset"], row["sheet_apex"], row["offset"])
-        cells = [subject, row["clip"], None, *map(_cell, frames), None, _cell(row["coded"])]
-        sheet.append([*cells, row["emotion"]])
-    book.create_sheet("Sheet2")
-    book.create_sheet("Sheet3")
-    return book
+CASME2_HEADS = (
+    *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
+    *("Action Units", "Estimated Emotion"),
+)
+
+
+def _casme2(row: dict) -> tuple:
+    clip = row["subject"].removeprefix("sub"), row["clip"]
+    frames = (_cell(row[name]) for name in FRAMES)
+    return (*clip, None, *frames, None, _cell(row["coded"]), row["emotion"])
 
 
 SAMM_PROSE = (
@@ -83,26 +88,17 @@ SAMM_PROSE = (
     "Objective Classes: from action units alone.",
     "",
 )
+SAMM_HEADS = (
+    *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame"),
+    *("Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes"),
+)
 
 
-def _samm(rows: list[dict]) -> Workbook:
-    book = Workbook()
-    sheet = book.active
-    sheet.title = "MICRO_ONLY"
-    for line in SAMM_PROSE:
-        sheet.append([line])
-    sheet.append(
-        ["Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame"]
-        + ["Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes"]
-    )
-    for row in rows:
-        frames = [int(row[name]) for name in ("onset", "sheet_apex", "offset")]
-        film = int(row["clip"].split("_")[1])
-        sheet.append(
-            [row["subject"], row["clip"], film, *frames, frames[2] - frames[0] + 1, "Micro - 1/2"]
-            + [_cell(row["coded"]), row["emotion"], _objective_class(row["action_units"]), None]
-        )
-    return book
+def _samm(row: dict) -> tuple:
+    onset, apex, offset = frames = [int(row[name]) for name in FRAMES]
+    clip = row["subject"], row["clip"], int(row["clip"].split("_")[1])
+    coded = _cell(row["coded"]), row["emotion"], _objective_class(row["action_units"]), None
+    return (*clip, *frames, offset - onset + 1, "Micro - 1/2", *coded)
 
 
 def _cell(value) -> str | int:
