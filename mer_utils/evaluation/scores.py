@@ -28,9 +28,6 @@ def classes_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> tupl
     return tuple(classes or named or CLASSES)
 
 
-# --- from counts ----------------------------------------------------------------------------------
-
-
 def of(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric of confusion counts (..., C, C), label by predicted."""
     cells = np.moveaxis(counts, (-2, -1), (0, 1))
@@ -57,9 +54,6 @@ def _fractions(cells: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
         "UAR": (right, label),
         "macro-precision": (right, predicted),
     }[metric]
-
-
-# --- from rows ------------------------------------------------------------------------------------
 
 
 def cells_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.ndarray:

@@ -40,10 +40,10 @@ def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     frames (T, 128, 128) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
     """
     used = _without_eyes(motion.face_mask(points, frames.shape[-1]), points)
-    fields = [motion.expression(frames[0], frame, points, METHOD) for frame in frames[1:]]
-    cells = [np.zeros((2, motion.GRID, motion.GRID), np.float32)]  # of the onset itself
-    cells += [motion.on_grid(field * used) for field in fields]
-    flat = np.stack(cells).reshape(len(frames), -1)  # (T, 2 * 28 * 28)
+    cells = np.zeros((len(frames), 2, motion.GRID, motion.GRID), np.float32)  # 0 in the onset
+    for t in range(1, len(frames)):
+        cells[t] = motion.on_grid(motion.expression(frames[0], frames[t], points, METHOD) * used)
+    flat = cells.reshape(len(frames), -1)  # (T, 2 * 28 * 28)
     _, _, directions = np.linalg.svd(flat, full_matrices=False)
     course = flat @ directions[0]
     course *= np.sign(course.sum()) or 1.0

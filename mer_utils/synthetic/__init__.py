@@ -41,8 +41,6 @@ from .plan import LAYOUTS, NOTICE, Clip, Layout, halves, plan, random_of
 
 VERSION = 1  # counts up when a change in this package moves a pixel
 
-# --- drawing --------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class _Person:
@@ -123,27 +121,18 @@ def _draw(layout: Layout, person: _Person, clip: Clip, seed: int, folder: Path) 
     key |= {"clip": ids.clip(corpus, clip.name)}
     file = folder / "truth" / Path(*key.values()).with_suffix(".npz")
     file.parent.mkdir(parents=True, exist_ok=True)
+    truth = {"flow": moves.displacement(apex), "flow_face": moves.face}
     # steps of 1/256 pixel compress well
-    flow, face = (
-        (np.rint(field * 256) / 256).astype(np.float16)
-        for field in (moves.displacement(apex), moves.face)
-    )
-    truth = {"flow": flow, "flow_face": face, "landmarks": points, "frames": numbers}
+    truth = {name: (np.rint(256 * f) / 256).astype(np.float16) for name, f in truth.items()}
+    truth |= {"landmarks": points, "frames": numbers}
     np.savez_compressed(file, **truth, intensity=moves.course.astype(np.float32))
-    return (
-        key
-        | {"identity": f"{layout.name}-{clip.subject}", "emotion": clip.emotion}
-        | {"label": clip.label}
-        | {"onset": numbers[0], "apex": numbers[apex], "offset": numbers[-1]}
-        | {"sheet_apex": {"": numbers[apex], "onset": numbers[0]}.get(clip.apex, clip.apex)}
-        | {"usable": bool(clip.label) and clip.apex != "onset"}
-        | {"action_units": clip.units, "coded": clip.coded, "frames": len(numbers)}
-        | amplitudes
-        | motion.head_numbers(moves, apex)
-    )
-
-
-# --- writing --------------------------------------------------------------------------------------
+    row = key | {"identity": f"{layout.name}-{clip.subject}"}
+    row |= {"emotion": clip.emotion, "label": clip.label}
+    row |= {"onset": numbers[0], "apex": numbers[apex], "offset": numbers[-1]}
+    row |= {"sheet_apex": {"": numbers[apex], "onset": numbers[0]}.get(clip.apex, clip.apex)}
+    row |= {"usable": bool(clip.label) and clip.apex != "onset"}
+    row |= {"action_units": clip.units, "coded": clip.coded, "frames": len(numbers)}
+    return row | amplitudes | motion.head_numbers(moves, apex)
 
 
 def write(

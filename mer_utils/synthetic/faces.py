@@ -29,6 +29,9 @@ PARTS = ("skin", "eyes", "brows", "hair", "cloth", "behind")
 CORNER = (100, 0)  # photograph pixel at the upper left of the face at rest
 
 
+STEP = 4  # pixels between which a warp is interpolated
+
+
 @dataclass(frozen=True)
 class Identity:
     """A face at rest. (H, W) is the size of its corpus's frames."""
@@ -36,11 +39,6 @@ class Identity:
     texture: np.ndarray  # (H, W, 3) float32 BGR 0..255, without noise
     points: np.ndarray  # (68, 2) float64 landmarks in frame pixels
     head: np.ndarray  # (H, W) float32, 1 on the head, 0 far from it: what sways with it
-
-
-STEP = 4  # pixels between which a warp is interpolated
-
-# --- warps ----------------------------------------------------------------------------------------
 
 
 def _smooth_map(targets, sources, width: int, height: int) -> np.ndarray:
@@ -63,9 +61,6 @@ def grid(width: int, height: int) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
 
 
-# --- the face at rest -----------------------------------------------------------------------------
-
-
 @cache
 def _rest() -> dict[str, np.ndarray]:
     """The face of `face.npz`, SAMPLES per photograph pixel.
@@ -79,9 +74,6 @@ def _rest() -> dict[str, np.ndarray]:
     rest["behind"] = np.clip(1 - rest["skin"] - rest["hair"] - rest["cloth"], 0, 1)
     rest["skin"] = rest["skin"] * (1 - rest["eyes"])
     return rest
-
-
-# --- identities -----------------------------------------------------------------------------------
 
 
 def identity(random: np.random.Generator, size: tuple[int, int], scale: float) -> Identity:
@@ -116,15 +108,14 @@ def _shape(random: np.random.Generator, rest: np.ndarray) -> np.ndarray:
     """(68, 2) landmarks of a new face, in photograph pixels."""
     shape = rest.copy()
     middle = rest[27:31, 0].mean()
-    jaw, eyes = slice(0, 17), ((36, 42), (42, 48))
+    jaw, eyes, mouth = slice(0, 17), (slice(36, 42), slice(42, 48)), slice(48, 68)
     shape[jaw, 0] = middle + (shape[jaw, 0] - middle) * random.uniform(0.92, 1.09)
     heavy = np.interp(np.abs(np.arange(17) - 8), (1, 4, 8), (1.0, 1.0, 0.0))[:, None]
     shape[jaw] += heavy * (shape[jaw] - (middle, 120)) * (random.uniform(-0.10, 0.10), 0)
     chin = np.interp(np.abs(np.arange(17) - 8), (0, 3, 6), (1.0, 0.75, 0.0))
     shape[jaw, 1] += chin * random.uniform(-6, 6)
     apart, raised = random.uniform(-2.0, 2.0), random.uniform(-2.0, 2.0)
-    for (first, last), side in zip(eyes, (-1, 1), strict=True):
-        eye = slice(first, last)
+    for eye, side in zip(eyes, (-1, 1), strict=True):
         centre = shape[eye].mean(axis=0)
         shape[eye] = centre + (shape[eye] - centre) * random.uniform((0.92, 0.88), (1.10, 1.22))
         tilt = np.deg2rad(random.normal(0, 1.0))
@@ -138,10 +129,8 @@ def _shape(random: np.random.Generator, rest: np.ndarray) -> np.ndarray:
     shape[31:36, 0] = middle + (shape[31:36, 0] - middle) * random.uniform(0.85, 1.22)
     length = random.uniform(-3.0, 3.0)
     shape[28:36, 1] += length * np.array((0.3, 0.65, 1.0, 1, 1, 1, 1, 1))
-    mouth = slice(48, 68)
     centre = shape[mouth].mean(axis=0)
-    inner = shape[[60, 61, 62, 63, 64]]
-    seam = np.interp(shape[mouth, 0], inner[:, 0], inner[:, 1])
+    seam = np.interp(shape[mouth, 0], *shape[60:65].T)
     shape[mouth, 1] = seam + (shape[mouth, 1] - seam) * random.uniform(0.8, 1.4)
     shape[mouth, 0] = centre[0] + (shape[mouth, 0] - centre[0]) * random.uniform(0.9, 1.14)
     bend = random.uniform(-1.2, 1.0)
@@ -186,29 +175,26 @@ def _toned(random, texture: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndar
 
 def _marked(random, texture: np.ndarray, skin: np.ndarray, scale: float) -> np.ndarray:
     """Pores, blotches and a few moles, which move with the skin."""
-    height, width = skin.shape
     pores = cv2.GaussianBlur(random.normal(0, 1, skin.shape).astype(np.float32), (0, 0), 0.9)
     blotches = cv2.GaussianBlur(random.normal(0, 1, skin.shape).astype(np.float32), (0, 0), 5.0)
     change = 0.020 * pores / pores.std() + random.uniform(0.005, 0.025) * blotches / blotches.std()
-    x, y = grid(width, height)
+    x, y = grid(*skin.shape[::-1])
     candidates = np.argwhere(skin > 0.95)
     for row, column in candidates[random.integers(len(candidates), size=random.integers(2, 12))]:
         spot = random.uniform(0.7, 1.5) * scale / 1.6
-        change -= random.uniform(0.08, 0.35) * np.exp(
-            -((x - column) ** 2 + (y - row) ** 2) / (2 * spot**2)
-        )
+        near = np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * spot**2))
+        change -= random.uniform(0.08, 0.35) * near
     return texture * (1 + skin * change)[..., None]
 
 
 def _lit(random, texture: np.ndarray) -> np.ndarray:
     """A lamp from one side, brighter or dimmer."""
-    height, width = texture.shape[:2]
-    x, y = grid(width, height) / np.array((width, height), np.float32)[:, None, None] - 0.5
+    size = texture.shape[1::-1]
+    x, y = grid(*size) / np.array(size, np.float32)[:, None, None] - 0.5
     angle = random.uniform(0, 2 * np.pi)
     lamp = random.uniform(0, 0.45) * (np.cos(angle) * x + 0.5 * np.sin(angle) * y)
-    gamma = random.uniform(0.85, 1.2)
-    light = random.uniform(0.85, 1.08) * (1 + lamp)
-    return 255 * (np.clip(texture / 255, 0, 1) ** gamma) * light[..., None]
+    darker = np.clip(texture / 255, 0, 1) ** random.uniform(0.85, 1.2)
+    return 255 * darker * (random.uniform(0.85, 1.08) * (1 + lamp))[..., None]
 
 
 def _head(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -216,9 +202,7 @@ def _head(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     x, y = grid(*size)
     left, right = points[0], points[16]
     middle, half = (left + right) / 2, (right - left)[0] / 2
-    chin = points[8, 1] - middle[1]
-    across = (x - middle[0]) / half
-    down = (y - middle[1]) / chin
+    across, down = (x - middle[0]) / half, (y - middle[1]) / (points[8, 1] - middle[1])
     radius = np.hypot(across / 1.1, np.where(down > 0, down / 1.05, down / 1.25))
     t = np.clip((radius - 1.03) / (1.75 - 1.03), 0, 1)
     return (1 - t * t * (3 - 2 * t)).astype(np.float32)

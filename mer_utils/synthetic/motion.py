@@ -43,9 +43,6 @@ class Motion:
         return move + self.sways * head
 
 
-# --- the face -------------------------------------------------------------------------------------
-
-
 def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(2, H, W) of one half of an action unit, its peak 1 pixel. side: "R" or "L"."""
     x, y = grid(*size)
@@ -63,9 +60,7 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
     return (field / peak(field)).astype(np.float32)
 
 
-def units_field(
-    strengths: dict[tuple[int, str], float], points: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def units_field(strengths: dict, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(2, H, W) of halves of action units, {(number, side): strength}, its peak 1 pixel."""
     field = sum(s * unit_field(*half, points, size) for half, s in strengths.items())
     return (field / peak(field)).astype(np.float32)
@@ -107,9 +102,6 @@ def course(random: np.random.Generator, frames: int) -> np.ndarray:
     return np.where(t <= apex, rise ** random.uniform(0.8, 1.4), rest + (1 - rest) * fall)
 
 
-# --- the head -------------------------------------------------------------------------------------
-
-
 def sway(
     random: np.random.Generator, frames: int, centre: np.ndarray, habit: np.ndarray, size: float
 ) -> np.ndarray:
@@ -121,12 +113,8 @@ def sway(
     goal = size * (habit + random.normal(0, 0.6, 2))
     bend = size * random.normal(0, 0.3, 2)
     angle, growth = size * random.normal(0, (np.deg2rad(0.25), 0.0025))
-    return np.array(
-        [
-            _similarity(s * angle, 1 + s * growth, centre, s * goal + np.sin(np.pi * s) * bend)
-            for s in t
-        ]
-    )
+    moves = ((s * angle, 1 + s * growth, centre, s * goal + np.sin(np.pi * s) * bend) for s in t)
+    return np.array([_similarity(*move) for move in moves])
 
 
 def pose(random: np.random.Generator, centre: np.ndarray, size: float) -> np.ndarray:
@@ -164,9 +152,6 @@ def head_numbers(motion: Motion, t: int) -> dict[str, float]:
     return {"sway_x": x, "sway_y": y, "sway_degrees": turn, "sway_percent": growth}
 
 
-# --- the camera -----------------------------------------------------------------------------------
-
-
 def at(field: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(n, 2) values of a (2, H, W) field at (n, 2) positions, interpolated between pixels."""
     x, y = points.astype(np.float32).T[:, None]
@@ -182,12 +167,10 @@ def render(
     noise: standard deviation in grey levels; quality: of the JPEG.
     """
     height, width = motion.sways.shape
-    pixels = grid(width, height)
+    source = pixels = grid(width, height)
     back = cv2.invertAffineTransform(motion.pose).astype(np.float32)
     onset_points = person.points @ motion.pose[:, :2].T + motion.pose[:, 2]
-    colours = person.texture.shape[2:]
-    frames, points = [], []
-    source = pixels
+    colours, frames, points = person.texture.shape[2:], [], []
     for t in range(len(motion.course)):
         displacement = motion.displacement(t)
         points.append(onset_points + at(displacement, onset_points))
