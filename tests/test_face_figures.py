@@ -90,10 +90,13 @@ def test_magnitudes_of_a_few_pixels_are_not_drawn():
 
 
 def test_apexes_are_counted_up_to_the_largest_error():
-    rows = [("spotted", 0), ("spotted", -1), ("midpoint", 3), ("midpoint", -2)]
-    fig = motion_plots.apexes(pd.DataFrame(rows, columns=["rule", "error"]))
-    drawn = {line.get_label(): list(line.get_ydata()) for line in fig.axes[0].lines}
-    assert drawn == {"spotted": [0.5, 1, 1, 1], "midpoint": [0, 0, 0.5, 1]}
+    rows = [("spotted", 0), ("spotted", 1), ("midpoint", 3), ("midpoint", 2)]
+    table = pd.DataFrame(rows, columns=["rule", "frames"])
+    fig = motion_plots.shares_below(table, "frames", "frames from the true apex", by="rule")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in fig.axes[0].lines}
+    spotted, midpoint = [[0, 0], [0, 0.5], [1, 1]], [[2, 0], [2, 0.5], [3, 1]]
+    assert drawn == {"spotted": spotted, "midpoint": midpoint}
+    assert {line.get_drawstyle() for line in fig.axes[0].lines} == {"steps-post"}
 
 
 def test_every_system_has_a_colour_of_its_own():

@@ -15,7 +15,6 @@ from mer_utils.corpora import CLASSES, KEY
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores, statistics
 from mer_utils.preprocessing.views import Views
-from mer_utils.reporting.plots import failures as failure_plots
 from mer_utils.reporting.plots import results as result_plots
 from mer_utils.systems import cost
 
@@ -116,7 +115,7 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     assert prices.loc["ststnet", "oracle"] >= prices.loc["ststnet", "honest"] - 1e-9
     fig = result_plots.confusion(svm, FIVE)
     assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(FIVE)
-    failure_plots.clips(failures.by_clip(rows))
+    result_plots.clips(failures.by_clip(rows))
     result_plots.subjects(svm, FIVE)
     assert five.name not in published.COMPOSITE
     again = logs.read_rows(logs.write_rows(rows, tmp_path / "rows.csv.gz"))

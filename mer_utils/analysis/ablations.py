@@ -8,6 +8,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from .. import systems
@@ -22,26 +23,16 @@ SEVERAL = "all at once"  # the ingredient of a published code, which changes mor
 HELPS, HARMS, NO_DIFFERENCE = "it helps", "better without it", "no difference shown"
 AS_A_WHOLE = {HELPS: "better as described", HARMS: "better as changed"}  # where SEVERAL change
 NOT_TRAINED = "not trained: ./run_all.sh ablations trains it"
-QUESTION = ["ingredient", "ablation", "question"]
-ANSWER = [
-    "described",
-    "changed",
-    "effect",
-    "low",
-    "high",
-    "p Holm",
-    "detectable",
-    "seeds",
-    "answer",
-]
+ANSWER = ["described", "changed", "effect", "low", "high"]
+ANSWER += ["p Holm", "detectable", "seeds", "answer"]
 OF_IMAGES = {"flow", "flow_legacy", "landmarks"}  # what a corpus of flow images can offer
 
 
 class Question(NamedTuple):
     """One change of one system."""
 
-    ablation: str  # `mhssa_gcn/no_gcn`, the label of its runs
     ingredient: str
+    ablation: str  # `mhssa_gcn/no_gcn`, the label of its runs
     question: str
     changes: dict  # fields of the Config; {} where the inputs change
 
@@ -55,22 +46,19 @@ class Question(NamedTuple):
         name = self.ablation.partition("/")[2]
         return name if name in INPUTS else ""
 
-    @property
-    def shown(self) -> dict:
-        return {name: getattr(self, name) for name in QUESTION}
+
+QUESTION = list(Question._fields[:3])
 
 
 def questions() -> tuple[Question, ...]:
     """Every question of the study, by system."""
     lines = []
     for system in systems.SYSTEMS:
-        asked = systems.ablations(system)
+        asked = {name: entry[1:] for name, entry in systems.ablations(system).items()}
         for label in names_of(system):
             name = label.partition("/")[2]
-            if name in asked:
-                lines.append(Question(label, *asked[name][1:]))
-            else:
-                lines.append(Question(label, *INPUTS[name][:2], {}))
+            ingredient, question, changes = asked.get(name) or (*INPUTS[name][:2], {})
+            lines.append(Question(ingredient, label, question, changes))
     return tuple(lines)
 
 
@@ -86,20 +74,14 @@ def answers(
     by_label = dict(list(runs.groupby("label")))
     described = runs.loc[~runs["label"].str.contains("/"), "config"]
     images = any(json.loads(config).get("flow") == "flow_legacy" for config in described)
-    answered, missing = [], []
-    for line in questions():
-        described, changed = by_label.get(line.system), by_label.get(line.ablation)
-        why = _not_possible(line, described, study.name, images)
-        why = why or _not_comparable(line, described, changed, study)
-        if why:
-            missing.append(line.shown | {"why": why})
-        else:
-            answered.append(line)
-    table = pd.DataFrame([line.shown for line in answered], columns=QUESTION)
-    table = table.join(_effects(study, runs, answered, selection, metric, seed))
+    lines = [(*line[:3], _why_not(line, by_label, study, images)) for line in questions()]
+    table = pd.DataFrame(lines, columns=[*QUESTION, "why"])
+    missing = table[table["why"] != ""].reset_index(drop=True)
+    table = table.loc[table["why"] == "", QUESTION].reset_index(drop=True)
+    table = table.join(_effects(study, runs, table["ablation"], selection, metric, seed))
     several = table["ingredient"] == SEVERAL  # says nothing about a single ingredient
     table.loc[several, "answer"] = table.loc[several, "answer"].replace(AS_A_WHOLE)
-    return table, pd.DataFrame(missing, columns=[*QUESTION, "why"])
+    return table, missing
 
 
 def named(answered: pd.DataFrame) -> str:
@@ -114,71 +96,57 @@ def named(answered: pd.DataFrame) -> str:
     return f": {'; '.join(names) or 'none'}"
 
 
-def _effects(study: "Study", runs: pd.DataFrame, answered: list, selection, metric, seed):
-    if not answered:
+def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, selection, metric, seed):
+    """ANSWER of each ablation."""
+    if ablations.empty:
         return pd.DataFrame(columns=ANSWER)
-    pairs = [((line.system, selection), (line.ablation, selection)) for line in answered]
-    labels = {label for pair in pairs for label, _ in pair}
-    rows = study.rows(runs[runs["label"].isin(labels)])
-    compared = statistics.compare(rows, pairs, metric, seed=seed)
+    pairs = [((name.partition("/")[0], selection), (name, selection)) for name in ablations]
+    rows = study.rows(runs[runs["label"].isin({label for pair in pairs for label, _ in pair})])
+    table = statistics.compare(rows, pairs, metric, seed=seed)
     tally = scores.tally(rows)
     by_seed = {label: scores.of(tally.of(*label).sum(1))[metric] for label in tally.systems()}
-    table = pd.DataFrame(
-        {
-            "described": [by_seed[described].mean() for described, _ in pairs],
-            "changed": [by_seed[changed].mean() for _, changed in pairs],
-            "effect": compared["difference"],
-            "seeds": [min(len(by_seed[label]) for label in pair) for pair in pairs],
-            "answer": NO_DIFFERENCE,
-        }
-    ).join(compared[["low", "high", "p Holm", "detectable"]])
-    table.loc[compared["significant"] & (table["effect"] > 0), "answer"] = HELPS
-    table.loc[compared["significant"] & (table["effect"] < 0), "answer"] = HARMS
-    return table[ANSWER]
+    effect = table["difference"]
+    directions = [table["significant"] & (effect > 0), table["significant"] & (effect < 0)]
+    return table.assign(
+        described=[by_seed[described].mean() for described, _ in pairs],
+        changed=[by_seed[changed].mean() for _, changed in pairs],
+        effect=effect,
+        seeds=[min(len(by_seed[label]) for label in pair) for pair in pairs],
+        answer=np.select(directions, [HELPS, HARMS], NO_DIFFERENCE),
+    )[ANSWER]
 
 
-# --- why a question has no answer -----------------------------------------------------------------
-
-
-def _not_possible(line: Question, described: pd.DataFrame | None, corpus: str, images: bool) -> str:
-    """Why this corpus or size cannot answer; images: the corpus consists of flow images."""
+def _why_not(line: Question, by_label: dict, study: "Study", images: bool) -> str:
+    """Why a question has no answer, or ""; images: the corpus consists of flow images."""
     module, config = systems.resolve(line.system if line.inputs else line.ablation)
     lacks = [view for view in systems.views_needed(module, config) if view not in OF_IMAGES]
     if images and (line.inputs or lacks):
-        return f"{corpus} has no {', '.join(lacks) or 'frames'}"
-    if described is None:
+        return f"{study.name} has no {', '.join(lacks) or 'frames'}"
+    if line.system not in by_label:
         return f"not trained: {line.system} itself has no run here"
-    preset, fields = described["preset"].iloc[0], json.loads(described["config"].iloc[0])
+    one = by_label[line.system].iloc[0]
+    preset, fields = one["preset"], json.loads(one["config"])
     if not line.inputs:
         _, own = systems.resolve(line.system, {}, preset)
         own = vars(module.Config()) | vars(own)  # a published code may have further fields
         if all(own[name] == value for name, value in line.changes.items()):
             return f"changes nothing at the {preset} size"
         if all(fields.get(name, own[name]) == value for name, value in line.changes.items()):
-            return f"changes nothing on {corpus}"
-    return ""
-
-
-def _not_comparable(
-    line: Question, described: pd.DataFrame, changed: pd.DataFrame | None, study: "Study"
-) -> str:
-    """Why there is no run that differs from the described ones by this change alone."""
-    if changed is None:
+            return f"changes nothing on {study.name}"
+    if line.ablation not in by_label:
         return NOT_TRAINED
-    one, other = described.iloc[0], changed.iloc[0]
+    other = by_label[line.ablation].iloc[0]
+    changed = json.loads(other["config"])
     differs = [name for name in ("preset", "precision") if one[name] != other[name]]
-    module, _ = systems.resolve(line.system if line.inputs else line.ablation)
-    expected = dataclasses.asdict(module.Config()) | json.loads(one["config"])
-    fields = json.loads(other["config"])
-    differs += [
-        name
-        for name, value in expected.items()
-        if name not in line.changes and fields[name] != json.loads(json.dumps(value))
-    ]
+    for name, value in (dataclasses.asdict(module.Config()) | fields).items():
+        if name not in line.changes and changed[name] != json.loads(json.dumps(value)):
+            differs.append(name)
     if differs:
         return f"its runs differ from {line.system} in {', '.join(differs)} too"
     if line.inputs:
-        had, full = (len(study.rows(runs.head(1))) for runs in (changed, described))
+        had, full = (
+            len(study.rows(by_label[name].head(1))) for name in (line.ablation, line.system)
+        )
         if had < full:
             return f"its runs hold {had} of the {full} clips of {line.system}"
     return ""

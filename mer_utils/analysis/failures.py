@@ -60,9 +60,8 @@ def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     chosen = rows.merge(clips[KEY], on=KEY)
     votes = chosen.groupby([*KEY, "system", "predicted"], sort=False).size().rename("votes")
     votes = votes.reset_index().sort_values("votes", ascending=False, kind="stable")
-    table = votes.drop_duplicates([*KEY, "system"]).pivot(
-        index=KEY, columns="system", values="predicted"
-    )
+    votes = votes.drop_duplicates([*KEY, "system"])
+    table = votes.pivot(index=KEY, columns="system", values="predicted")
     table = table[list(dict.fromkeys(rows["system"]))].rename_axis(columns=None)
     merged = clips[KEY].reset_index(names="_place").merge(table, left_on=KEY, right_index=True)
     return merged.set_index("_place").rename_axis(None)
@@ -70,18 +69,11 @@ def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
 def shares_by(shares: pd.DataFrame, level: str) -> pd.DataFrame:
     """Clips by a level of the index (label, corpus ...), and how many all systems get wrong."""
-    wrong = (shares > 0.5).all(axis=1)
-    right = (shares <= 0.5).all(axis=1)
-    table = pd.DataFrame(
-        {
-            "clips": 1,
-            "wrong in every system": wrong.astype(int),
-            "right in every system": right.astype(int),
-            "mean share wrong": shares.mean(axis=1),
-        }
-    ).groupby(level=level, sort=False)
-    sums = table.sum().assign(**{"mean share wrong": table["mean share wrong"].mean()})
-    return sums.reset_index()
+    wrong, right = (shares > 0.5).all(axis=1), (shares <= 0.5).all(axis=1)
+    columns = {"clips": 1, "wrong in every system": wrong}
+    columns |= {"right in every system": right, "mean share wrong": shares.mean(axis=1)}
+    sums = dict.fromkeys(columns, "sum") | {"mean share wrong": "mean"}
+    return pd.DataFrame(columns).groupby(level=level, sort=False).agg(sums).reset_index()
 
 
 def flow_views(corpus: str, data: str = "") -> Views | None:

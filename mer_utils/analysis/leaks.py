@@ -70,7 +70,7 @@ def _twins(study: "Study") -> pd.DataFrame:
 
 
 def _leaky_rows(pairs: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([experiments.load(key) for key in pairs["leaky"]], ignore_index=True)
+    return pd.concat(map(experiments.load, pairs["leaky"]), ignore_index=True)
 
 
 def trained(study: "Study", metric: str = "UF1") -> pd.DataFrame:
@@ -80,8 +80,7 @@ def trained(study: "Study", metric: str = "UF1") -> pd.DataFrame:
     with its 95 % interval.  Empty where the study has no leaky run.
     """
     lines = []
-    twins = _twins(study)
-    for names, pairs in twins.groupby(["label", "selection", "leak"], sort=False):
+    for names, pairs in _twins(study).groupby(["label", "selection", "leak"], sort=False):
         honest = study.rows(study.runs[study.runs["key"].isin(pairs["key"])])
         line = dict(zip(PRICED, (*names, pairs["seed"].nunique()), strict=False))
         lines.append(line | price(_leaky_rows(pairs), honest, metric))
@@ -90,42 +89,30 @@ def trained(study: "Study", metric: str = "UF1") -> pd.DataFrame:
 
 def price(wrong: pd.DataFrame, honest: pd.DataFrame, metric: str = "UF1") -> dict[str, float]:
     """honest, leaky, inflation and its 95 % interval: the same clips, paired over subjects."""
-    gap, low, high = statistics.difference(wrong, honest, metric)
-    return {
-        "honest": statistics.mean_score(honest, metric),
-        "leaky": statistics.mean_score(wrong, metric),
-        "inflation": gap,
-        "low": low,
-        "high": high,
-    }
+    means = {"honest": statistics.mean_score(honest, metric)}
+    means["leaky"] = statistics.mean_score(wrong, metric)
+    gap = statistics.difference(wrong, honest, metric)
+    return means | dict(zip(("inflation", "low", "high"), gap, strict=True))
 
 
 def random_folds(
-    system: str,
-    views: "Views",
-    seeds: Sequence[int] = range(SPLITS),
-    jobs: int | None = None,
-    classes: Sequence[str] = CLASSES,
+    system: str, views: "Views", seeds: Sequence[int] = range(SPLITS), **options
 ) -> pd.DataFrame:
-    """Rows of a quick classifier in ten random folds, dealt anew for every seed; kept nowhere."""
-    rows = [
-        experiments.try_folds(
-            system,
-            views,
-            protocol.random_folds(views.clips, seed=seed),
-            seed=seed,
-            jobs=jobs,
-            classes=classes,
-        )
-        for seed in seeds
-    ]
+    """Rows of a quick classifier in ten random folds, dealt anew for every seed; kept nowhere.
+
+    options: of `experiments.try_folds`.
+    """
+    rows = []
+    for seed in seeds:
+        folds = protocol.random_folds(views.clips, seed=seed)
+        rows.append(experiments.try_folds(system, views, folds, seed=seed, **options))
     return pd.concat(rows, ignore_index=True)
 
 
 def trials(views: "Views", classes: Sequence[str] = CLASSES, seed: int = 0) -> pd.DataFrame:
     """Three leaks in quick classifiers, trained here and kept nowhere: system, leak and `price`."""
-    folds, classes = protocol.folds(views.clips, tuple(classes)), tuple(classes)
-    options = {"views": views, "classes": classes}
+    folds = protocol.folds(views.clips, tuple(classes))
+    options = {"views": views, "classes": tuple(classes)}
     honest = {name: experiments.try_folds(name, folds=folds, **options) for name in ("svm", "hoof")}
     named = protocol.folds_by_name(views.clips)
     wrong = {
@@ -133,12 +120,11 @@ def trials(views: "Views", classes: Sequence[str] = CLASSES, seed: int = 0) -> p
         ("svm", "clip_names"): experiments.try_folds("svm", folds=named, **options),
         ("hoof", "scaler"): experiments.try_folds("hoof", folds=folds, leak="scaler", **options),
     }
-    return pd.DataFrame(
-        [
-            {"system": systems.title(system), "leak": leak} | price(rows, honest[system])
-            for (system, leak), rows in wrong.items()
-        ]
-    )
+    lines = [
+        {"system": systems.title(system), "leak": leak} | price(rows, honest[system])
+        for (system, leak), rows in wrong.items()
+    ]
+    return pd.DataFrame(lines)
 
 
 def verdict(line: dict) -> str:
@@ -153,16 +139,16 @@ def verdict(line: dict) -> str:
 
 def sentences(trained: pd.DataFrame) -> list[str]:
     """A sentence for each leak of `trained`: by how much it inflates which scores."""
-    found = []
+    sentences = []
     for leak, lines in trained.groupby("leak", sort=False):
         if len(lines) == 1:
             line = lines.iloc[0].to_dict()
-            found.append(f"In {line['system']} the leak `{leak}` {verdict(line)}.")
-            continue
-        sure = (lines["low"] > 0).sum()
-        found.append(
-            f"The leak `{leak}` moves UF1 by {lines['inflation'].min():+.3f} to "
-            f"{lines['inflation'].max():+.3f} in {len(lines)} systems. "
-            f"In {sure or 'none'} of them the interval is above zero."
-        )
-    return found
+            sentences.append(f"In {line['system']} the leak `{leak}` {verdict(line)}.")
+        else:
+            least, most = lines["inflation"].agg(["min", "max"])
+            sentences.append(
+                f"The leak `{leak}` moves UF1 by {least:+.3f} to {most:+.3f} in {len(lines)} "
+                f"systems. In {(lines['low'] > 0).sum() or 'none'} of them the interval is above "
+                f"zero."
+            )
+    return sentences

@@ -24,7 +24,7 @@ from ..preprocessing.views import Views
 from .plots import comparison as comparison_plots
 from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
-from .plots import failures as failure_plots
+from .plots import motion as motion_plots
 from .plots import regions as region_plots
 from .plots import results as result_plots
 from .plots.style import title
@@ -79,7 +79,7 @@ def clip_browser(views: Views, show_faces: bool = False) -> ipywidgets.Widget:
 def _figures(views: Views, i: int, show_faces: bool) -> Iterator[Figure]:
     row, points = views.clips.loc[i], views.arrays.get("landmarks")
     points = None if points is None else points[[i]]
-    yield failure_plots.looks(views.arrays, np.array([i]), [row["label"]], points)
+    yield motion_plots.looks(views.arrays, np.array([i]), [row["label"]], points)
     if show_faces and "frames" in views.arrays and row["corpus"].startswith("synthetic"):
         marks = np.empty((1, 0, 2)) if points is None else points * (faces.SIZE / motion.GRID)
         marks = np.repeat(marks, 2, axis=0)
@@ -118,7 +118,7 @@ def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         if clip.value >= 0:
             row = clips.loc[clip.value]
-            yield failure_plots.looks(views.arrays, np.array([clip.value]), [row["label"]])
+            yield motion_plots.looks(views.arrays, np.array([clip.value]), [row["label"]])
             yield _annotation(row)
             yield "; ".join(f"{title(name)}: {votes.loc[clip.value, name]}" for name in systems)
 

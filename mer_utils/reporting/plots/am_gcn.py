@@ -38,10 +38,7 @@ def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """A bar per action unit: the score read from its node, orange where the sheet has it.
-
-    `table`: columns unit, score (0..1) and coded (1, 0, or -1 where it was not coded).
-    """
+    """A bar per unit: its score (0..1), orange where `coded` is 1; columns unit, score, coded."""
     fig, axis = plt.subplots(figsize=(8, 2.9))
     coded = table["coded"] == 1
     look = {"color": np.where(coded, ACCENT, PALE), "hatch": list(np.where(coded, "///", ""))}
@@ -55,10 +52,7 @@ def scores(table: pd.DataFrame) -> Figure:
 
 
 def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
-    """The graph between units: row j reads column i with this weight.
-
-    Units without an edge to another are left out, unless that is all of them.
-    """
+    """Unit j (row) reads unit i (column) with this weight; units without an edge are left out."""
     others = weights - np.diag(np.diag(weights))
     linked = np.flatnonzero(others.any(axis=0) | others.any(axis=1))
     if len(linked):

@@ -25,9 +25,9 @@ def maps(streams: Sequence[np.ndarray]) -> Figure:
 
 
 def blocks(histograms: Mapping[str, np.ndarray]) -> Figure:
-    """Title -> (blocks, blocks, orientations): which way each block moves, and how much it counts.
+    """Which way each block moves, and its share: title -> (blocks, blocks, orientations).
 
-    The arrow is the sum of the block's orientations; the darker the block, the larger its share.
+    The arrow is the sum of the block's orientations.
     """
     top = max(float(shares.sum(-1).max()) for shares in histograms.values())
     fig, [axes] = panels(histograms, 4, 3.9)

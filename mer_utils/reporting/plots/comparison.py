@@ -14,10 +14,9 @@ from .style import ACCENT, EDGE, INK, PALE, WARNING, looks, matrix, reference, t
 def ranking(
     summary: pd.DataFrame, metric: str, chance: float, joined: Sequence[tuple[int, int]] = ()
 ) -> Figure:
-    """Score of every system with its interval, best first; bars join what does not differ.
+    """Score of every system with its interval; bars join what does not differ significantly.
 
-    summary: `statistics.summary`, sorted, with a column `name`; joined: `statistics.stretches`,
-    first and last row of each group without a significant difference.
+    summary: `statistics.summary`, best first, with a column `name`; joined: `statistics.stretches`.
     """
     note = "; bars at the right join what does not differ significantly" if joined else ""
     xlabel = f"{metric}, pooled; line: 95 % over subjects{note}"
@@ -35,10 +34,7 @@ def ranking(
 
 
 def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
-    """Gap of every pair, row minus column, in points; bold on a shade where it is significant.
-
-    table: `statistics.compare`; order: labels of the systems, best first.
-    """
+    """Gap of every pair of `statistics.compare`, in points; `order`: labels, best first."""
     other = table.rename(columns={"system": "against", "against": "system"})
     both = pd.concat([table, other.assign(difference=-other["difference"])])
     both = both.pivot(index="system", columns="against").reindex(index=order)
@@ -60,7 +56,7 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
 
 
 def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figure:
-    """The smallest gap that so many subjects could show, and the gap between the two best.
+    """The smallest gap that so many subjects could show, and the gap `seen` between the two best.
 
     curve: columns subjects, gap (one comparison alone) and all (the smallest p of all pairs).
     """
@@ -104,10 +100,7 @@ def prices(table: pd.DataFrame, metric: str) -> Figure:
 
 
 def published(table: pd.DataFrame, metric: str) -> Figure:
-    """Published scores (hollow squares), ours (filled, with interval), ours picked on the test.
-
-    table: columns name, system, published, honest, low, high, oracle; missing ones left out.
-    """
+    """Published scores, ours with interval, and our oracle; columns of `published.next_to`."""
     xlabel = f"{metric}; line: 95 % over subjects"
     fig, axis = intervals.rows(table["name"], xlabel, (0, 1), extra=1.4)
     axis.grid(axis="y", color=PALE, lw=0.5)
@@ -124,10 +117,7 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
 
 
 def effects(table: pd.DataFrame, metric: str) -> Figure:
-    """Effect of each ingredient, by system; filled where it is significantly different from zero.
-
-    table: `ablations.answers`; right of zero the system is better with the ingredient.
-    """
+    """`ablations.answers`, right of zero where the ingredient helps; filled where significant."""
     xlabel = f"{metric} as described minus {metric} changed; line: 95 % over subjects"
     fig, axis = intervals.rows(table["ablation"], xlabel)
     reference(axis, 0)

@@ -15,11 +15,7 @@ MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013
 
 
 def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Stacked bars, one per subject, a panel per corpus, most clips first.
-
-    `by_subject`: index (corpus, subject), a column of counts per class and `clips`, as
-    `corpora.summary.by_subject` gives it.
-    """
+    """Stacked bars, one per subject, a panel per corpus; of `corpora.summary.by_subject`."""
     corpora = by_subject.groupby(level="corpus", sort=False)
     fig, axes = panels([""], 9, 1.9, rows=[name for name, _ in corpora], extra=(0, 0.9))
     colours, hatches = class_colours(classes), [CLASS_HATCHES.get(name, "") for name in classes]
@@ -36,10 +32,7 @@ def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figur
 
 
 def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Onset to offset in milliseconds: a point per clip, the median as a bar, a row per corpus.
-
-    `clips` has the columns corpus, label and milliseconds.
-    """
+    """A point per clip of its milliseconds, the median as a bar, a row per corpus."""
     corpora = clips.groupby("corpus", sort=False)
     fig, axis = plt.subplots(figsize=(9, 1.2 + 0.9 * len(corpora)))
     colours, step = class_colours(classes), 0.81 / max(len(classes), 3)
@@ -58,11 +51,10 @@ def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def annotations(clips: pd.DataFrame, classes: Sequence[str], limit: int = 24) -> Figure:
-    """What the sheet says of some clips: a bar from onset to offset, a mark at the apex.
+    """What the sheet says of the first clips: a bar from onset to offset, a mark at the apex.
 
-    `clips`: rows of the clip table with onsets. Time runs from each onset, in milliseconds where
-    the frame rate is known. An open offset ends in an arrow, a clip without a coded apex has no
-    mark. The first `limit` clips are drawn. No picture of a person is opened.
+    In milliseconds where the frame rate is known. An open offset ends in an arrow, a clip without
+    a coded apex has no mark. No picture of a person is opened.
     """
     part = clips.dropna(subset=["onset"]).head(limit)
     timed = part["fps"].notna().all() and len(part) > 0

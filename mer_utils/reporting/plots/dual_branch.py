@@ -15,10 +15,7 @@ INK = colour("dual_branch_3dcnn")
 
 
 def pictures(branches: Mapping[str, np.ndarray], frames: Sequence[int], unit: str) -> Figure:
-    """A row of pictures (T, size, size) per branch, all on one scale around zero.
-
-    `frames`: numbers of the frames, printed above the columns.
-    """
+    """A row of pictures (T, size, size) per branch, on one scale; `frames`: their numbers."""
     titles = [f"frame {frame}" for frame in frames]
     fig, axes = panels(titles, 1.35, 1.5, rows=branches, extra=(1.4, 0.4))
     stack = np.array(list(branches.values()))
@@ -52,10 +49,7 @@ def reach(tables: Mapping[str, np.ndarray]) -> Figure:
 
 
 def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Figure:
-    """Heads by steps: the weight of each step, and in it the step whose query won it.
-
-    `weights` and `winners` (heads, T); steps counted from 1.
-    """
+    """(heads, T) weight of each step, and in it the step whose query won it, counted from 1."""
     count, steps = weights.shape
     fig, axis = plt.subplots(figsize=(1.5 + 0.75 * steps, 1.2 + 0.5 * count))
     texts = np.vectorize("{:.2f}\nstep {}".format)(weights, winners + 1)
@@ -67,10 +61,7 @@ def heads(weights: np.ndarray, winners: np.ndarray, widths: Sequence[int]) -> Fi
 
 
 def courses(table: pd.DataFrame) -> Figure:
-    """What moves when, in one clip of each class and kind: a column per kind, a row per class.
-
-    `table`: columns kind, class, place, frame and change.
-    """
+    """What moves when: a column per kind, a row per class; columns place, frame, change too."""
     kinds, classes = table["kind"].unique(), table["class"].unique()
     rows = [f"class {label}" for label in classes]
     fig, axes = panels(kinds, 3.9, 1.6, rows=rows, extra=(0, 0.7), sharex=True, sharey=True)

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from ...corpora import Corpus
 from ...errors import StudyError
 from .face import outline
-from .style import EDGE, FORMS, INK, LIGHT, PALE, panels
+from .motion import shares_below as shares_below
+from .style import EDGE, INK, LIGHT, PALE, panels
 
 
 def clouds(points: np.ndarray, corpus: Sequence[str], size: float, unit: str) -> Figure:
@@ -27,27 +28,12 @@ def clouds(points: np.ndarray, corpus: Sequence[str], size: float, unit: str) ->
 
 
 def steadiness(spread: pd.DataFrame) -> Figure:
-    """Bars: how far a part of the face scatters over the clips.
-
-    `spread`: index the part, columns ways of aligning the face, values pixels of the aligned face.
-    """
+    """Pixels by which each part of the face (index) scatters, by way of aligning it (columns)."""
     fig, axis = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spread)))
     spread.plot.barh(ax=axis, width=0.8, color=(PALE, INK), edgecolor=EDGE, lw=0.5, legend=False)
     axis.invert_yaxis()
     axis.set(xlabel="scatter over the clips, pixels of the aligned face", ylabel="")
     fig.legend(loc="outside upper right", ncols=2)
-    return fig
-
-
-def errors(table: pd.DataFrame, column: str, label: str) -> Figure:
-    """Sorted errors, a line per corpus: the share of clips below a value."""
-    fig, axis = plt.subplots(figsize=(6.4, 3.2))
-    groups = table.groupby("corpus", sort=False)[column]
-    for (name, values), (colour, dash, _) in zip(groups, FORMS, strict=False):
-        axis.ecdf(values, color=colour, linestyle=dash, label=name)
-    axis.set(xlabel=label, ylabel="share of clips", ylim=(0, 1.02), xlim=(0, None))
-    axis.yaxis.set_major_formatter("{x:.0%}")
-    axis.legend(loc="upper left")
     return fig
 
 

@@ -95,10 +95,7 @@ def _area(axis, places: np.ndarray, weights: np.ndarray) -> None:
 
 
 def gradients(table: pd.DataFrame) -> Figure:
-    """Length of the gradient on queries, keys and values of each layer; exact zeros at the bottom.
-
-    `table`: columns form, layer, part and length.
-    """
+    """Gradients on queries, keys and values, exact 0 below; columns form, layer, part, length."""
     forms = table.groupby("form", sort=False)
     fig, [axes] = panels([form for form, _ in forms], 4.2, 3.4, sharey=True)
     some = table.loc[table["length"] > 0, "length"]
@@ -160,10 +157,7 @@ def radii(lengths: Mapping[str, np.ndarray], edge: float) -> Figure:
 
 
 def embeddings(panels_of: Mapping[str, tuple[np.ndarray, Sequence[str], np.ndarray]]) -> Figure:
-    """Points of the ball in the plane of their two widest directions, a panel per form.
-
-    Of each name: points (N, 2), labels (N,), unseen (N,) bool; unseen persons are drawn full.
-    """
+    """Points (N, 2) in their widest directions, labels (N,), unseen persons (N,), by form."""
     fig, [axes] = panels(panels_of, 3.9, 4.2)
     for axis, (points, labels, unseen) in zip(axes, panels_of.values(), strict=True):
         for (label, colour), marker in zip(CLASS_COLOURS.items(), "os^", strict=True):

@@ -17,8 +17,7 @@ def rows(
 ) -> tuple[Figure, Axes]:
     """An empty figure with a row per label, the first on top; names of systems as their titles.
 
-    limits: of the x axis, where the dots do not set them; extra: inches besides the rows, for the
-    axis and a legend.
+    limits: of the x axis; extra: inches besides the rows, for the axis and a legend.
     """
     height = DENSE if len(labels) > MANY else ROW
     fig, axis = plt.subplots(figsize=(7.8, extra + height * len(labels)))

@@ -9,32 +9,18 @@ from matplotlib.figure import Figure
 
 from . import intervals
 from .face import EXTENT, grid, outline
-from .style import (
-    EDGE,
-    LIGHT,
-    MAGNITUDE,
-    METHODS,
-    UNNAMED,
-    WARNING,
-    bare,
-    panels,
-    reference,
-    signed,
-)
+from .style import EDGE, FORMS, MAGNITUDE, METHODS, WARNING, bare, panels, reference, signed
 
 CHANNELS = ("u, to the right", "v, down", "strain")
 SUBSET = 1000  # pixels: a magnitude that fewer pixels have is not drawn
 
 
 def methods(errors: pd.DataFrame) -> Figure:
-    """End-point error and gain by true magnitude, per method; hollow markers with noise added.
-
-    `errors`: columns method, noise, magnitude, error, gain, pixels (truth.flow_errors).
-    """
+    """End-point error and gain by true magnitude (truth.flow_errors); hollow: noise was added."""
     fig, [(left, right)] = panels(("Error", "Gain; 1 (dashed): nothing is shrunk"), 4.8, 4.4)
     errors = errors[errors["pixels"] >= SUBSET].sort_values("magnitude", kind="stable")
     for (method, noise), part in errors.groupby(["method", "noise"], sort=False):
-        colour, marker = METHODS.get(method, (UNNAMED, "o"))
+        colour, marker = METHODS[method]
         look = {"color": colour, "marker": marker, "label": method}
         if noise != errors["noise"].min():
             look |= {"ls": ":", "mfc": "white"}
@@ -67,20 +53,14 @@ def ways(errors: pd.DataFrame) -> Figure:
 
 
 def looks(arrays: Mapping[str, np.ndarray], places, titles: Sequence[str], points=None) -> Figure:
-    """What moved in some clips: flow in pixels where the corpus has it, else the stretched form.
-
-    points: landmarks (n, 68, 2) of those clips, drawn as a face on flow in pixels.
-    """
+    """Flow of some clips, in pixels under their landmarks (n, 68, 2) where the corpus has it."""
     if "flow" in arrays:
         return maps(arrays["flow"][places], points, titles)
     return grey_maps(arrays["flow_legacy"][places], titles)
 
 
 def maps(flow: np.ndarray, points: np.ndarray | None, titles: Sequence[str]) -> Figure:
-    """u, v and strain of some clips, (n, 3, 28, 28), each under its drawn face; a row per clip.
-
-    Colours are shared down the rows, so that rows can be compared.
-    """
+    """u, v and strain of clips (n, 3, 28, 28), a row each on shared scales, under its face."""
     fig, axes = panels(CHANNELS, 2.53, 1.85, rows=titles, extra=(0, 0.6))
     grid(*axes.flat)
     around_zero = signed(flow[:, :2], 0.998)
@@ -96,10 +76,7 @@ def maps(flow: np.ndarray, points: np.ndarray | None, titles: Sequence[str]) -> 
 
 
 def grey_maps(flow: np.ndarray, titles: Sequence[str], whole: bool = True) -> Figure:
-    """The published form, (n, 3, 28, 28) of 0..255, drawn from 0 to 255.
-
-    whole=False: from the least to the largest value of a channel, for means, which are pale.
-    """
+    """The published form (n, 3, 28, 28), from 0 to 255, or not `whole`: over what a channel has."""
     fig, axes = panels(("u", "v", "strain"), 2, 1.85, rows=titles, extra=(0, 0.6))
     bare(*axes.flat)
     for (row, channel), axis in np.ndenumerate(axes):
@@ -109,17 +86,13 @@ def grey_maps(flow: np.ndarray, titles: Sequence[str], whole: bool = True) -> Fi
     return fig
 
 
-def apexes(errors: pd.DataFrame) -> Figure:
-    """Share of clips whose apex is missed by at most so many frames, per rule (apex_errors)."""
+def shares_below(table: pd.DataFrame, column: str, label: str, by: str = "corpus") -> Figure:
+    """The share of clips whose value of `column` is at most so large, a line per group of `by`."""
     fig, axis = plt.subplots(figsize=(6.4, 3.2))
-    looks = {"spotted": (WARNING, "-"), "midpoint": (LIGHT, "--")}
-    shares = pd.crosstab(errors["error"].abs(), errors["rule"], normalize="columns")
-    shares = shares.reindex(range(shares.index.max() + 1), fill_value=0).cumsum()
-    for rule in errors["rule"].unique():
-        colour, dash = looks.get(rule, (UNNAMED, ":"))
-        axis.plot(shares[rule], dash, color=colour, marker="o", ms=4, label=rule)
-    axis.set(xlabel="frames from the true apex, at most", ylabel="share of clips", ylim=(0, 1.03))
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    groups = table.groupby(by, sort=False)[column]
+    for (name, values), (colour, dash, _) in zip(groups, FORMS, strict=False):
+        axis.ecdf(values, color=colour, linestyle=dash, label=name)
+    axis.set(xlabel=label, ylabel="share of clips", ylim=(0, 1.02), xlim=(0, None))
     axis.yaxis.set_major_formatter("{x:.0%}")
-    axis.legend(loc="lower right")
+    axis.legend()
     return fig

@@ -10,8 +10,7 @@ from .style import ACCENT, FORMS, panels, reference
 def planted(table: pd.DataFrame, chance: float) -> Figure:
     """Accuracy on unseen planted clips: a row per form, a dot per run.
 
-    table: columns form and accuracy, and one of `seed` (the mean is a bar), `kind` (a marker per
-    kind) or `case` (a row per case and form).
+    table: columns form, accuracy, and `seed` (with a mean), `kind` (a marker each) or `case`.
     """
     if "case" in table:
         table = table.assign(form=table["case"] + ": " + table["form"].astype(str))
@@ -37,11 +36,7 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
 
 
 def planted_curves(table: pd.DataFrame, bar: float = 0.5, label: str = "guessing") -> Figure:
-    """Accuracy on unseen planted clips after each epoch: a line per form, a panel per case.
-
-    table: columns form, epoch, accuracy, and case where there are several; bar: what guessing
-    reaches.
-    """
+    """Accuracy by epoch: a line per form, a panel per case; `bar`: what guessing reaches."""
     cases = list(table.groupby("case", sort=False)) if "case" in table else [("", table)]
     titles = [case.replace("_", " ") if cases[1:] else "" for case, _ in cases]
     looks = dict(zip(dict.fromkeys(table["form"]), FORMS, strict=False))

@@ -1,15 +1,15 @@
-"""Figures of prediction rows: confusion, subjects, epochs, scores."""
+"""Figures of prediction rows: confusion, subjects, epochs, and which clips are hard."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from . import intervals
-from .comparison import ranking
-from .style import EDGE, INK, PALE, WARNING, class_colours, matrix, panels
+from .style import EDGE, INK, PALE, WARNING, bare, bars, class_colours, key, matrix, panels, title
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -26,7 +26,7 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """One column per left-out subject, a mark per clip: filled where right, hollow where wrong.
+    """A column per left-out subject, a mark per clip: filled where right, hollow where wrong.
 
     No score is drawn: most subjects have clips of one or two classes only.
     """
@@ -71,10 +71,7 @@ def learning(curves: pd.DataFrame) -> Figure:
 
 
 def epochs_on_test(by_epoch: pd.DataFrame, last: float, picked: float) -> Figure:
-    """Pooled score of the left-out subjects after every epoch, and what picking it there adds.
-
-    by_epoch: columns epoch, UF1; last: the honest score; picked: the oracle's.
-    """
+    """UF1 of the left-out subjects after every epoch, and what picking the epoch there adds."""
     fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(by_epoch["epoch"], by_epoch["UF1"], color=INK, label="all at the same epoch")
     axis.axhline(last, color=INK, ls=":", label=f"last epoch: {last:.3f} (honest)")
@@ -94,8 +91,30 @@ def dots(frame: pd.DataFrame, value: str, label: str, axis_label: str) -> Figure
     return fig
 
 
-def forest(summary: pd.DataFrame, metric: str, chance: float) -> Figure:
-    """Score of every system with its interval, best first. summary: of `statistics.summary`."""
-    ordered = summary.sort_values(metric, ascending=False, kind="stable", ignore_index=True)
-    rule = ordered["selection"].map(lambda name: "" if name == "last" else f" ({name})")
-    return ranking(ordered.assign(name=ordered["system"] + rule), metric, chance)
+def clips(shares: pd.DataFrame) -> Figure:
+    """A column per clip, hardest left, a row per system: dark where most seeds are wrong."""
+    labels = list(shares.index.get_level_values("label"))
+    colours, count = class_colours(sorted(set(labels))), shares.shape[1]
+    look = {"height_ratios": (0.7, count), "sharex": True}
+    fig, (top, axis) = plt.subplots(2, 1, figsize=(9, 1.3 + 0.3 * count), **look)
+    look = {"aspect": "auto", "interpolation": "nearest"}
+    top.imshow([[to_rgb(colours[name]) for name in labels]], **look)
+    axis.imshow(shares.to_numpy().T, cmap="Greys", vmin=0, vmax=1.15, **look)
+    bare(top, axis)
+    top.set_yticks([0], ["label"])
+    axis.set_yticks(range(count), [title(name) for name in shares.columns])
+    for place in range(1, count):
+        axis.axhline(place - 0.5, color="white", lw=2)
+    axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
+    fig.legend(handles=key(colours | {"wrong": "0.15"}), loc="outside upper right", ncols=4)
+    return fig
+
+
+def overlap(table: pd.DataFrame) -> Figure:
+    """Clips by how many systems are wrong, next to what independent failures would give."""
+    fig, axis = plt.subplots(figsize=(7, 3.3))
+    names = {"clips": "counted", "independent": "if systems failed independently"}
+    bars(axis, table.set_index("systems wrong")[[*names]].rename(columns=names))
+    axis.set(xlabel="systems that get a clip wrong", ylabel="clips")
+    axis.legend()
+    return fig

@@ -79,6 +79,7 @@ def bare(*axes) -> None:
     """Axes without ticks and frame, for pictures."""
     for axis in axes:
         axis.set(xticks=[], yticks=[])
+        axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
 
 
@@ -91,13 +92,11 @@ def signed(values: np.ndarray, share: float = 1.0) -> dict:
 def reference(axis, value: float, label: str = "", *, level: bool = False) -> None:
     """A dashed line at `value`, upright or level, with its label at the top or the right end."""
     (axis.axhline if level else axis.axvline)(value, color=CHANCE, ls="--", lw=1, zorder=1)
-    look = {"textcoords": "offset points", "fontsize": 8, "color": CHANCE}
+    look = {"fontsize": 8, "color": CHANCE, "va": "bottom" if level else "top"}
     if level:
-        look |= {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
-        axis.annotate(label, (1, value), (-2, 3), **look)
+        axis.text(0.99, value, label, transform=axis.get_yaxis_transform(), ha="right", **look)
     else:
-        look |= {"xycoords": ("data", "axes fraction"), "va": "top"}
-        axis.annotate(label, (value, 1), (4, -2), **look)
+        axis.text(value, 0.99, f" {label}", transform=axis.get_xaxis_transform(), **look)
 
 
 def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", **look):

@@ -21,10 +21,7 @@ PARTS |= {"outer lip": 31, "inner lip": 43}
 def key_frames(
     numbers: Sequence[int], motion: np.ndarray, chosen: Sequence[int], even: Sequence[int]
 ) -> Figure:
-    """Landmark motion of every frame (T,), and which frames either rule takes.
-
-    numbers (T,) frame numbers; chosen and even: frame numbers, repeated ones allowed.
-    """
+    """Landmark motion (T,) of the frames `numbers` (T,), and which frames either rule takes."""
     fig, axis = plt.subplots(figsize=(7.6, 3.2))
     axis.bar(numbers, motion, 0.75, color=np.where(np.isin(numbers, chosen), INK, PALE), zorder=2)
     below = -0.06 * motion.max()
@@ -33,9 +30,9 @@ def key_frames(
         look = {"marker": marker, "color": shade, "label": label, "zorder": 3, "s": 26}
         axis.scatter(frames, np.full(len(frames), below * (1.2 + 1.6 * row)), **look)
     axis.axhline(0, color=EDGE, linewidth=0.8)
-    axis.set(xlabel="frame", ylabel="way of 51 landmarks\nsince the frame before, pixels")
+    axis.set(xlabel="frame", ylim=(below * 4, motion.max() * 1.25))
+    axis.set_ylabel("way of 51 landmarks\nsince the frame before, pixels")
     axis.legend(loc="upper right", ncols=2)
-    axis.set_ylim(below * 4, motion.max() * 1.25)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig
 
@@ -59,7 +56,6 @@ def strongest(shares: np.ndarray) -> Figure:
     axis.set_yticks((edges[1:] + edges[:-1]) / 2, list(PARTS))
     axis.set_xticks(range(shares.shape[1]), range(1, shares.shape[1] + 1))
     axis.set(xlabel="pattern: three key frames in a row")
-    axis.tick_params(length=0)
     bar = fig.colorbar(image, ax=axis, shrink=0.8, label="frame of the strongest edge")
     bar.set_ticks([0, 1, 2], labels=["first", "second", "third"])
     return fig
