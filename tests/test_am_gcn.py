@@ -13,7 +13,7 @@ from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
 from mer_utils.preprocessing import regions
-from mer_utils.systems import am_gcn, am_gcn_as_coded, am_gcn_units
+from mer_utils.systems import am_gcn, am_gcn_as_coded, am_gcn_parts
 
 torch.set_num_threads(1)
 
@@ -216,15 +216,15 @@ def test_multi_label_loss():
     scores = torch.tensor([[2.0, -1.0, 0.5], [9.0, 9.0, 9.0]], requires_grad=True)
     known = torch.tensor([[1.0, 0.0, 0.0], [-1.0, -1.0, -1.0]])
     expected = np.log1p(np.exp(-2.0)) + np.log(1 + np.exp(-1.0) + np.exp(0.5))
-    cost = am_gcn_units.multi_label_loss(scores, known)
+    cost = am_gcn_parts.multi_label_loss(scores, known)
     assert cost.item() == pytest.approx(expected, rel=1e-5)
     cost.backward()
     assert scores.grad[1].eq(0).all() and scores.grad[0].ne(0).all()
-    assert am_gcn_units.multi_label_loss(scores, torch.full_like(known, -1)).item() == 0
+    assert am_gcn_parts.multi_label_loss(scores, torch.full_like(known, -1)).item() == 0
 
 
 def test_pools_lie_on_their_regions():
-    pool = am_gcn_units.region_pools(planted.units_together(2)[0]["landmarks"], 14)
+    pool = am_gcn_parts.region_pools(planted.units_together(2)[0]["landmarks"], 14)
     assert pool.shape == (2, 6, 196)
     np.testing.assert_allclose(pool.sum(-1), 1, rtol=1e-5)
     rows, columns = np.divmod(pool[0].argmax(-1), 14)

@@ -233,13 +233,13 @@ def test_the_reconstruction_is_learned():
     optimizer = torch.optim.Adam(autoencoder.parameters(), lr=1e-2)
     costs = []
     for _ in range(80):
-        cost = unified_graph.reconstruction_loss(autoencoder(x))
+        cost = unified_graph.reconstruction_loss(autoencoder(x)[1])
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
         costs.append(cost.item())
     assert costs[0] > 0.6 and costs[-1] < 0.45
-    scores = autoencoder(x).detach().mean(0)
+    scores = autoencoder(x)[1].detach().mean(0)
     edges = torch.from_numpy(unified_graph.EDGES) > 0
     others = ~edges & ~torch.eye(51, dtype=bool)
     assert scores[edges].mean() > scores[others].mean() + 1
@@ -305,7 +305,7 @@ def test_as_coded_a_clip_depends_on_the_others_of_its_batch():
     autoencoder = net.graph_stream.autoencoder.eval()
     torch.nn.init.normal_(autoencoder.bilinear)
     x = torch.rand(3, 49, config.maps, 51)
-    assert (autoencoder(x)[0] - autoencoder(x[:1])[0]).abs().max() > 0.01
+    assert (autoencoder(x)[0][0] - autoencoder(x[:1])[0][0]).abs().max() > 0.01
 
 
 def test_as_coded_the_attention_map_replaces_what_it_weighs():

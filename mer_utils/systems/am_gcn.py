@@ -5,27 +5,20 @@ Attention Mechanisms", submitted to The Visual Computer; text not public.  Read 
 README and its code, ffjjfjfj/AM-GCN at 95d086ac (2025), which is MMNet (Li et al., IJCAI 2022,
 muse1998/MMNet) with one line commented out.
 
-The authors', with the code's numbers:
-* four convolution blocks over apex minus onset; each block's attention map is multiplied by the
-  one before it (continuous attention, "CA block"; by position the README's "AA module");
-* position branch (`am_gcn_position`; by position the README's "SA module"): a transformer over the
-  onset tells where on the face each cell is.  MMNet adds it to the map; the code drops it;
-* AdamW 8e-4, weight decay 0.7, batch 24, 99 epochs; the rate falls by 0.987 an epoch for 50.
+The authors': four convolution blocks over apex minus onset, where each block's attention map is
+multiplied by the one before it (continuous attention, "CA block"; by position the README's "AA
+module"); a position branch (the "SA module"), which MMNet adds to the map and the code drops.
 
-Ours, for the code holds no graph at all: `am_gcn_units`, a graph of action units, taught by the
-authors' multi-label loss, which the code never calls.  It lets distant regions meet: a cell of the
-last map sees 39 of 224 pixels.
+Ours: the code holds no graph at all.  A graph of action units (`am_gcn_parts`) lets distant regions
+meet, for a cell of the last map sees 39 of 224 pixels; the authors' multi-label loss, which the
+code never calls, teaches it.
 
 Decided here:
 * position multiplies the map, x (1 + p).  What follows is linear, so that an added p would give
   every class a bonus for the face and could not weight where something moves;
-* a BatchNorm on the map before position and units: four attentions below 1 make it small;
 * the linear layer sees the mean of the map.  Given all cells (`flat`, as coded) it learns training
   clips by heart before the graph has learned anything;
-* the small size reads movement by `displacement`, one step of Lucas and Kanade;
 * no random flips, turns or jittered key frames; frames are grey and aligned.
-
-What the code does instead: `am_gcn_as_coded`.
 
 Inputs motion (B, 1 or 2, 224, 224), face (B, 1, 14, 14), pool (B, 6, 196); output (B, n_classes).
 """
@@ -42,15 +35,19 @@ from torch import nn
 
 from ..errors import StudyError
 from ..preprocessing import head, regions
-from . import am_gcn_units as units
-from .am_gcn_position import Position, cells
+from . import am_gcn_parts as parts
+from .am_gcn_parts import NINE, cells
+from .inputs import Arrays
 
 TITLE = "AM-GCN"
 COLOUR, MARKER = "#5d8a4e", "X"
 VIEWS = ("frames", "landmarks")
-targets, fit_context = units.targets, units.fit_context
+targets, fit_context = parts.targets, parts.fit_context
 
 GREY, SPREAD = 0.449, 0.226  # ImageNet's mean and standard deviation, channels averaged
+# Of the displacement; pixels: standard deviations of the blur, and of what is around a pixel.
+BLUR, AROUND = 1.0, 3.0
+FLAT = 0.1  # of the mean squared slope: added so that flat skin does not seem to move
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Config:
     continuous: bool = True  # multiply each attention map by the one before it
     position: bool = True  # tell the last map where on the face each cell is
     fusion: Literal["sum", "product"] = "product"  # ours: times (1 + position); sum: as MMNet
-    balance: bool = True  # ours: BatchNorm on the motion before it meets position and units
+    balance: bool = True  # ours: BatchNorm after four attentions, all below 1
     position_layers: int = 3
     heads: int = 4
     mlp_ratio: float = 2.0
@@ -85,15 +82,12 @@ class Config:
     def __post_init__(self):
         if self.motion == "displacement" and self.channels != 2:
             raise StudyError(
-                f"am_gcn: motion='displacement' has two channels, not channels={self.channels}: "
+                f"am_gcn: channels={self.channels} cannot hold a displacement: "
                 "set channels=2, or motion='difference'"
             )
-        unknown = sorted(set(self.units) - set(regions.UNITS))
-        if unknown:
-            raise StudyError(
-                f"am_gcn: units={unknown} move no region of the study's map; "
-                f"choose from {', '.join(map(str, sorted(regions.UNITS)))}"
-            )
+        if unknown := sorted(set(self.units) - set(regions.UNITS)):
+            known = sorted(regions.UNITS)
+            raise StudyError(f"am_gcn: units={unknown} move no region; choose from {known}")
 
 
 SMALL = {  # 24 folds in two minutes of one core; chosen on the synthetic clips
@@ -112,11 +106,7 @@ ABLATIONS = {
     "no_graph": ("graph", "Must action units exchange anything?", {"graph": "identity"}),
     "no_units": ("graph", "Do action units help at all?", {"graph": "none"}),
     "no_unit_loss": ("action units", "Must the nodes learn action units?", {"unit_weight": 0.0}),
-    "nine_units": (
-        "action units",
-        "Are the nine units of Lei et al. enough?",
-        {"units": units.NINE},
-    ),
+    "nine_units": ("action units", "Are the nine units of Lei et al. enough?", {"units": NINE}),
     "no_position": ("position", "Does the position branch help?", {"position": False}),
     "added_position": ("fusion", "Is position better added, as in MMNet?", {"fusion": "sum"}),
     "unbalanced": ("balance", "What do four attentions below 1 cost?", {"balance": False}),
@@ -129,20 +119,12 @@ ABLATIONS = {
 }
 
 
-# --- inputs of one clip ---------------------------------------------------------------------------
-
-BLUR, AROUND = 1.0, 3.0  # pixels: standard deviations of the blur, and of what is around a pixel
-FLAT = 0.1  # of the mean squared slope: added so that flat skin does not seem to move
-
-
 def views_needed(config: Config) -> tuple[str, ...]:
     """Landmarks place the nodes; without nodes the two frames are enough."""
     return ("frames",) if config.graph == "none" else VIEWS
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
     """Apex minus onset, the small onset, and where the six regions are on the last map."""
     frames = (views["frames"] / 255.0 - GREY) / SPREAD  # (N, 2, H, W)
     motion = frames[:, 1:] - frames[:, :1]
@@ -152,15 +134,15 @@ def features(
     if config.position:
         arrays["face"] = resized(frames[:, :1], cells(config))  # (N, 1, cells, cells)
     if config.graph != "none":
-        arrays["pool"] = units.region_pools(views["landmarks"], cells(config))  # (N, 6, cells^2)
+        arrays["pool"] = parts.region_pools(views["landmarks"], cells(config))  # (N, 6, cells^2)
     return arrays
 
 
 def displacement(pair: np.ndarray) -> np.ndarray:
-    """(2, H, W) -> (2, H, W) pixels to the right and down: what the difference says of movement.
+    """(2, H, W) -> (2, H, W) pixels to the right and down, after head and light.
 
-    Apex minus onset is minus the slope of the onset times the movement; around every pixel the
-    movement that explains it best, by least squares (Lucas and Kanade), after head and light.
+    Around every pixel the movement that, times the slope of the onset, explains the difference best
+    by least squares: one step of Lucas and Kanade.
     """
     change = head.without_head(gaussian_filter(pair, (0, BLUR, BLUR)))[1]
     down, right = np.gradient(gaussian_filter(pair[0], BLUR))
@@ -179,9 +161,6 @@ def resized(pictures: np.ndarray, size: int) -> np.ndarray:
     return F.interpolate(x, (size, size), mode="bilinear", antialias=True).numpy()
 
 
-# --- continuous attention -------------------------------------------------------------------------
-
-
 def convolution(channels: int, width: int, stride: int) -> nn.Sequential:
     """(B, C, h, w) -> (B, width, h / stride, w / stride)"""
     layer = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
@@ -195,14 +174,12 @@ class CABlock(nn.Module):
         super().__init__()
         self.body = convolution(channels, width, stride)
         self.body.extend([nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)])
-        self.shortcut = nn.Identity()
+        self.shortcut = nn.Sequential()
         if stride != 1 or channels != width:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
-            )
-        self.attention = nn.Sequential(
-            nn.Conv2d(2, 1, 1, bias=False), nn.BatchNorm2d(1), nn.Sigmoid()
-        )
+            layer = nn.Conv2d(channels, width, 1, stride, bias=False)
+            self.shortcut.extend([layer, nn.BatchNorm2d(width)])
+        layer = nn.Conv2d(2, 1, 1, bias=False)
+        self.attention = nn.Sequential(layer, nn.BatchNorm2d(1), nn.Sigmoid())
 
     def forward(self, x, carried):
         x = F.relu(self.body(x) + self.shortcut(x))  # (B, width, h', w')
@@ -213,28 +190,25 @@ class CABlock(nn.Module):
         return x * attention, attention
 
 
-# --- the network ----------------------------------------------------------------------------------
-
-
 class AMGCN(nn.Module):
     """motion, face, pool -> logits (B, n_classes); while training also the units' scores."""
 
-    def __init__(self, config: Config, n_classes: int, context: dict[str, np.ndarray]):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
         self.config, widths = config, config.widths
         self.stem = convolution(config.channels, config.stem, stride=2)
         self.widen = convolution(config.stem, widths[0], stride=1)
-        strides = (1, *[2] * (len(widths) - 1))
         self.blocks = nn.ModuleList(
-            CABlock(*sizes) for sizes in zip((widths[0], *widths), widths, strides, strict=False)
+            CABlock(widths[max(number - 1, 0)], width, stride=2 if number else 1)
+            for number, width in enumerate(widths)
         )
         for module in (*self.widen.modules(), *self.blocks.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         self.balance = nn.BatchNorm2d(widths[-1]) if config.balance else nn.Identity()
-        self.position = Position(config) if config.position else None
+        self.position = parts.Position(config) if config.position else None
         if config.graph != "none":
-            self.units = units.UnitGraph(config, context["unit_graph"])
+            self.units = parts.UnitGraph(config, context["unit_graph"])
         self.head = self.make_head(n_classes)
         if config.graph != "none":
             self.unit_head = nn.Linear(config.gcn_dims[-1], n_classes, bias=False)
@@ -277,14 +251,14 @@ class AMGCN(nn.Module):
 network = AMGCN
 
 
-def loss(config: Config, class_counts):
+def loss(config: Config, class_counts: np.ndarray):
     """Cross-entropy, plus the multi-label loss on the action units of the training clips."""
 
     def criterion(output, labels, action_units):
         if config.graph == "none":
             return F.cross_entropy(output, labels)
         logits, scores = output
-        of_units = units.multi_label_loss(scores, action_units)
+        of_units = parts.multi_label_loss(scores, action_units)
         return F.cross_entropy(logits, labels) + config.unit_weight * of_units
 
     return criterion

@@ -1,9 +1,8 @@
 """AM-GCN as its code has it, 95d086ac: what is different from `am_gcn`.
 
 No position branch and no graph; one linear layer on all cells of the last map, with five outputs
-for three classes.  The position branch is computed and dropped, the layer for action units and the
-time embedding are built and never called: 9 974 531 parameters, of which 3 030 649 ever get a
-gradient.  The code counts outputs 4 and 5 as wrong answers; here only the classes are predicted.
+for three classes, of which only the classes are predicted here.  Position branch, layer for action
+units and time embedding are built and never used: of 9 974 531 parameters 3 030 649 get a gradient.
 """
 
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import torch
 from torch import nn
 
 from . import am_gcn
+from .am_gcn_parts import Position, cells
+from .inputs import Arrays
 
 views_needed, features = am_gcn.views_needed, am_gcn.features
 targets, fit_context = am_gcn.targets, am_gcn.fit_context
@@ -50,14 +51,14 @@ ABLATIONS = {
 class AMGCN(am_gcn.AMGCN):
     """motion, face, pool -> logits (B, n_classes); while training (B, outputs)."""
 
-    def __init__(self, config: Config, n_classes: int, context: dict):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__(config, n_classes, context)
         self.n_classes = n_classes
         if config.dead_parts:
             self.dead = dead_parts(config)
 
     def make_head(self, n_classes: int) -> nn.Linear:
-        count = am_gcn.cells(self.config) ** 2 if self.config.head == "flat" else 1
+        count = cells(self.config) ** 2 if self.config.head == "flat" else 1
         return nn.Linear(self.config.widths[-1] * count, max(self.config.outputs, n_classes))
 
     def classify(self, x):
@@ -68,7 +69,7 @@ class AMGCN(am_gcn.AMGCN):
 def dead_parts(config: Config) -> nn.ModuleDict:
     """What the published network builds, counts and never uses."""
     dim, half = config.widths[-1], config.size // 2
-    branch = am_gcn.Position(config)
+    branch = Position(config)
     branch.class_token = nn.Parameter(torch.zeros(1, 1, dim))
     branch.head, branch.mask = nn.Linear(dim, 5), nn.Linear(dim, 1)
     place = nn.Sequential(nn.Conv2d(config.channels, dim, 1, bias=False), nn.BatchNorm2d(dim))

@@ -5,11 +5,9 @@ recognition", IEEE MLSP 2024, code dannyFan-0201/MLSP_2024 at 0e448003; and its 
 second input, "Micro-expression recognition using dual-branch 3DCNN network with novel attention
 mechanism", code of the same author at 98b866db.  Read from both codes.
 
-Followed: a 5^3 and a 3^3 convolution next to each other, one 3^3 over both; channel attention with
-an MLP each for mean and maximum, joined as sigmoid((max - mean) / 2), the "new" form; spatial
-attention; dense layers for each step, GRU 512, eight heads of widths 256 to 2 (MSMH), of whose
-queries the maximum is taken, two dense layers.  Class weights .30, .35, .35; L2 on four layers;
-Adam 1e-3, a tenth less every 40 epochs, batch 8, 200 epochs.  Keras's padding and initial weights.
+Followed: both branches and one convolution over them, the "new" channel attention, spatial
+attention, dense layers for each step, GRU, eight heads (MSMH), L2 on four layers; Keras's padding
+and initial weights.
 
 Decided here:
 * no pooling in time: the code's leaves 2 of 10 steps, each of which has seen all 10 frames, so that
@@ -18,15 +16,13 @@ Decided here:
   clip's annotated action units, of test clips too; the first paper gives both branches the face;
 * a clip is normalised by its own mean and maximum, not by those of all clips;
 * one map of spatial attention, after the channels', as in CBAM and in the paper's figure;
-* 10 even steps from onset to offset, aligned and grey, not the first 10 colour frames of a file;
-* the small preset sees each frame minus the onset, less what a moving head explains (`shown`).
-
-What the script does instead: `dual_branch_3dcnn_as_coded`.
+* 10 even steps from onset to offset, aligned and grey, not the first 10 colour frames of a file.
 
 Inputs face, regions (B, T, size, size), values about -1..1; output (B, n_classes).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -39,6 +35,7 @@ from ..errors import StudyError
 from ..preprocessing import head
 from ..preprocessing.regions import GRID
 from . import dual_branch_3dcnn_parts as parts
+from .inputs import Arrays
 
 TITLE = "Dual-branch 3D-CNN"
 COLOUR, MARKER = "#2a8c8c", "<"
@@ -51,7 +48,7 @@ class Config:
 
     frames: int = 10  # of view `video`, at even steps
     size: int = 128  # pixels a side, of either picture
-    shown: Literal["frames", "difference"] = "frames"  # ours: each frame minus the first
+    shown: Literal["frames", "difference"] = "frames"  # ours: minus the first, less head and light
     second: Literal["regions", "face"] = "regions"  # what branch 2 sees; face: the same as branch 1
     maps: int = 32  # of each branch, and of the convolution over both
     kernels: tuple[int, ...] = (5, 3)  # pixels, of branch 1 and 2; after them always 3
@@ -78,8 +75,8 @@ class Config:
     def __post_init__(self):
         if self.width < max(self.scales):
             raise StudyError(
-                f"dual_branch_3dcnn: width={self.width} leaves the head of scale "
-                f"{max(self.scales)} without a number; choose smaller scales"
+                f"dual_branch_3dcnn: width={self.width} is below the largest of "
+                f"scales={self.scales}: choose smaller scales"
             )
 
 
@@ -117,8 +114,6 @@ ABLATIONS = {
 }
 
 
-# --- inputs of one clip ---------------------------------------------------------------------------
-
 FACE = 128  # pixels a side of the aligned face
 CHANGE = 1 / 30  # of the clip's contrast: what a movement of a pixel does to the grey around it
 STRIPS = (  # points of dlib's 68, and how much wider than them the strip is
@@ -132,9 +127,7 @@ def views_needed(config: Config) -> tuple[str, ...]:
     return VIEWS if config.second == "regions" else ("video",)
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
     """What either branch sees, (N, T, size, size) float32.
 
     Raises StudyError where more frames are asked for than the view has.
@@ -193,37 +186,31 @@ def scaled(video: torch.Tensor, config: Config) -> np.ndarray:
     return video.numpy()
 
 
-# --- the network ----------------------------------------------------------------------------------
-
-
 class DualBranch(nn.Module):
     """face, regions -> logits (B, n_classes); while training also the L2 term of the loss."""
 
-    def __init__(self, config: Config, n_classes: int, context: dict, channels=1, spatial_maps=1):
+    def __init__(self, config: Config, n_classes: int, context: Arrays, channels=1, spatial_maps=1):
         super().__init__()
         self.config = config
-        first, second, after = config.time_kernels
+        *times, after = config.time_kernels
         self.branches = nn.ModuleList(
-            parts.Block(channels, config.maps, time, space)
-            for time, space in zip((first, second), config.kernels, strict=True)
+            parts.Block(channels, config.maps, *sizes)
+            for sizes in zip(times, config.kernels, strict=True)
         )
         self.both = parts.Block(2 * config.maps, config.maps, after, 3)
         attends = config.channel_attention != "none"
         self.channel_attention = parts.ChannelAttention(config) if attends else None
         self.spatial_attention = parts.SpatialAttention(after, spatial_maps)
-        side = -(-config.size // 9)
-        sizes = (config.maps * side**2, *config.dense)
-        self.dense = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:], strict=False))
-        dim = sizes[-1]
-        self.gru = None
+        sizes = (config.maps * (-(-config.size // 9)) ** 2, *config.dense)
+        self.dense = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+        self.gru, width = None, sizes[-1]
         if config.recurrent:
-            self.gru = nn.GRU(dim, config.width, batch_first=True)
-            dim = config.width
+            self.gru, width = nn.GRU(width, config.width, batch_first=True), config.width
         over_steps = parts.MultiScaleMultiHead if config.attention == "msmh" else parts.Pooling
-        self.attention = over_steps(dim, config)
+        self.attention = over_steps(width, config)
         sizes = (self.attention.width, *config.head)
         self.head = nn.Sequential()
-        for pair in zip(sizes, sizes[1:], strict=False):
+        for pair in pairwise(sizes):
             self.head.extend([nn.Linear(*pair), nn.LeakyReLU(parts.SLOPE)])
         self.head.append(nn.Linear(sizes[-1], n_classes))
         parts.initialise(self)
@@ -273,17 +260,17 @@ def loss(config: Config, class_counts: np.ndarray):
     Raises StudyError where the paper's weights are asked for and there are other classes.
     """
     weights = torch.ones(len(class_counts))
-    if config.weighting == "paper":
-        if len(config.class_weights) != len(class_counts):
-            raise StudyError(
-                f"dual_branch_3dcnn: class_weights={config.class_weights} are of "
-                f"{len(config.class_weights)} classes, but here are {len(class_counts)}: "
-                "set weighting=inverse or none, or one weight per class"
-            )
-        weights = torch.tensor(config.class_weights)
-    elif config.weighting == "inverse":
+    if config.weighting == "inverse":
         counts = torch.as_tensor(class_counts).clamp(min=1)
         weights = counts.sum() / (len(counts) * counts)
+    elif config.weighting == "paper":
+        weights = torch.tensor(config.class_weights)
+        if len(weights) != len(class_counts):
+            raise StudyError(
+                f"dual_branch_3dcnn: class_weights={config.class_weights} are of {len(weights)} "
+                f"classes, but here are {len(class_counts)}: "
+                "set weighting=inverse or none, or one weight per class"
+            )
 
     def criterion(output, labels):
         logits, penalty = output

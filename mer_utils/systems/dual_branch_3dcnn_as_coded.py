@@ -1,17 +1,15 @@
 """The dual-branch 3D-CNN as its script has it, 0e448003: what is different from the described one.
 
-* Both poolings divide time by three as well.
-* Both branches see the face, in three channels.
-* Spatial attention has a map per channel and is computed next to channel attention, not after it;
-  channel attention joins mean and maximum by their sum.
-
-2 836 759 parameters.  Keras's GRU (`reset_after`, two biases) is torch's.  The script repeats every
-label three times, which changes no gradient.
+Both poolings divide time by three as well; both branches see the face, in three channels; spatial
+attention has a map per channel and is computed next to channel attention, not after it; channel
+attention joins mean and maximum by their sum.  2 836 759 parameters.  Keras's GRU (`reset_after`,
+two biases) is torch's.  The script repeats every label three times, which changes no gradient.
 """
 
 from dataclasses import dataclass
 
 from . import dual_branch_3dcnn as dual
+from .inputs import Arrays
 
 views_needed, features, loss, rate = dual.views_needed, dual.features, dual.loss, dual.rate
 
@@ -51,7 +49,7 @@ ABLATIONS = {
 class DualBranch(dual.DualBranch):
     """face, regions -> logits (B, n_classes); while training also the L2 term of the loss."""
 
-    def __init__(self, config: Config, n_classes: int, context: dict):
+    def __init__(self, config: Config, n_classes: int, context: Arrays):
         maps = config.maps if config.map_per_channel else 1
         super().__init__(config, n_classes, context, config.channels, maps)
         for block in (*self.branches, self.both):
@@ -59,10 +57,9 @@ class DualBranch(dual.DualBranch):
 
     def attend(self, x):
         """(B, maps, T', h, w) -> the same, channels and places weighted."""
-        if not self.config.parallel:
+        if not self.config.parallel or self.channel_attention is None:
             return super().attend(x)
-        weighted = x if self.channel_attention is None else x * self.channel_attention(x)
-        return weighted * self.spatial_attention(x)
+        return x * self.channel_attention(x) * self.spatial_attention(x)
 
 
 network = DualBranch

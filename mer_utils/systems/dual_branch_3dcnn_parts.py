@@ -4,8 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# --- first stage: convolutions and their attention ------------------------------------------------
-
 SLOPE = 0.2  # of every LeakyReLU
 
 
@@ -34,11 +32,9 @@ class ChannelAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.difference = config.channel_attention == "difference"
-        hidden = config.maps // config.reduction
+        maps, hidden = config.maps, config.maps // config.reduction
         self.of_mean, self.of_maximum = (
-            nn.Sequential(
-                nn.Linear(config.maps, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, config.maps)
-            )
+            nn.Sequential(nn.Linear(maps, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, maps))
             for _ in range(2)
         )
 
@@ -58,9 +54,6 @@ class SpatialAttention(nn.Module):
     def forward(self, x):
         both = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
         return self.convolution(both).sigmoid()
-
-
-# --- second stage: over the steps -----------------------------------------------------------------
 
 
 class Head(nn.Module):
@@ -88,9 +81,8 @@ class MultiScaleMultiHead(nn.Module):
 
     def __init__(self, dim: int, config):
         super().__init__()
-        widths = [config.width // scale for scale in config.scales]
-        self.heads = nn.ModuleList(Head(dim, width) for width in widths)
-        self.width = sum(widths)
+        self.heads = nn.ModuleList(Head(dim, config.width // scale) for scale in config.scales)
+        self.width = sum(head.out.out_features for head in self.heads)
 
     def weights(self, x):
         """(B, heads, T)"""
@@ -113,24 +105,19 @@ class Pooling(nn.Module):
         return (scores.softmax(-1)[:, None] @ x)[:, 0]
 
 
-# --- initial weights ------------------------------------------------------------------------------
-
-
 def initialise(net: nn.Module) -> None:
     """As Keras: Glorot, or He where the code says so; orthogonal recurrences; biases 0."""
     glorot = {net.head[-1], *net.attention.modules(), net.spatial_attention.convolution}
     if net.channel_attention is not None:
         glorot |= {net.channel_attention.of_mean[0], net.channel_attention.of_maximum[0]}
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv3d):
-            if module in glorot:
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if module in glorot and hasattr(module, "weight"):
+            nn.init.xavier_uniform_(module.weight)
+        elif isinstance(module, nn.Linear | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     if net.gru is not None:
         nn.init.xavier_uniform_(net.gru.weight_ih_l0)
         nn.init.orthogonal_(net.gru.weight_hh_l0)
-        nn.init.zeros_(net.gru.bias_ih_l0)
-        nn.init.zeros_(net.gru.bias_hh_l0)
+    for name, parameter in net.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(parameter)

@@ -7,25 +7,18 @@ Followed, as the revision describes it:
 * LMKS: the frames in which the landmarks move most (`keyframes.select`, view `keyframes`);
 * STLDN: Kirsch's eight edge responses in each of three frames in a row, 24 in all.  The numbers i
   of the largest and j of the smallest make one code, 32 i + j, divided by its maximum 758;
-* graph stream (`unified_graph`): 7x7 codes around each of 51 landmarks, a graph autoencoder gives
-  every clip its own graph, and a network like EfficientGCN runs on it;
-* visual stream (`unified_visual`): every map through one ViT, the vectors through three BiLSTMs;
-* attentive fusion: one weight per stream; linear; Adam 1e-4, batches of 32, 15 epochs.
+* two streams, `unified_graph` and `unified_visual`; attentive fusion gives each one weight.
 
 Decided here:
-* frames are smoothed by 2 pixels before the 3x3 masks, which otherwise see mostly noise, and the
-  head's own movement is taken off first.  On the synthetic clips an SVM on the codes around the
-  landmarks rises from UF1 .25 to .51 by smoothing, and to .55 with a still head;
+* the head's movement is taken off, then frames are smoothed by 2 pixels: the 3x3 masks see mostly
+  noise.  UF1 of an SVM on the codes around the landmarks of the synthetic clips rises from .25 to
+  .51 by smoothing, and to .55 with a still head;
 * the encoder runs on the graph of the face and not on 51x51 ones, which would only take the mean;
-* a reconstruction loss (weight 0.1) asks the decoder to give the graph of the face back, as in any
-  graph autoencoder; the classifier decides how far a clip's own graph departs from it;
+* a reconstruction loss asks the decoder to give the graph of the face back, as in any graph
+  autoencoder; the classifier decides how far a clip's own graph departs from it;
 * the decoder's nodes are standardised: the sigmoids before them leave every score at 0;
-* `max_graph_distance` 2 means walks of 0, 1 and 2 steps, each with its own weights;
 * logits into the loss, rare classes weighted; no bias before a BatchNorm;
-* a small ViT from scratch instead of ViT-L/16.  `vit_weights` names a local safetensors file of any
-  ViT in Hugging Face's naming; its content is part of a run's name.
-
-What the code of 2025 does instead: `unified_as_coded`.
+* a small ViT from scratch instead of ViT-L/16, or any ViT's weights (`vit_weights`).
 
 Input patches (B, T * 51, 7, 7), maps (B, T, side, side); output (B, n_classes).
 """
@@ -41,6 +34,7 @@ from torch import nn
 
 from ..errors import StudyError
 from ..preprocessing import head
+from .inputs import Arrays
 from .unified_graph import LANDMARKS, PATCH, GraphStream, reconstruction_loss
 from .unified_visual import VisualStream, load_vit
 
@@ -51,6 +45,7 @@ VIEWS = ("keyframes", "keyframe_points")
 FACE = 128  # pixels a side of the aligned face
 TRIPLETS = 9  # three frames in a row, of eleven
 INNER = slice(17, 17 + LANDMARKS)  # dlib's 68 points without the jaw
+HIGHEST = 32 * 23 + 22  # 758: the two extremes of 24 responses are never the same one
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Config:
     vit_depth: int = 4  # ours; published 24
     vit_heads: int = 3  # ours; published 16
     vit_patch: int = 16
-    vit_weights: str = ""  # a local file of pretrained weights
+    vit_weights: str = ""  # a local safetensors file in Hugging Face's naming
     recurrence: Literal["bilstm", "mean"] = "bilstm"  # the mean over time knows no order
     fusion: Literal["attentive", "equal"] = "attentive"  # equal: both streams as they are
     balanced: bool = True  # ours: weight classes by how rare they are
@@ -146,22 +141,12 @@ def files(config: Config) -> tuple[str, ...]:
     return (config.vit_weights,) if config.vit_weights else ()
 
 
-# --- STLDN: in which of three frames, and in which direction, is the strongest edge? --------------
-
-HIGHEST = 32 * 23 + 22  # 758: the two extremes of 24 responses are never the same one
-RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # around the middle
-
-
 def kirsch_masks() -> torch.Tensor:
-    """(8, 3, 3): three neighbours in a row 5, the other five -3; turned eight times by 45 degrees.
-
-    The order of directions is the code's: from the right, against the clock.
-    """
-    rows, columns = zip(*RING, strict=True)
+    """(8, 3, 3): three neighbours in a row 5, five -3; from the right, against the clock."""
+    rows, columns = (0, 0, 0, 1, 2, 2, 2, 1), (0, 1, 2, 2, 2, 1, 0, 0)  # around the middle
     right = torch.tensor([-3.0, -3.0, 5.0, 5.0, 5.0, -3.0, -3.0, -3.0])
     masks = torch.zeros(8, 3, 3)
-    for direction in range(8):
-        masks[direction, rows, columns] = right.roll(-direction)
+    masks[:, rows, columns] = torch.stack([right.roll(-turn) for turn in range(8)])
     return masks
 
 
@@ -171,26 +156,18 @@ def responses(frames: torch.Tensor, smoothing: float) -> torch.Tensor:
     if smoothing:
         reach = int(np.ceil(3 * smoothing))
         bell = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / smoothing) ** 2)
-        bell = (bell / bell.sum()).to(x.dtype)
+        bell = bell / bell.sum()
         x = F.conv2d(F.pad(x, (reach,) * 4, mode="replicate"), bell[None, None, None])
         x = F.conv2d(x, bell[None, None, :, None])
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kirsch_masks()[:, None].to(x.dtype))
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kirsch_masks()[:, None])
 
 
 def strongest(values: torch.Tensor) -> torch.Tensor:
-    """(T, K, H, W) -> (T - 2, H, W) number of the largest of 3 K values of three frames in a row.
-
-    The largest of each frame first, then of the three: several times faster than all at once.
-    """
-    value, number = values.max(1)  # (T, H, W)
-    count = len(values) - 2
-    best, chosen = value[:count], number[:count]
-    for later in (1, 2):
-        frames = slice(later, count + later)
-        better = value[frames] > best
-        best = torch.where(better, value[frames], best)
-        chosen = torch.where(better, number[frames] + later * values.shape[1], chosen)
-    return chosen
+    """(T, K, H, W) -> (T - 2, H, W) number of the largest of the 3 K values of three frames."""
+    value, number = values.max(1)  # (T, H, W), first: several times faster than all 3 K at once
+    frame = torch.stack([value[:-2], value[1:-1], value[2:]]).argmax(0, keepdim=True)
+    number = torch.stack([number[:-2], number[1:-1], number[2:]]).gather(0, frame)
+    return (number + frame * values.shape[1])[0]
 
 
 def grey(frames: np.ndarray, config: Config) -> torch.Tensor:
@@ -199,33 +176,24 @@ def grey(frames: np.ndarray, config: Config) -> torch.Tensor:
 
 
 def patterns(frames: np.ndarray, config: Config) -> np.ndarray:
-    """(11, 128, 128) uint8 -> (9, 128, 128) float32, one map for every three frames in a row.
-
-    `stldn` is in 0..1; `difference` is the grey value after minus the one before, in units of 25
-    grey levels.
-    """
+    """(11, 128, 128) uint8 -> (9, 128, 128) float32 of three frames each; 0..1, or grey / 25"""
     x = grey(frames, config)
     if config.pattern == "difference":
         return ((x[2:] - x[:-2]) / 25).numpy()
     x = responses(x, config.smoothing)  # (11, 8, 128, 128)
-    return ((32 * strongest(x) + strongest(-x)) / HIGHEST).float().numpy()
+    return ((32 * strongest(x) + strongest(-x)) / HIGHEST).numpy()
 
 
 def patches(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """maps (T, H, W), points (T, 51, 2) in their pixels -> (T, 51, 7, 7) around each landmark.
-
-    Beyond the border the last pixel is repeated.
-    """
+    """(T, H, W) and (T, 51, 2) pixels -> (T, 51, 7, 7) around each; the border is repeated."""
     reach = np.arange(PATCH) - PATCH // 2
     near = np.rint(points).astype(int)[..., None] + reach  # (T, 51, 2, 7)
-    columns, rows = (np.clip(near[:, :, axis], 0, maps.shape[-1] - 1) for axis in (0, 1))
+    columns, rows = np.moveaxis(near.clip(0, maps.shape[-1] - 1), 2, 0)
     frame = np.arange(len(maps))[:, None, None, None]
     return maps[frame, rows[..., :, None], columns[..., None, :]]
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config, patterns=patterns
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: pd.DataFrame, config: Config, patterns=patterns) -> Arrays:
     """patches (N, T * 51, 7, 7) for the graph stream, maps (N, T, side, side) for the other."""
     names = views_needed(config)
     chosen = np.linspace(0, TRIPLETS - 1, config.maps).round().astype(int)
@@ -241,16 +209,13 @@ def features(
     return {name: np.stack(values) for name, values in arrays.items() if values}
 
 
-# --- both streams, weighted and joined ------------------------------------------------------------
-
-
 class Unified(nn.Module):
     """patches, maps -> logits (B, n_classes); while training also the scores of a learned graph.
 
     Raises StudyError where pretrained weights do not fit.
     """
 
-    def __init__(self, config: Config, n_classes: int, context: dict, graph_stream=GraphStream):
+    def __init__(self, config: Config, n_classes: int, context: Arrays, graph_stream=GraphStream):
         super().__init__()
         self.graph_stream = graph_stream(config) if config.streams != "visual" else None
         self.visual_stream = VisualStream(config) if config.streams != "graph" else None

@@ -9,11 +9,11 @@
 * The ViT's input is divided by 255 once more, to a constant.
 * A softmax before the loss; no class weights.
 
-7 619 718 parameters beside the body of ViT-L; 3 850 129 of them, encoder and decoder, never get a
-gradient.
+7 619 718 parameters beside the body of ViT-L, of which 3 850 129 (the autoencoder) never learn.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import unified, unified_graph
-from .unified_graph import LANDMARKS, Blocks
+from .inputs import Arrays
+from .unified_graph import LANDMARKS, Blocks, eye
 
 views_needed, files, loss = unified.views_needed, unified.files, unified.loss
 
@@ -77,12 +78,10 @@ def patterns(frames: np.ndarray, config: Config) -> np.ndarray:
         return unified.patterns(frames, config)
     x = unified.responses(unified.grey(frames, config), config.smoothing)  # (11, 8, 128, 128)
     x = (8 * x.argmax(1) + x.argmin(1))[:, None]  # (11, 1, 128, 128) numbers 0..63
-    return ((32 * unified.strongest(x) + unified.strongest(-x)) / HIGHEST).float().numpy()
+    return ((32 * unified.strongest(x) + unified.strongest(-x)) / HIGHEST).numpy()
 
 
-def features(views, clips, config: Config) -> dict[str, np.ndarray]:
-    """As `unified.features`, of the code's patterns."""
-    return unified.features(views, clips, config, patterns)
+features = partial(unified.features, patterns=patterns)
 
 
 class Block(unified_graph.Block):
@@ -106,7 +105,7 @@ class Block(unified_graph.Block):
 
 
 class Autoencoder(nn.Module):
-    """(B, 49, T, V) -> scores (B, V, V): products summed over the batch, times zeros."""
+    """(B, 49, T, V) -> graph (B, V, V), None: products summed over the batch, times zeros."""
 
     def __init__(self, config, block):
         super().__init__()
@@ -114,9 +113,10 @@ class Autoencoder(nn.Module):
         self.bilinear = nn.Parameter(torch.zeros(LANDMARKS, LANDMARKS))
 
     def forward(self, x):
-        ones = x.new_ones(len(x), LANDMARKS, LANDMARKS)
+        ones, loops = x.new_ones(len(x), LANDMARKS, LANDMARKS), eye(x)
         hidden = self.encoder(x, ones)
-        return (torch.einsum("nctv,nctw->vw", hidden, hidden) @ self.bilinear).expand_as(ones)
+        scores = torch.einsum("nctv,nctw->vw", hidden, hidden) @ self.bilinear
+        return scores.expand_as(ones) * (1 - loops) + loops, None
 
 
 class GraphStream(unified_graph.GraphStream):
@@ -125,33 +125,19 @@ class GraphStream(unified_graph.GraphStream):
     def __init__(self, config):
         diagonal = config.graph == "diagonal"
         super().__init__(config, Block, Autoencoder if diagonal else unified_graph.Autoencoder)
-        self.diagonal, self.scrambled = diagonal, config.layout == "scrambled"
+        self.scrambled = config.layout == "scrambled"
 
     def nodes(self, patches):
         if not self.scrambled:
             return super().nodes(patches)
         return self.appearance(patches).reshape(len(patches), -1, self.maps, LANDMARKS)
 
-    def graph(self, x):
-        if not self.diagonal:
-            return super().graph(x)
-        eye = torch.eye(LANDMARKS, dtype=x.dtype, device=x.device)
-        return self.autoencoder(x) * (1 - eye) + eye, None
 
-
-class Unified(unified.Unified):
+def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
     """patches, maps -> what the loss takes for logits (B, n_classes)."""
-
-    def __init__(self, config, n_classes: int, context: dict):
-        super().__init__(config, n_classes, context, GraphStream)
-        self.rescaled = config.rescaled
-        if config.probabilities:
-            self.classify = nn.Sequential(self.classify, nn.Softmax(dim=1))
-
-    def forward(self, patches=None, maps=None):
-        if self.rescaled and maps is not None:
-            maps = maps / 255  # what a processor made for 0..255 does to 0..1
-        return super().forward(patches, maps)
-
-
-network = Unified
+    net = unified.Unified(config, n_classes, context, GraphStream)
+    if config.probabilities:
+        net.classify = nn.Sequential(net.classify, nn.Softmax(dim=1))
+    if config.rescaled and config.streams != "graph":  # what a processor for 0..255 does to 0..1
+        net.visual_stream.register_forward_pre_hook(lambda _, maps: maps[0] / 255)
+    return net

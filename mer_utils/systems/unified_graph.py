@@ -1,10 +1,8 @@
 """The graph stream of the unified framework: a graph autoencoder and a facial graph network.
 
-51 landmarks are the nodes.  The encoder describes each of them, the decoder scores every pair by
-Z B Z' / sqrt(d), and the facial graph network (STFGN, like EfficientGCN of Song et al., 2021) runs
-on the graph that a sigmoid makes of the scores.
-
-Shapes: batch B, channels C, frames T, landmarks V = 51.
+The encoder describes each of 51 landmarks, the decoder scores every pair by Z B Z' / sqrt(d), and
+the facial graph network (STFGN, like EfficientGCN of Song et al., 2021) runs on the graph that a
+sigmoid makes of the scores.  Shapes: batch B, channels C, frames T, landmarks V = 51.
 """
 
 import numpy as np
@@ -13,8 +11,6 @@ import torch.nn.functional as F
 from torch import nn
 
 LANDMARKS, PATCH = 51, 7
-
-# --- the face as a graph --------------------------------------------------------------------------
 
 # Neighbours along each path; dlib's points 17..67, counted from 0.
 PATHS = (
@@ -29,30 +25,24 @@ PATHS = (
     *((14, 31), (16, 34), (18, 37)),  # nostrils and outer lip
     *((31, 43), (34, 45), (37, 47), (40, 49)),  # outer and inner lip
 )
+EDGES = np.zeros((LANDMARKS, LANDMARKS), np.float32)  # 1 between neighbours on the face, no loops
+for path in PATHS:
+    EDGES[path[:-1], path[1:]] = EDGES[path[1:], path[:-1]] = 1
 
 
-def face_graph() -> np.ndarray:
-    """(51, 51) 1 where two landmarks are neighbours on the face, no loops."""
-    graph = np.zeros((LANDMARKS, LANDMARKS), np.float32)
-    for path in PATHS:
-        graph[path[:-1], path[1:]] = graph[path[1:], path[:-1]] = 1
-    return graph
-
-
-EDGES = face_graph()
+def eye(x: torch.Tensor) -> torch.Tensor:
+    """(51, 51) identity of x's kind: the loop of each landmark to itself."""
+    return torch.eye(LANDMARKS, dtype=x.dtype, device=x.device)
 
 
 def normalise(graph: torch.Tensor) -> torch.Tensor:
     """D^-1/2 (A + I) D^-1/2 of graphs (..., 51, 51) without loops."""
-    graph = graph + torch.eye(graph.shape[-1], dtype=graph.dtype, device=graph.device)
+    graph = graph + eye(graph)
     root = graph.sum(-1).rsqrt()
     return root.unsqueeze(-1) * graph * root.unsqueeze(-2)
 
 
-# --- a block: along the graph, along time, attention ----------------------------------------------
-
-
-def convolution(channels, width, kernel=1, stride=1, padding=0, bias=False):
+def convolution(channels, width, bias, kernel=1, stride=1, padding=0) -> nn.Sequential:
     """(B, C, T, V) -> (B, width, T', V) normalised."""
     layer = nn.Conv2d(channels, width, kernel, stride, padding, bias=bias)
     return nn.Sequential(layer, nn.BatchNorm2d(width))
@@ -65,9 +55,8 @@ class GraphConvolution(nn.Module):
         super().__init__()
         self.steps = nn.Conv2d(channels, 3 * width, 1, bias=bias)
         self.norm = nn.BatchNorm2d(width)
-        self.shortcut = nn.Identity()
-        if channels != width:
-            self.shortcut = convolution(channels, width, bias=bias)
+        same = channels == width
+        self.shortcut = nn.Identity() if same else convolution(channels, width, bias)
 
     def forward(self, x, graph):
         near, once, twice = self.steps(x).chunk(3, dim=1)
@@ -78,12 +67,12 @@ class GraphConvolution(nn.Module):
 class TemporalConvolution(nn.Module):
     """(B, C, T, V) -> (B, C, ceil(T / stride), V): three frames of one landmark."""
 
-    def __init__(self, channels: int, stride: int, bias: bool = False):
+    def __init__(self, channels: int, stride: int, bias: bool):
         super().__init__()
-        self.body = convolution(channels, channels, (3, 1), (stride, 1), (1, 0), bias)
+        self.body = convolution(channels, channels, bias, (3, 1), (stride, 1), (1, 0))
         self.shortcut = nn.Identity()
         if stride != 1:
-            self.shortcut = convolution(channels, channels, 1, (stride, 1), bias=bias)
+            self.shortcut = convolution(channels, channels, bias, 1, (stride, 1))
 
     def forward(self, x):
         return F.relu(self.body(x) + self.shortcut(x))
@@ -92,19 +81,17 @@ class TemporalConvolution(nn.Module):
 class LandmarkAttention(nn.Module):
     """(B, C, T, V) weighted by frame and by landmark: x sigmoid(f(time)) sigmoid(g(landmarks))."""
 
-    def __init__(self, channels: int, reduction: int, bias: bool = False):
+    def __init__(self, channels: int, reduction: int, bias: bool):
         super().__init__()
         inner = max(1, channels // reduction)
-        self.squeeze = convolution(channels, inner, bias=bias).append(nn.Hardswish())
+        self.squeeze = convolution(channels, inner, bias).append(nn.Hardswish())
         self.time, self.landmark = nn.Conv2d(inner, channels, 1), nn.Conv2d(inner, channels, 1)
 
     def weights(self, x):
         """(B, C, T, V) in 0..1"""
-        count = x.shape[2]
         pooled = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], dim=2)
-        pooled = self.squeeze(pooled)  # (B, inner, T + V, 1)
-        time, landmark = pooled[:, :, :count], pooled[:, :, count:].mT
-        return self.time(time).sigmoid() * self.landmark(landmark).sigmoid()
+        time, landmark = self.squeeze(pooled).split(x.shape[2:], dim=2)  # (B, inner, T or V, 1)
+        return self.time(time).sigmoid() * self.landmark(landmark.mT).sigmoid()
 
     def forward(self, x):
         return x * self.weights(x)
@@ -113,12 +100,11 @@ class LandmarkAttention(nn.Module):
 class Block(nn.Module):
     """(B, C, T, V), graph (B, V, V) -> (B, width, ceil(T / stride), V)"""
 
-    def __init__(self, channels, width, depth, stride, config, bias: bool = False):
+    def __init__(self, channels, width, depth, stride, config, bias=False):
         super().__init__()
         self.graph = GraphConvolution(channels, width, bias)
-        self.time = nn.Sequential(
-            *(TemporalConvolution(width, 1 if at else stride, bias) for at in range(depth))
-        )
+        strides = (stride, *[1] * (depth - 1))
+        self.time = nn.Sequential(*(TemporalConvolution(width, step, bias) for step in strides))
         self.attention = nn.Identity()
         if config.attention != "none":
             self.attention = LandmarkAttention(width, config.reduction, bias)
@@ -130,12 +116,11 @@ class Block(nn.Module):
 class Blocks(nn.ModuleList):
     """(B, 49, T, V), graph (B, V, V) -> (B, last width, ceil(T / 2), V): the last halves T."""
 
-    def __init__(self, widths, depths, config, block=Block):
+    def __init__(self, widths, depths, config, block):
         super().__init__()
-        channels = (PATCH**2, *widths)
-        for number, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            stride = 2 if number == len(widths) - 1 else 1
-            self.append(block(channels[number], width, depth, stride, config))
+        strides = (*[1] * (len(widths) - 1), 2)
+        for sizes in zip((PATCH**2, *widths), widths, depths, strides, strict=False):
+            self.append(block(*sizes, config))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="leaky_relu")
@@ -148,13 +133,10 @@ class Blocks(nn.ModuleList):
         return x
 
 
-# --- the clip's own graph, and the network that runs on it ----------------------------------------
-
-
 class Autoencoder(nn.Module):
-    """(B, 49, T, V) -> a score per pair of landmarks, (B, V, V): the clip's own graph."""
+    """(B, 49, T, V) -> the clip's own graph (B, V, V), and the scores it was made from."""
 
-    def __init__(self, config, block=Block):
+    def __init__(self, config, block):
         super().__init__()
         width = config.encoder[-1]
         self.encoder = Blocks(config.encoder, config.encoder_depth, config, block)
@@ -165,7 +147,8 @@ class Autoencoder(nn.Module):
         hidden = self.encoder(x, self.face.expand(len(x), -1, -1))
         nodes = F.layer_norm(hidden.mean(2).mT, hidden.shape[1:2])  # (B, V, width)
         scores = nodes @ self.bilinear @ nodes.mT / nodes.shape[-1] ** 0.5
-        return (scores + scores.mT) / 2
+        scores = (scores + scores.mT) / 2
+        return normalise(scores.sigmoid() * (1 - eye(x))), scores
 
 
 class GraphStream(nn.Module):
@@ -197,12 +180,10 @@ class GraphStream(nn.Module):
         return x.unflatten(1, (self.maps, LANDMARKS)).permute(0, 3, 1, 2).contiguous()
 
     def graph(self, x):
-        """The graph (B, V, V) on which the network runs, and the scores it was made from."""
-        if self.autoencoder is None:
-            return self.fixed.expand(len(x), -1, -1), None
-        scores = self.autoencoder(x)
-        pairs = 1 - torch.eye(LANDMARKS, dtype=x.dtype, device=x.device)
-        return normalise(scores.sigmoid() * pairs), scores
+        """The graph (B, V, V) on which the network runs, and its scores or None."""
+        if self.autoencoder is not None:
+            return self.autoencoder(x)
+        return self.fixed.expand(len(x), -1, -1), None
 
     def forward(self, patches):
         x = self.nodes(patches)
@@ -211,12 +192,8 @@ class GraphStream(nn.Module):
 
 
 def reconstruction_loss(scores: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of every pair of landmarks with the graph of the face; scores (B, V, V).
-
-    Neighbours and others weigh alike; a landmark's loop to itself is no pair.
-    """
-    edges = torch.as_tensor(EDGES, dtype=scores.dtype, device=scores.device)
-    pairs = 1 - torch.eye(LANDMARKS, dtype=scores.dtype, device=scores.device)
+    """Cross-entropy of scores (B, V, V) with the face's graph; edges and others weigh alike."""
+    edges, pairs = torch.from_numpy(EDGES).to(scores), 1 - eye(scores)
     weight = pairs * torch.where(edges > 0, 0.5 / edges.sum(), 0.5 / (pairs.sum() - edges.sum()))
     costs = F.binary_cross_entropy_with_logits(scores, edges.expand_as(scores), reduction="none")
     return (costs * weight).sum((1, 2)).mean()

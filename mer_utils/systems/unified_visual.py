@@ -37,9 +37,8 @@ class VisionTransformer(nn.Module):
         self.patch = nn.Conv2d(3, dim, config.vit_patch, config.vit_patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.places = nn.Parameter(torch.zeros(1, 1 + cells, dim))
-        self.layers = nn.Sequential(
-            *(Layer(dim, config.vit_heads) for _ in range(config.vit_depth))
-        )
+        layers = (Layer(dim, config.vit_heads) for _ in range(config.vit_depth))
+        self.layers = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(dim, eps=1e-12)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -75,21 +74,19 @@ class VisualStream(nn.Module):
         return self.out(x)
 
 
-# --- pretrained weights ---------------------------------------------------------------------------
-
-# What our names are in Hugging Face's files, replaced in this order.
+# Hugging Face's names, and what they are here; replaced in this order.
 HUGGING_FACE = (
-    ("layers.", "encoder.layer."),
-    ("norm1.", "layernorm_before."),
-    ("norm2.", "layernorm_after."),
-    ("norm.", "layernorm."),
-    *((f"{part}.", f"attention.attention.{part}.") for part in ("query", "key", "value")),
-    ("out.", "attention.output.dense."),
-    ("mlp.0.", "intermediate.dense."),
-    ("mlp.2.", "output.dense."),
-    ("patch.", "embeddings.patch_embeddings.projection."),
-    ("class_token", "embeddings.cls_token"),
-    ("places", "embeddings.position_embeddings"),
+    ("encoder.layer.", "layers."),
+    ("layernorm_before.", "norm1."),
+    ("layernorm_after.", "norm2."),
+    ("layernorm.", "norm."),
+    ("attention.attention.", ""),
+    ("attention.output.dense.", "out."),
+    ("intermediate.dense.", "mlp.0."),
+    ("output.dense.", "mlp.2."),
+    ("embeddings.patch_embeddings.projection.", "patch."),
+    ("embeddings.cls_token", "class_token"),
+    ("embeddings.position_embeddings", "places"),
 )
 
 
@@ -102,30 +99,30 @@ def load_vit(vit: VisionTransformer, file: str) -> None:
     from safetensors import SafetensorError  # only needed with pretrained weights
     from safetensors.torch import load_file
 
+    stored = {}
     try:
-        stored = {name.removeprefix("vit."): value for name, value in load_file(file).items()}
-    except (OSError, SafetensorError) as error:
+        for name, value in load_file(file).items():
+            name = name.removeprefix("vit.")
+            for theirs, ours in HUGGING_FACE:
+                name = name.replace(theirs, ours)
+            stored[name] = value
+        dim, _, _, patch = stored["patch.weight"].shape
+        stored["places"] = resized(stored["places"], vit.places.shape[1])
+    except (OSError, SafetensorError, KeyError) as error:
         raise StudyError(
-            f"unified: vit_weights={file} cannot be read ({error}); give a .safetensors file"
+            f"unified: vit_weights={file} cannot be read ({error}); "
+            "give a .safetensors file of a ViT in Hugging Face's naming"
         ) from error
-    state = {}
-    for name, parameter in vit.state_dict().items():
-        key = name
-        for ours, theirs in HUGGING_FACE:
-            key = key.replace(ours, theirs)
-        state[name] = stored.get(key, torch.empty(0))
-        if name == "places" and state[name].ndim == 3:
-            state[name] = resized(state[name], parameter.shape[1])
-    depth = len({name.split(".")[2] for name in stored if name.startswith("encoder.layer.")})
-    wrong = [name for name, value in vit.state_dict().items() if value.shape != state[name].shape]
+    sizes = {name: value.shape for name, value in stored.items()}
+    wrong = [name for name, value in vit.state_dict().items() if sizes.get(name) != value.shape]
+    depth = len({name.split(".")[1] for name in stored if name.startswith("layers.")})
     if wrong or depth != len(vit.layers):
-        kernel = stored.get("embeddings.patch_embeddings.projection.weight", torch.empty(0, 0, 0))
         raise StudyError(
-            f"unified: {file} holds another ViT than the Config's; set vit_dim={len(kernel)}, "
-            f"vit_depth={depth} and vit_patch={kernel.shape[-1]}, or give a file of "
-            f"{', '.join(wrong) or f'{len(vit.layers)} layers'} in these sizes"
+            f"unified: {file} holds another ViT than the Config's ({(wrong or ['layers'])[0]} "
+            f"differs); set vit_dim={dim}, vit_depth={depth} and vit_patch={patch}, "
+            "or give a file of the Config's sizes"
         )
-    vit.load_state_dict(state)
+    vit.load_state_dict(stored, strict=False)  # a file may hold a pooler, too
 
 
 def resized(places: torch.Tensor, count: int) -> torch.Tensor:

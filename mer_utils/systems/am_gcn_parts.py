@@ -1,14 +1,10 @@
-"""The graph of action units that AM-GCN's title names and its code lacks; ours, after Lei et al.
+"""What AM-GCN adds to its blocks: where on the face each cell is, and a graph of action units.
 
-Lei, Chen, Li, Li, Wang, "Micro-expression recognition based on facial graph representation learning
-and facial action unit fusion", CVPRW 2021.
-
-* One node per action unit: the map, pooled around the landmarks of the regions that the unit moves
-  (`regions.UNITS`), plus a learned embedding of the unit.
-* A score per unit from its node, taught by the authors' multi-label loss on the training clips
-  alone.  No forward pass is given an action unit; uncoded clips (SMIC) add nothing.
-* P(unit j | unit i) over the training clips of the fold, self-loops, normalised; two graph
-  convolutions, the mean of the nodes, and a linear layer added to the authors' one.
+The position branch is the authors'; the graph is ours, after Lei, Chen, Li, Li, Wang,
+"Micro-expression recognition based on facial graph representation learning and facial action unit
+fusion", CVPRW 2021.  A node per action unit pools the map around the landmarks of the regions that
+the unit moves and gives a score, which the training clips' coded units teach.  No forward pass is
+given an action unit.
 """
 
 import numpy as np
@@ -18,33 +14,80 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..preprocessing import regions
+from .inputs import Arrays
 
 NEAR = 2.0  # cells of the 28x28 grid: standard deviation of the pooling around a landmark
 NINE = (1, 2, 4, 10, 12, 14, 15, 17, 25)  # the units of Lei et al.
 SLOPE = 0.2  # of LeakyReLU, as Lei et al.
 
 
-def region_pools(landmarks: np.ndarray, count: int) -> np.ndarray:
-    """(N, 68, 2) landmarks -> (N, 6, count^2) weights over the cells of a map, each row sums to 1.
+def cells(config) -> int:
+    """Cells a side of the last map: four times halved, rounded up."""
+    return -(-config.size // 16)
 
-    A bell around each landmark of a region; wide enough to reach a cell of the coarsest map.
-    """
+
+class Layer(nn.Module):
+    """Pre-norm attention and MLP, whole paths dropped at random; (B, T, dim) -> (B, T, dim)."""
+
+    def __init__(self, dim: int, heads: int, ratio: float, drop: float):
+        super().__init__()
+        self.heads, self.drop, hidden = heads, drop, int(dim * ratio)
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+    def attend(self, x):
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+    def keep(self, x):
+        return F.dropout(torch.ones_like(x[:, :1, :1]), self.drop, self.training)  # one per clip
+
+    def forward(self, x):
+        x = x + self.keep(x) * self.attend(self.norm1(x))
+        return x + self.keep(x) * self.mlp(self.norm2(x))
+
+
+class Position(nn.Module):
+    """(B, C, cells, cells) small onset -> (B, dim, cells, cells): a transformer, a token a cell."""
+
+    def __init__(self, config):
+        super().__init__()
+        dim = config.widths[-1]
+        self.patch = nn.Conv2d(config.channels, dim, 1)
+        self.places = nn.Parameter(torch.empty(1, cells(config) ** 2, dim))
+        drops = np.linspace(0, config.drop_path, config.position_layers).tolist()
+        layers = (Layer(dim, config.heads, config.mlp_ratio, drop) for drop in drops)
+        self.layers = nn.Sequential(*layers)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        nn.init.trunc_normal_(self.places, std=0.02)
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, face):
+        x = self.patch(face).flatten(2).mT + self.places  # (B, cells^2, dim)
+        return self.norm(self.layers(x)).mT.unflatten(2, face.shape[2:])
+
+
+def region_pools(landmarks: np.ndarray, count: int) -> np.ndarray:
+    """(N, 68, 2) -> (N, 6, count^2) weights of a map's cells, sum 1: bells around landmarks."""
     centres = (np.arange(count) + 0.5) * regions.GRID / count
     spread = max(NEAR, 0.5 * regions.GRID / count)
-    pools = []
-    for points in regions.POINTS:
-        apart = landmarks[:, points, :, None] - centres  # (N, points, 2, count)
-        near = np.exp(-0.5 * (apart / spread) ** 2)
-        pools.append(np.einsum("npx,npy->nyx", near[:, :, 0], near[:, :, 1]))
+    near = np.exp(-0.5 * ((landmarks[..., None] - centres) / spread) ** 2)  # (N, 68, 2, count)
+    parts = [near[:, points] for points in regions.POINTS]
+    pools = [np.einsum("npx,npy->nyx", part[:, :, 0], part[:, :, 1]) for part in parts]
     weights = np.stack(pools, axis=1).reshape(len(landmarks), len(pools), -1)
     return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
 
 
-def targets(clips: pd.DataFrame, config) -> dict[str, np.ndarray]:
-    """(N, units) 1 where a clip is coded with the unit, 0 where not, -1 where it is not coded.
+def targets(clips: pd.DataFrame, config) -> Arrays:
+    """For the loss: (N, units) 1 where a clip is coded with the unit, 0 where not, -1 uncoded.
 
-    For the loss of training clips; no forward pass receives it.  Of alternatives (`R14 or R12`)
-    only a number that all agree on counts; units already there in the onset frame do not.
+    Of alternatives (`R14 or R12`) only a number that all agree on counts, and no unit that is in
+    the onset frame already.
     """
     coded = np.full((len(clips), len(config.units)), -1.0, np.float32)
     for row, sheet in enumerate(clips["action_units"].fillna("").astype(str)):
@@ -56,7 +99,7 @@ def targets(clips: pd.DataFrame, config) -> dict[str, np.ndarray]:
     return {"action_units": coded}
 
 
-def fit_context(clips: pd.DataFrame, features: dict, config) -> dict[str, np.ndarray]:
+def fit_context(clips: pd.DataFrame, features: Arrays, config) -> Arrays:
     """The graph (units, units) of the fold's training clips: D^-1/2 (P(j|i) + I) D^-1/2."""
     if config.graph == "none":
         return {}
@@ -103,10 +146,7 @@ class UnitGraph(nn.Module):
 
 
 def multi_label_loss(scores: torch.Tensor, coded: torch.Tensor) -> torch.Tensor:
-    """log(1 + sum over absent e^s) + log(1 + sum over present e^-s), mean over coded clips.
-
-    scores and coded (B, U); a clip without coded units (-1) costs nothing.
-    """
+    """(B, U) each: log(1 + sum of absent e^s) + log(1 + sum of present e^-s), over coded clips."""
     zero = torch.zeros_like(scores[:, :1])
     absent = torch.where(coded == 0, scores, -torch.inf)
     present = torch.where(coded == 1, -scores, -torch.inf)
