@@ -96,11 +96,12 @@ def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
-def follow(images: list[np.ndarray], points: np.ndarray) -> np.ndarray:
+def follow(images: list[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
     """(T, 68, 2) landmarks of the frames (H, W) of a clip, in pixels of the aligned face.
 
-    The first frame is the onset; points: (68, 2) its landmarks.
+    The first frame is the onset; points: (68, 2) as `spot`. Raises faces.NoFace.
     """
+    points = faces.landmarks(images[0]) if points is None else points
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
     frames = [faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images]
     course = track(np.stack(frames), faces.move(points, larger))
