@@ -13,10 +13,9 @@ from ..preprocessing.views import Views
 
 
 def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
-    """Clips by systems: the share of a system's seeds that are wrong, hardest clip first.
+    """Clips (corpus, subject, clip, label) by systems: share of wrong seeds, hardest first.
 
-    Index corpus, subject, clip, label; a column per system in the order of the rows.  Raises
-    StudyError where the systems were not given the same clips.
+    Raises StudyError where the systems were not given the same clips.
     """
     wrong = (rows["label"] != rows["predicted"]).astype(float)
     keys = [rows[name] for name in (*KEY, "label", "system")]
@@ -52,10 +51,9 @@ def overlap(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """The class that most seeds of each system predict for `clips` (key columns).
+    """The class that most seeds of each system predict, for those of `clips` that have rows.
 
-    A line per clip that has rows, in the order and with the index of `clips`: runs of a quick look
-    predict some of them only.
+    In the order and with the index of `clips`: runs of a quick look predict some of them only.
     """
     chosen = rows.merge(clips[KEY], on=KEY)
     votes = chosen.groupby([*KEY, "system", "predicted"], sort=False).size().rename("votes")

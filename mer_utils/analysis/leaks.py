@@ -31,13 +31,12 @@ def oracle(keys: Sequence[str]) -> pd.DataFrame:
 
 
 def prices(study: "Study", runs: pd.DataFrame, metric: str = "UF1") -> pd.DataFrame:
-    """Per system (label) and selection of honest `runs`: the same training, read in four ways.
+    """Per label and selection of honest `runs`: the same training, read in four ways; seeds' means.
 
-    Means over seeds.  `honest`: pooled, at the epoch that the left-out subject did not choose.
-    `oracle`: pooled, at the epoch picked on the test subject.  `fold mean`: honest predictions, the
-    score of every fold averaged.  `both` together, as several published codes report.
-    `inflation`: oracle less honest.  Where every seed was also trained with a leak, a further
-    column has that score: `leak: graph`.
+    `honest`: pooled, at the epoch that the left-out subject did not choose; `oracle`: at the one
+    picked on the test subject; `fold mean`: the honest scores of all folds averaged; `both`
+    together, as several published codes report.  `inflation`: oracle less honest.  Where every seed
+    was also trained with a leak, a further column has that score: `leak: graph`.
     """
     lines, twins = [], _twins(study)
     for (label, selection), own in runs.groupby(["label", "selection"], sort=False):
@@ -74,11 +73,7 @@ def _leaky_rows(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def trained(study: "Study", metric: str = "UF1") -> pd.DataFrame:
-    """One line per system (label), selection and leak that a run was trained with on purpose.
-
-    `inflation` is leaky minus honest score over the seeds that both have, paired over subjects,
-    with its 95 % interval.  Empty where the study has no leaky run.
-    """
+    """`price` per label, selection and leak of the study's leaky runs, over the seeds of both."""
     lines = []
     for names, pairs in _twins(study).groupby(["label", "selection", "leak"], sort=False):
         honest = study.rows(study.runs[study.runs["key"].isin(pairs["key"])])
@@ -95,13 +90,8 @@ def price(wrong: pd.DataFrame, honest: pd.DataFrame, metric: str = "UF1") -> dic
     return means | dict(zip(("inflation", "low", "high"), gap, strict=True))
 
 
-def random_folds(
-    system: str, views: "Views", seeds: Sequence[int] = range(SPLITS), **options
-) -> pd.DataFrame:
-    """Rows of a quick classifier in ten random folds, dealt anew for every seed; kept nowhere.
-
-    options: of `experiments.try_folds`.
-    """
+def random_folds(system: str, views: "Views", seeds: Sequence[int], **options) -> pd.DataFrame:
+    """Rows of `experiments.try_folds` in ten random folds, dealt anew for every seed."""
     rows = []
     for seed in seeds:
         folds = protocol.random_folds(views.clips, seed=seed)

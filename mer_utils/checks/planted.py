@@ -23,9 +23,8 @@ def marked_twin(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
     One of the four areas has four 7x7 spots in random order; the rest is noise.  One spot is marked
     by strain and moves vertically (v) in one of four fixed patterns.  The other three have three
     different patterns; one of them, the twin, has the pattern of the marked spot.  All three move
-    left or right (u) at random, and the label is the direction of the twin.
-
-    The majority of the three directions is right in 3 of 4 clips, the best without comparison.
+    left or right (u) at random, and the label is the direction of the twin.  The majority of the
+    three directions is right in 3 of 4 clips, the best without comparison.
     Attention inside the area (queries and keys: patterns, values: directions) can solve all.
     Views flow, flow_legacy, landmarks.
     """
@@ -92,11 +91,12 @@ def gathered(count: int, seed: int = 0) -> Case:
 
 # The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
 REGIONS_TOGETHER = (("R2+L2", "9+12"), ("R2+9", "L2+12"))
-_UNIT_SPOTS = {  # row and column of the spot, landmarks of the region
-    "R2": ((0, 0), slice(17, 22)),
-    "L2": ((0, 3), slice(22, 27)),
-    "9": ((3, 0), slice(27, 36)),
-    "12": ((3, 3), slice(48, 60)),
+# Row and column of the spot, first and last landmark of the region.
+_UNIT_SPOTS = {
+    "R2": (0, 0, 17, 21),
+    "L2": (0, 3, 22, 26),
+    "9": (3, 0, 27, 35),
+    "12": (3, 3, 48, 59),
 }
 
 
@@ -111,9 +111,9 @@ def regions_together(count: int, seed: int = 0) -> Case:
     units = [REGIONS_TOGETHER[label][random.integers(2)] for label in labels]
     moving = np.zeros((count, 4, 4))
     landmarks = np.full((count, 68, 2), (14.0, 14.0), np.float32)  # the eyes hold noise
-    for unit, ((row, column), points) in _UNIT_SPOTS.items():
+    for unit, (row, column, first, last) in _UNIT_SPOTS.items():
         moving[:, row, column] = [unit in pair.split("+") for pair in units]
-        landmarks[:, points] = (7 * column + 3, 7 * row + 3)
+        landmarks[:, first : last + 1] = (7 * column + 3, 7 * row + 3)
     clips = pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
     return _spots(moving, random) | {"landmarks": landmarks}, labels, clips
 
@@ -123,13 +123,9 @@ def regions_together(count: int, seed: int = 0) -> Case:
 UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 and of class 1
 # Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
 UNITS_TOGETHER_SIZES = {"size": 96, "channels": 1, "stem": 4, "widths": (4, 4, 8, 16)}
-UNITS_TOGETHER_SIZES |= {
-    "position_layers": 1,
-    "drop_path": 0.0,
-    "gcn_dims": (40, 40),
-    "weight_decay": 0.05,
-}
-UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16, "learning_rate": 1e-2}
+UNITS_TOGETHER_SIZES |= {"position_layers": 1, "drop_path": 0.0, "gcn_dims": (40, 40)}
+UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16}
+UNITS_TOGETHER_SIZES |= {"learning_rate": 1e-2, "weight_decay": 0.05}
 _UNIT_MOVES = {2: ("brows", -1), 4: ("brows", 1), 12: ("mouth", -1), 15: ("mouth", 1)}  # 1: down
 _PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
 
@@ -193,8 +189,8 @@ def order_of_movements(
         apex = random.choice(np.flatnonzero(ordered[heights.argmax()] == 1))
         frames[clip] = video[clip, [0, apex]]
     landmarks = np.repeat(_plain_face()[None], count, axis=0)
-    views = {"video": video, "frames": frames, "landmarks": landmarks}
-    return views, labels, _rows(labels, "+".join(map(str, units)))
+    rows = _rows(labels, "+".join(map(str, units)))
+    return {"video": video, "frames": frames, "landmarks": landmarks}, labels, rows
 
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
@@ -225,11 +221,10 @@ def film_points() -> np.ndarray:
 def after_the_apex(count: int, seed: int = 0) -> Case:
     """For key frames: the brows rise and fall; the mouth moves later and tells the label.
 
-    Films of 24 frames.  The brows are highest at frame 4, which an annotator would call the apex.
-    Somewhere between frames 9 and 22 the mouth moves for three frames, down (0) or up (1).  Even
-    steps from onset to apex, and one frame more, end before it; the frames in which the landmarks
-    move most do not.  Views keyframes, keyframe_points, rise, rise_points, computed from the films
-    by the study's own code.
+    The brows are highest at frame 4 of 24, which an annotator would call the apex.  Somewhere
+    between frames 9 and 22 the mouth moves for three frames, down (0) or up (1).  Even steps from
+    onset to apex, and one frame more, end before it; the frames in which the landmarks move most
+    do not.  Views keyframes, keyframe_points, rise, rise_points, by the study's own code.
     """
     clips, labels = films(count, seed)
     courses = np.array([keyframes.track(film, film_points()) for film in clips])
