@@ -161,10 +161,10 @@ def resized(pictures: np.ndarray, size: int) -> np.ndarray:
     return F.interpolate(x, (size, size), mode="bilinear", antialias=True).numpy()
 
 
-def convolution(channels: int, width: int, stride: int) -> nn.Sequential:
-    """(B, C, h, w) -> (B, width, h / stride, w / stride)"""
-    layer = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU())
+def convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """(B, C, h, w) -> (B, width, h / stride, w / stride) normalised."""
+    layer = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(width))
 
 
 class CABlock(nn.Module):
@@ -172,14 +172,11 @@ class CABlock(nn.Module):
 
     def __init__(self, channels: int, width: int, stride: int):
         super().__init__()
-        self.body = convolution(channels, width, stride)
-        self.body.extend([nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)])
-        self.shortcut = nn.Sequential()
-        if stride != 1 or channels != width:
-            layer = nn.Conv2d(channels, width, 1, stride, bias=False)
-            self.shortcut.extend([layer, nn.BatchNorm2d(width)])
-        layer = nn.Conv2d(2, 1, 1, bias=False)
-        self.attention = nn.Sequential(layer, nn.BatchNorm2d(1), nn.Sigmoid())
+        self.body = convolution(channels, width, 3, stride).append(nn.ReLU())
+        self.body.extend(convolution(width, width, 1))
+        same = stride == 1 and channels == width
+        self.shortcut = nn.Identity() if same else convolution(channels, width, 1, stride)
+        self.attention = convolution(2, 1, 1).append(nn.Sigmoid())
 
     def forward(self, x, carried):
         x = F.relu(self.body(x) + self.shortcut(x))  # (B, width, h', w')
@@ -196,8 +193,8 @@ class AMGCN(nn.Module):
     def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
         self.config, widths = config, config.widths
-        self.stem = convolution(config.channels, config.stem, stride=2)
-        self.widen = convolution(config.stem, widths[0], stride=1)
+        self.stem = convolution(config.channels, config.stem, 3, stride=2).append(nn.ReLU())
+        self.widen = convolution(config.stem, widths[0], 3).append(nn.ReLU())
         self.blocks = nn.ModuleList(
             CABlock(widths[max(number - 1, 0)], width, stride=2 if number else 1)
             for number, width in enumerate(widths)

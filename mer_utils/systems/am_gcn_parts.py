@@ -7,6 +7,8 @@ the unit moves and gives a score, which the training clips' coded units teach.  
 given an action unit.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import torch
@@ -127,8 +129,8 @@ class UnitGraph(nn.Module):
         self.embedding = nn.Parameter(torch.randn(len(config.units), config.node_dim))
         self.score = nn.Parameter(torch.zeros(len(config.units), config.node_dim))
         self.offset = nn.Parameter(torch.zeros(len(config.units)))
-        dims = (config.node_dim, *config.gcn_dims)
-        self.gcn = nn.ModuleList(nn.Linear(*pair) for pair in zip(dims, dims[1:], strict=False))
+        dims = pairwise((config.node_dim, *config.gcn_dims))
+        self.gcn = nn.ModuleList(nn.Linear(*pair) for pair in dims)
 
     def nodes(self, x, pool):
         pooled = self.moved @ pool @ x.flatten(2).transpose(1, 2)  # (B, U, dim)
