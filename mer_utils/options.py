@@ -200,7 +200,7 @@ def _add_study(parser: Parser, verb: str) -> None:
     data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(known))
     data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
     data("--preset", choices=("small", "paper"), help=HELP["preset"])
-    data("--selection", type=names, metavar="last,inner", help=HELP["selection"])
+    data("--selection", dest="selections", type=names, metavar="last,inner", help=HELP["selection"])
     data("--epochs", type=positive, metavar="N", help=HELP["epochs"])
     data("--set", **CHANGES, metavar="SYSTEM.FIELD=VALUE", help=HELP["set"])
     how = parser.add_argument_group("how to run it").add_argument

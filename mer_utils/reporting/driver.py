@@ -16,7 +16,7 @@ import pandas as pd
 
 from .. import environment, experiments, paths
 from ..evaluation import logs, statistics
-from ..experiments import store
+from ..experiments import Experiment, store
 from ..preprocessing.cache import NotCached
 from ..preprocessing.views import Views
 from . import execution, pages
@@ -90,18 +90,15 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
             (after if finished else training).append((job, experiment))
     # the systems with most to train are last in the table: first, so that none is left alone
     training.reverse()
-    # what reads runs may be left alone where none is to be trained: else they will be others
-    shown = [(before, same), (after, same + runs_hash())] if not training else [(before, same)]
-    unchanged = {
-        job.name
-        for stage, shows in shown
-        for job, _ in stage
-        if not options.again and is_made(job, shows)
-    }
-    return [
-        [step(request, job, experiment, job.name in unchanged) for job, experiment in stage]
-        for stage in (before, training, after)
-    ]
+
+    def stage(jobs: list[tuple[Job, Experiment | None]], shows: str) -> list[Step]:
+        return [
+            step(request, job, run, not options.again and is_made(job, shows)) for job, run in jobs
+        ]
+
+    # what reads runs is left alone only where none is to be trained: else they will be others
+    runs = "to be trained" if training else runs_hash()
+    return [stage(before, same), stage(training, ""), stage(after, same + runs)]
 
 
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:

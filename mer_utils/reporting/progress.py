@@ -29,16 +29,17 @@ class Step:
     seconds: float  # expected; 0 where nothing has changed
     run: Experiment | None = None  # that it trains
     folds: int = 0  # of that run, in all
+    done: int = 0  # of them, before
 
 
 def step(request: Request, job: Job, run: Experiment | None, unchanged: bool) -> Step:
     """What is done for one report."""
     if run and not store.file(run.key):
-        count = len(experiments.folds_of(run, request.views_of(run).clips))
+        folds = len(experiments.folds_of(run, request.views_of(run).clips))
         done = len(store.finished_folds(run.key))
-        state = f"trains: {done} of {count} folds are there" if done else f"trains {count} folds"
-        seconds = START_SECONDS + _training_seconds(request, run) * (1 - done / count)
-        return Step(job, state, seconds, run, count)
+        state = f"trains: {done} of {folds} folds are there" if done else f"trains {folds} folds"
+        seconds = START_SECONDS + _training_seconds(request, run) * (1 - done / folds)
+        return Step(job, state, seconds, run, folds, done)
     if unchanged:
         return Step(job, "nothing has changed", 0.0)
     page = pages.load(job.page) if job.page.is_file() else None
@@ -86,25 +87,31 @@ def undated_plan(options: argparse.Namespace) -> str:
 
 
 class Progress:
-    """Expected seconds of every step, corrected while a run trains."""
+    """How many reports are made, and how long the others will take."""
 
     def __init__(self, steps: list[Step], trained_at_once: int):
         self.steps = {step.job.name: step for step in steps}
-        self.expected = {step.job.name: step.seconds for step in steps}
+        self.to_come = dict(self.steps)
         self.trained_at_once = trained_at_once
         self.began: dict[str, float] = {}
-        self.folds: dict[str, int] = {}  # that were there when a run began
         self.next_line = 0.0
 
     def left(self) -> float:
         """Seconds until all is done."""
-        now, training, reading = time.monotonic(), 0.0, 0.0
-        for name, expected in self.expected.items():
-            if expected:
-                seconds = max(expected - (now - self.began.get(name, now)), LEAST_SECONDS)
-                training += seconds if self.steps[name].run else 0
-                reading += 0 if self.steps[name].run else seconds
+        steps = [step for step in self.to_come.values() if step.seconds]
+        training = sum(self._left_of(step) for step in steps if step.run)
+        reading = sum(self._left_of(step) for step in steps if not step.run)
         return training / self.trained_at_once + reading / READERS
+
+    def _left_of(self, step: Step) -> float:
+        """By the folds that have ended; before the first of them, as was expected."""
+        now = time.monotonic()
+        passed = now - self.began.get(step.job.name, now)
+        if step.run and passed:
+            done = len(store.finished_folds(step.run.key))
+            if done > step.done:
+                return max(passed * (step.folds - done) / (done - step.done), LEAST_SECONDS)
+        return max(step.seconds - passed, LEAST_SECONDS)
 
     def outlook(self) -> str:
         runs = sum(step.run is not None for step in self.steps.values())
@@ -113,29 +120,21 @@ class Progress:
 
     def started(self, job: Job) -> None:
         self.began[job.name] = time.monotonic()
-        self.next_line = time.monotonic() + EVERY
-        if run := self.steps[job.name].run:
-            self.folds[job.name] = len(store.finished_folds(run.key))
+        self.next_line = self.began[job.name] + EVERY
 
     def tick(self) -> None:
         """A line now and then about each run that trains."""
-        now = time.monotonic()
-        if now < self.next_line:
+        if time.monotonic() < self.next_line:
             return
-        self.next_line = now + EVERY
-        for name, before in self.folds.items():
-            if name in self.expected:
-                step = self.steps[name]
-                done = len(store.finished_folds(step.run.key))
-                if done > before:
-                    share = (done - before) / (step.folds - before)
-                    self.expected[name] = (now - self.began[name]) / share
-                left = clock(self.left())
+        self.next_line = time.monotonic() + EVERY
+        for name, step in self.to_come.items():
+            if step.run and name in self.began:
+                done, left = len(store.finished_folds(step.run.key)), clock(self.left())
                 say(f"        {name}: {done} of {step.folds} subjects, about {left} left")
 
     def ended(self, job: Job, remark: str = "") -> None:
-        del self.expected[job.name]
-        done, total = len(self.steps) - len(self.expected), len(self.steps)
+        del self.to_come[job.name]
+        done, total = len(self.steps) - len(self.to_come), len(self.steps)
         began, left = self.began.get(job.name), self.left()
         parts = [clock(time.monotonic() - began) if began else "", remark]
         parts.append(f"about {clock(left)} left" if left else "")

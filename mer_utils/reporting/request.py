@@ -54,17 +54,18 @@ def prepare(options: argparse.Namespace) -> Request:
     studies.expand(groups)  # refuses an unknown system, preset or field
     if all(metadata(path).get("reads") == "rows" for path in notebooks):
         return Request(options, corpus, groups, notebooks, {}, {})
-    if release == "synthetic" and options.data is None and options.plan:
-        if not paths.SYNTHETIC.is_dir():
+    jobs = 0 if options.plan else options.jobs
+    if release == "synthetic" and options.data is None:
+        if jobs:
+            synthetic.write(jobs=jobs)
+        elif not paths.SYNTHETIC.is_dir():
             raise NotCached
-    elif release == "synthetic" and options.data is None:
-        synthetic.write(jobs=options.jobs)
     loaded = corpora.load(corpus, options.data)
     corpus = loaded.name  # casme2-3 is casme2
     counts = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
     print(f"{corpus}: {counts}; views {', '.join(loaded.views)}", flush=True)
-    notebooks = _fed(notebooks, loaded, options.notebooks)
-    views = all_views.compute(loaded, loaded.views, jobs=0 if options.plan else options.jobs)
+    notebooks = _fed(notebooks, loaded, by_name=bool(options.notebooks))
+    views = all_views.compute(loaded, loaded.views, jobs)
     by_inputs = {"": experiments.subset(views) if options.smoke else views}
     groups = studies.pinned(groups, corpus, by_inputs[""])
     trains = any(path.stem == TEMPLATE for path in notebooks)
@@ -74,16 +75,9 @@ def prepare(options: argparse.Namespace) -> Request:
 
 def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
     """Corpus and runs: of a study file, of the options, or of the corpus's own study file."""
-    fields = {
-        "systems": options.systems,
-        "seeds": options.seeds,
-        "preset": options.preset,
-        "selections": options.selection,
-        "precision": options.precision,
-        "epochs": options.epochs,
-        "set": dict(options.set),
-    }
-    given = {name: value for name, value in fields.items() if value}
+    fields = ("systems", "seeds", "preset", "selections", "precision", "epochs")
+    given = {name: getattr(options, name) for name in fields} | {"set": dict(options.set)}
+    given = {name: value for name, value in given.items() if value}
     if options.study:
         if given:
             raise StudyError(
@@ -120,7 +114,7 @@ def metadata(notebook: Path) -> dict:
     return json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
 
 
-def _fed(notebooks: Sequence[Path], corpus, by_name: Sequence[str] | None) -> tuple[Path, ...]:
+def _fed(notebooks: Sequence[Path], corpus, by_name: bool) -> tuple[Path, ...]:
     """Notebooks whose views (`needs` in their metadata) the corpus has; the others are named.
 
     Raises StudyError for one that was asked for by name.
