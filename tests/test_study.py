@@ -96,6 +96,14 @@ def test_the_notebook_that_trains_takes_all_that_makes_a_run():
     assert passed <= set(execution.parameters(paths.NOTEBOOKS / f"{request.TEMPLATE}.ipynb"))
 
 
+def test_a_notebook_is_given_lists_where_a_command_holds_tuples():
+    asked = argparse.Namespace(folder="made")
+    group = {"systems": ("svm", "ststnet"), "seeds": (0,)}
+    path = paths.NOTEBOOKS / "50_comparison.ipynb"
+    job = driver._job(asked, path, path.stem, "", {"runs": [group], "unknown": 1})
+    assert job.parameters == {"runs": [{"systems": ["svm", "ststnet"], "seeds": [0]}]}
+
+
 def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
     assert reports["failed"] == ["11_bad"]
     assert "still there" in page(reports, "12_after")

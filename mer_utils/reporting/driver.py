@@ -104,13 +104,14 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:
     """A job that passes what the notebook's parameters cell knows, and nothing else."""
     names = execution.parameters(path)
+    given = {name: value for name, value in given.items() if name in names}
     return Job(
         notebook=str(path),
         name=name,
         corpus=request.folder,
         executed=str(paths.EXECUTED / request.folder),
         html=str(paths.HTML / request.folder),
-        parameters={name: value for name, value in given.items() if name in names},
+        parameters=json.loads(json.dumps(given)),  # papermill would write a tuple as a text
         label=label,
     )
 

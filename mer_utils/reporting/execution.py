@@ -65,10 +65,7 @@ def parameters(path: Path) -> dict:
 
 
 def run(job: Job) -> str:
-    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED.
-
-    Several threads may do so at once.
-    """
+    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED."""
     began, stopped_by = time.time(), None
     log = job.file(".log")  # what the kernel's process itself prints; kept when it failed
     log.parent.mkdir(parents=True, exist_ok=True)

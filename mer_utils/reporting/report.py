@@ -56,14 +56,13 @@ def header(corpus) -> None:
     if not len(getattr(corpus, "runs", (None,))):
         stop(f"No run of this study of {corpus.name} is finished: run notebook 41 first.")
     clips = corpus.clips
+    sizes = clips.groupby("corpus", sort=False)["subject"].agg(["size", "nunique"])
     parts = [
-        (f"{corpora.title(name)} {len(subjects)} clips of {subjects.nunique()}", subjects.nunique())
-        for name, subjects in clips.groupby("corpus", sort=False)["subject"]
+        f"{corpora.title(name)} {n} clips of {people}" for name, n, people in sizes.itertuples()
     ]
     counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): {len(clips)} clips of "
-    counts += f"{sum(people for _, people in parts)} subjects"
-    if len(parts) > 1:
-        counts += f" ({', '.join(part for part, _ in parts)})"
+    counts += f"{sizes['nunique'].sum()} subjects"
+    counts += f" ({', '.join(parts)})" if len(parts) > 1 else ""
     if excluded := len(getattr(corpus, "exclusions", ())):
         counts += f"; {excluded} left out, each with its reason"
     synthetic = getattr(corpus, "synthetic", corpus.name.startswith("synthetic"))
@@ -91,7 +90,8 @@ def source(*objects: object, docstring: bool = True) -> None:
                 f"not {target}"
             ) from error
         text = textwrap.dedent("".join(lines)).rstrip()
-        text = text if docstring else _without_docstring(text)
+        if not docstring:
+            text = _without_docstring(text)
         place = f"{path.relative_to(paths.ROOT).as_posix()}, line {first}"
         blocks.append(f'<p class="quiet">{place}</p>{_coloured(text)}')
         texts.append(f"{place}\n\n{text}")
