@@ -49,7 +49,7 @@ from mer_utils.training import stacked
 from mer_utils.training.fold import time_steps
 from mer_utils.training.noise import Noise
 from mer_utils.training.numerics import numerics
-from mer_utils.training.task import inputs
+from mer_utils.training.task import on_device
 
 CLIPS, SUBJECTS = 442, 68
 PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "estimate", "stacks")
@@ -461,7 +461,7 @@ def agreement(device: str) -> None:
 
 def profile_steps(run, folds, count: int = 4) -> None:
     """Launches per step, the share of time that a GPU works, peak memory."""
-    data = inputs(run)
+    data = on_device(run, run.features)
     group = max(stacked.alike(run, folds), key=len)
     if run.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -492,7 +492,7 @@ def published_size(name: str, precision: str, epochs: int, whole: bool) -> None:
     run = task(name, "paper", "cuda", precision)
     needed = run.config.epochs
     run = replace(run, config=replace(run.config, epochs=needed if whole else min(epochs, needed)))
-    data = inputs(run)
+    data = on_device(run, run.features)
     began = time.perf_counter()
     limit = stacked.room(run, FOLDS[0])
     setup = training_time = 0.0

@@ -387,10 +387,10 @@ def test_masked_statistics_are_those_of_the_clips_that_count(shape):
     x = torch.randn(shape, dtype=torch.float64)
     expected = layer(x[:4])
     real = torch.tensor([1, 1, 1, 1, 0, 0], dtype=torch.bool)
-    found = masked_batch_norm(x, real, *statistics, layer.weight, layer.bias, 0.1, 1e-5)
+    found = masked_batch_norm(x, *statistics, layer.weight, layer.bias, training=True, real=real)
     torch.testing.assert_close(found[:4], expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(statistics[0], layer.running_mean, rtol=0, atol=1e-12)
     torch.testing.assert_close(statistics[1], layer.running_var, rtol=0, atol=1e-12)
     twice = torch.cat([x[:3], x[:3]])  # two parts a clip
     with pytest.raises(StudyError, match="BatchNorm sees 6 rows of 4 clips"):
-        masked_batch_norm(twice, real[:4], *statistics, None, None, 0.1, 1e-5)
+        masked_batch_norm(twice, *statistics, training=True, real=real[:4])

@@ -23,40 +23,10 @@ from .. import environment, systems
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import stacked
-from .fold import (
-    load_weights,
-    loop,
-    make_optimizer,
-    predict,
-    save_weights,
-    time_steps,
-    train_fold,
-    try_network,
-)
-from .task import PRECISIONS, SELECTIONS, FoldResult, Task, batch_sizes, training_clips
+from .fold import load_weights, loop, make_optimizer, predict, time_steps, train_fold
+from .task import PRECISIONS, SELECTIONS, FoldResult, Task, batch_sizes, one_of, training_clips
 
-__all__ = [
-    "PRECISIONS",
-    "SELECTIONS",
-    "FoldResult",
-    "Schedule",
-    "Task",
-    "batch_sizes",
-    "check",
-    "choose_device",
-    "choose_schedule",
-    "device_name",
-    "estimate",
-    "load_weights",
-    "loop",
-    "make_optimizer",
-    "predict",
-    "save_weights",
-    "train_fold",
-    "train_folds",
-    "train_task",
-    "try_network",
-]
+__all__ = ["load_weights", "loop", "make_optimizer", "one_of", "predict"]
 
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster
@@ -71,15 +41,11 @@ class Schedule:
 
 
 def train_folds(
-    task: Task,
-    folds: Sequence[Fold],
-    schedule: str = "auto",
-    jobs: int | None = None,
-    stack: int | None = None,
+    task: Task, folds: Sequence[Fold], schedule: str = "auto", jobs: int | None = None, **options
 ) -> Iterator[FoldResult]:
     """`train_task` after `check` and `choose_schedule`."""
     check(task.config, task.selection, task.precision, task.device)
-    return train_task(task, folds, choose_schedule(task, folds, schedule), jobs, stack)
+    return train_task(task, folds, choose_schedule(task, folds, schedule), jobs, **options)
 
 
 def train_task(
@@ -97,45 +63,32 @@ def train_task(
     those done; not called by the loop, whose folds end one by one, or in other processes.
     """
     jobs = _processes(task, folds, jobs)
-    if schedule.name == "loop" and jobs == 1:
-        for fold in folds:
-            yield train_fold(task, fold)
-    elif schedule.name == "loop":
-        yield from _in_processes(jobs, train_fold, task, folds)
-    else:
-        yield from _train_stacks(task, folds, jobs, stack, tick or _no_tick)
-
-
-def _train_stacks(task, folds, jobs: int, stack: int | None, tick) -> Iterator[FoldResult]:
-    groups = stacked.alike(task, folds)
+    if schedule.name == "loop":
+        if jobs > 1:
+            yield from _in_processes(jobs, train_fold, task, folds)
+        else:
+            yield from (train_fold(task, fold) for fold in folds)
+        return
     if task.device == "cpu":
         limit = stack or min(CPU_STACK, -(-len(folds) // jobs))
     else:
         limit = stack or stacked.room(task, folds[0])
-    parts = [part for group in groups for part in stacked.parts(group, limit)]
-    if jobs == 1 or len(parts) == 1:
-        yield from stacked.train_all(task, parts, limit, tick)
+    stacks = [part for group in stacked.alike(task, folds) for part in stacked.parts(group, limit)]
+    if jobs == 1 or len(stacks) == 1:
+        yield from stacked.train_all(task, stacks, tick)
     else:
-        for results in _in_processes(jobs, _train_stack, task, parts):
+        for results in _in_processes(jobs, _train_stack, task, stacks):
             yield from results
 
 
 def _train_stack(task: Task, folds: Sequence[Fold]) -> list[FoldResult]:
-    return list(stacked.train_all(task, [folds], len(folds), _no_tick))
-
-
-def _no_tick(folds: float) -> None:
-    """Progress of another process is not counted."""
+    return list(stacked.train_all(task, [folds]))
 
 
 def check(config, selection: str, precision: str, device: str) -> None:
     """Refuse what cannot be trained."""
-    for field, value, choices in (
-        ("selection", selection, SELECTIONS),
-        ("precision", precision, PRECISIONS),
-    ):
-        if value not in choices:
-            raise StudyError(f"{field} '{value}' is not known: choose one of {', '.join(choices)}")
+    one_of("selection", selection, SELECTIONS)
+    one_of("precision", precision, PRECISIONS)
     for field in ("epochs", "batch_size"):
         if getattr(config, field, 1) < 1:
             raise StudyError(f"{field}={getattr(config, field)} trains nothing: give 1 or more")
@@ -148,10 +101,7 @@ def check(config, selection: str, precision: str, device: str) -> None:
 
 def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -> Schedule:
     """`auto` stacks on a GPU whatever can be stacked. Raises StudyError where it was asked for."""
-    if schedule not in SCHEDULES:
-        raise StudyError(
-            f"schedule '{schedule}' is not known: choose one of {', '.join(SCHEDULES)}"
-        )
+    one_of("schedule", schedule, SCHEDULES)
     if not systems.neural(task.module):
         return Schedule("loop", f"{task.name} is an estimator of scikit-learn")
     if schedule == "loop":
@@ -165,15 +115,14 @@ def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -
         raise StudyError(f"{task.name} cannot be stacked ({why_not}): use --schedule loop")
     if why_not:
         return Schedule("loop", f"{task.name} cannot be stacked: {why_not}")
-    if schedule == "stacked":
-        return Schedule("stacked", "as asked")
-    return Schedule("stacked", "one fold would leave the GPU idle between its launches")
+    asked = schedule == "stacked"
+    why = "as asked" if asked else "one fold would leave the GPU idle between its launches"
+    return Schedule("stacked", why)
 
 
 def choose_device(name: str) -> str:
     """`auto` is the GPU where there is one."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise StudyError(f"device '{name}' is not known: choose auto, cpu or cuda")
+    one_of("device", name, ("auto", "cpu", "cuda"))
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise StudyError("device cuda: torch finds no GPU here; use --device cpu or auto")

@@ -5,7 +5,6 @@ The plain loop is the reference; `stacked` trains many folds at once and must gi
 
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from ..evaluation import scores
 from ..evaluation.protocol import Fold
 from .noise import Noise
 from .numerics import numerics, one_thread
-from .task import FoldResult, Task, draw, inputs, start
+from .task import FoldResult, Start, Task, draw, on_device, start
 
 EVALUATION_BATCH = 512  # clips: test folds are small, validation folds are not
 
@@ -31,27 +30,18 @@ def train_fold(task: Task, fold: Fold) -> FoldResult:
 def loop(task: Task, fold: Fold) -> FoldResult:
     """Train the network of one fold; predict the left-out subject after every epoch."""
     began = time.perf_counter()
-    begin, data = start(task, fold), inputs(task)
+    begin, data = start(task, fold), on_device(task, task.features)
     net = to_device(begin.net, task)
     optimizer = make_optimizer(task.module, task.config, net.parameters())
-    train_clips = torch.as_tensor(begin.train).to(task.device)
-    labels = begin.labels.to(task.device)
-    targets = {name: values.to(task.device) for name, values in begin.targets.items()}
     probabilities, losses, validation, best_weights = [], [], [], None
     with numerics(task.precision, task.device):
         for epoch in range(1, task.config.epochs + 1):
             net.train()
             set_rate(task, optimizer, epoch)
             order, total = begin.order(epoch).to(task.device), 0.0
-            for step, places in enumerate(order.split(begin.sizes)):
-                with Noise.seeded(begin.seed(epoch, step)):
-                    output = net(**gather(data, train_clips[places]))
-                wanted = {name: values[places] for name, values in targets.items()}
-                loss = begin.criterion(output, labels[places], **wanted)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                total = total + loss.detach() * len(places)
+            for number, places in enumerate(order.split(begin.sizes)):
+                loss = step(net, optimizer, begin, data, places, begin.seed(epoch, number))
+                total = total + loss * len(places)
             losses.append(float(total) / sum(begin.sizes))
             if not np.isfinite(losses[-1]):
                 raise diverged(task, fold, epoch, losses[-1])
@@ -65,6 +55,17 @@ def loop(task: Task, fold: Fold) -> FoldResult:
         save_weights(best_weights or net.state_dict(), task.keep_weights, fold)
     seconds = time.perf_counter() - began
     return result(fold, np.stack(probabilities), losses, validation, seconds)
+
+
+def step(net, optimizer, begin: Start, data, places: torch.Tensor, seed: int) -> torch.Tensor:
+    """Learn from the training clips at `places`; the mean loss of the batch."""
+    with Noise.seeded(seed):
+        output = net(**gather(data, begin.clips[places]))
+    loss = begin.criterion(output, begin.labels[places], **gather(begin.targets, places))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 # --- epochs ---------------------------------------------------------------------------------------
@@ -82,17 +83,11 @@ def validation_score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[flo
 def best_epoch(validation: list[tuple[float, float]]) -> int:
     """1..E: of the highest UF1, then of the lowest loss, then the earliest."""
     ranks = [(uf1, -loss) for uf1, loss in validation]
-    return 1 + max(range(len(ranks)), key=ranks.__getitem__)
+    return 1 + ranks.index(max(ranks))
 
 
-def result(
-    fold: Fold,
-    probabilities: np.ndarray,
-    losses,
-    validation: list[tuple[float, float]],
-    seconds: float,
-) -> FoldResult:
-    """Of probabilities (E, n, C) and the losses and scores of E epochs; without scores the last."""
+def result(fold: Fold, probabilities: np.ndarray, losses, validation: list, seconds: float):
+    """FoldResult of (E, n, C) probabilities, losses and scores; without scores the last epoch."""
     chosen = best_epoch(validation) if validation else len(probabilities)
     return FoldResult(
         fold,
@@ -156,57 +151,36 @@ def softmax(logits: torch.Tensor) -> torch.Tensor:
     return (logits.float() if logits.dtype == torch.bfloat16 else logits).softmax(-1)
 
 
-def try_network(module, config, n_classes: int, context: dict) -> None:
-    """Build a network and throw it away; random numbers of the caller stay as they are."""
-    with torch.random.fork_rng(devices=[]):
-        module.network(config, n_classes, context)
+def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, int, float]:
+    """Seconds to begin a fold and of a full step, the clips of that step, seconds to predict.
 
-
-class Timing(NamedTuple):
-    """Seconds of the parts of `loop`, for an estimate."""
-
-    begin: float  # context, weights, inputs
-    step: float  # a full step
-    clips: int  # in that step
-    predict: float  # after an epoch
-
-
-def time_steps(task: Task, fold: Fold, count: int = 3) -> Timing:
-    """Time parts of the loop; of a step the median of `count`, after one to warm up.
-
-    Random numbers of the caller stay as they are; the network is thrown away.
+    Of a step the median of `count`, after one to warm up.  Random numbers of the caller stay as
+    they are; the network is thrown away.
     """
-    clock, taken = time.perf_counter, []
-    with one_thread(task.device), torch.random.fork_rng(devices=[]):
+    clock, steps = time.perf_counter, []
+    with (
+        one_thread(task.device),
+        torch.random.fork_rng(devices=[]),
+        numerics(task.precision, task.device),
+    ):
         for _ in range(2):  # the first loads what is loaded once in a process
             began = clock()
-            begin, data = start(task, fold), inputs(task)
+            begin, data = start(task, fold), on_device(task, task.features)
             net = to_device(begin.net, task)
             beginning = clock() - began
         optimizer = make_optimizer(task.module, task.config, net.parameters())
-        places = begin.order(1)[: begin.sizes[0]]
-        index = torch.as_tensor(begin.train)[places].to(task.device)
-        labels = begin.labels[places].to(task.device)
-        targets = {name: values[places].to(task.device) for name, values in begin.targets.items()}
-        with numerics(task.precision, task.device):
-            for _ in range(count + 1):
-                began = clock()
-                net.train()
-                with Noise(0):
-                    output = net(**gather(data, index))
-                loss = begin.criterion(output, labels, **targets)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                float(loss.detach())  # a GPU has done the step when it can say this
-                taken.append(clock() - began)
-            for _ in range(2):
-                began = clock()
-                predict(net, data, fold.test)
-                if len(begin.validation):
-                    predict(net, data, begin.validation)
-                predicting = clock() - began
-    return Timing(beginning, float(np.median(taken[1:])), len(places), predicting)
+        places = begin.order(1)[: begin.sizes[0]].to(task.device)
+        net.train()
+        for _ in range(count + 1):
+            began = clock()
+            float(step(net, optimizer, begin, data, places, 0))  # the GPU is waited for
+            steps.append(clock() - began)
+        for _ in range(2):
+            began = clock()
+            for positions in filter(len, (fold.test, begin.validation)):
+                predict(net, data, positions)
+            predicting = clock() - began
+    return beginning, float(np.median(steps[1:])), len(places), predicting
 
 
 # --- scikit-learn ---------------------------------------------------------------------------------
@@ -233,15 +207,13 @@ def fit_estimator(task: Task, fold: Fold) -> FoldResult:
 # --- weights --------------------------------------------------------------------------------------
 
 
-def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> Path:
+def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> None:
     """`<corpus>__<subject>.safetensors`, the fold's buffers (its adjacency) included; by rename."""
     from safetensors.torch import save  # a machine that keeps no weights does without it
 
     # tensors that share memory, or are views of it, have no place in the format
-    file = folder / f"{fold.name}.safetensors"
     copies = {name: value.cpu().clone().contiguous() for name, value in state.items()}
-    paths.write_whole(file, save(copies))
-    return file
+    paths.write_whole(folder / f"{fold.name}.safetensors", save(copies))
 
 
 def load_weights(net: nn.Module, file: Path) -> nn.Module:

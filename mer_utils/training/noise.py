@@ -43,28 +43,19 @@ class Noise(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if function is F.dropout:
-            return self._dropout(*args, **kwargs)
-        if function in PER_CHANNEL:
-            return self._dropout(*args, **kwargs, per_channel=True)
+        if function is F.dropout or function in PER_CHANNEL:
+            return self._dropout(function in PER_CHANNEL, *args, **kwargs)
         if function is F.batch_norm and self.real is not None:
-            return self._batch_norm(*args, **kwargs)
+            return masked_batch_norm(*args, **kwargs, real=self.real)
         return function(*args, **kwargs)
 
-    def _dropout(self, x, p=0.5, training=True, inplace=False, per_channel=False):
+    def _dropout(self, per_channel, x, p=0.5, training=True, inplace=False):
         if not training or p == 0:
             return x
         shape = x.shape[:2] + (1,) * (x.ndim - 2) if per_channel else x.shape
         kept = keep(self.key, self.calls, shape, p, x.device)
         self.calls += 1
         return x * kept.to(x.dtype).mul_(1 / (1 - p) if p < 1 else 0.0)
-
-    def _batch_norm(
-        self, x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-    ):
-        if not training:
-            return F.batch_norm(x, mean, variance, weight, bias, False, momentum, eps)
-        return masked_batch_norm(x, self.real, mean, variance, weight, bias, momentum, eps)
 
 
 def key_of(seed: int) -> int:
@@ -75,8 +66,7 @@ def key_of(seed: int) -> int:
 def keep(key, call: int, shape, p: float, device) -> torch.Tensor:
     """bool, True with probability 1 - p; the first axis of `shape` counts clips (or their parts).
 
-    A hashed number of the row is combined with a random number of the column, which is kept from
-    call to call; a last mixing of the two decides.
+    A hashed number of the row and a random number of the column, mixed once more, decide.
     """
     columns = math.prod(shape[1:])
     rows = torch.arange(shape[0] if shape else 1, dtype=torch.int32, device=device)
@@ -103,11 +93,15 @@ def _columns(count: int, device) -> torch.Tensor:
     return torch.from_numpy(numbers).to(device)
 
 
-def masked_batch_norm(x, real, running_mean, running_var, weight, bias, momentum, eps):
-    """`F.batch_norm` in training mode over the clips of `real` alone; x (B, C, ...).
+def masked_batch_norm(
+    x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *, real
+):
+    """`F.batch_norm`, in training mode over the clips of `real` alone; x (B, C, ...).
 
     A network that puts parts of a clip (frames, crops) into the batch has several rows a clip.
     """
+    if not training:
+        return F.batch_norm(x, mean, variance, weight, bias, False, momentum, eps)
     parts, rest = divmod(len(x), len(real))
     if rest:
         raise StudyError(
@@ -115,20 +109,18 @@ def masked_batch_norm(x, real, running_mean, running_var, weight, bias, momentum
             "use --schedule loop"
         )
     dtype = x.dtype
-    x = x.to(running_mean.dtype if running_mean is not None else weight.dtype)  # from bfloat16
-    shape = (1, -1, *(1,) * (x.ndim - 2))
-    axes = (0, *range(2, x.ndim))
+    x = x.to(mean.dtype if mean is not None else weight.dtype)  # from bfloat16
+    shape, axes = (1, -1, *(1,) * (x.ndim - 2)), (0, *range(2, x.ndim))
     counts = real.repeat_interleave(parts).view(-1, *(1,) * (x.ndim - 1)).to(x.dtype)
     number = counts.sum() * math.prod(x.shape[2:])
-    mean = (x * counts).sum(axes) / number  # (C,)
-    centred = x - mean.view(shape)
-    variance = (centred.square() * counts).sum(axes) / number
-    if running_mean is not None:
+    centre = (x * counts).sum(axes) / number  # (C,)
+    centred = x - centre.view(shape)
+    spread = (centred.square() * counts).sum(axes) / number
+    if mean is not None:
         with torch.no_grad():
-            running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
-            unbiased = variance * (number / (number - 1))
-            running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
-    x = centred * (variance + eps).rsqrt().view(shape)
+            mean.mul_(1 - momentum).add_(centre, alpha=momentum)
+            variance.mul_(1 - momentum).add_(spread * (number / (number - 1)), alpha=momentum)
+    x = centred * (spread + eps).rsqrt().view(shape)
     if weight is not None:
         x = x * weight.view(shape) + bias.view(shape)
     return x.to(dtype)

@@ -22,11 +22,12 @@ def numerics(precision: str, device: str):
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     # TorchScript's own way to say autocast has no rule under vmap; the plain one works inside it
     scripted = torch._C._jit_set_autocast_mode(False)
+    # no cache: it would hold on to the first step's weights
+    autocast = torch.autocast(
+        device, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+    )
     try:
-        # no cache: it would hold on to the first step's weights
-        with torch.autocast(
-            device, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
-        ):
+        with autocast:
             yield
     finally:
         torch._C._jit_set_autocast_mode(scripted)
@@ -37,12 +38,10 @@ def numerics(precision: str, device: str):
 @contextmanager
 def one_thread(device: str):
     """On a CPU, sums of matrix products depend on the number of threads: here there is one."""
-    if device != "cpu":
-        yield
-        return
-    keep_memory()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if device == "cpu":
+        keep_memory()
+        torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, vmap
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils._pytree import tree_map
 
 from ..errors import StudyError
@@ -36,7 +37,7 @@ from ..evaluation.protocol import Fold
 from . import fold as single
 from .noise import Noise, key_of
 from .numerics import numerics, one_thread
-from .task import FoldResult, Task, batch_sizes, inputs, start, training_clips
+from .task import FoldResult, Task, batch_sizes, on_device, start, training_clips
 
 SHARE = 0.8  # of a GPU's free memory
 ELEMENTWISE = (
@@ -58,7 +59,7 @@ def refusal(task: Task, fold: Fold) -> str:
     """
     if hasattr(task.module, "LOOP_ONLY"):
         return task.module.LOOP_ONLY
-    net = start(replace(task, selection="last"), fold).net
+    net = start(replace(task, selection="last", device="cpu"), fold).net
     for layer in net.modules():
         if isinstance(layer, UNSTACKED):
             return f"{type(layer).__name__} has no rule for a stack of weights in torch.func"
@@ -70,14 +71,12 @@ def refusal(task: Task, fold: Fold) -> str:
 
 def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
     """Folds in groups of equally many steps an epoch, each from the largest to the smallest."""
-    groups: dict[int, list[tuple[int, Fold]]] = {}
-    for fold in folds:
-        clips = len(training_clips(task, fold)[0])
-        steps = len(batch_sizes(clips, task.config.batch_size))
-        groups.setdefault(steps, []).append((clips, fold))
-    return [
-        [fold for _, fold in sorted(group, key=lambda each: -each[0])] for group in groups.values()
-    ]
+    clips = {fold.name: len(training_clips(task, fold)[0]) for fold in folds}
+    groups: dict[int, list[Fold]] = {}
+    for fold in sorted(folds, key=lambda fold: -clips[fold.name]):
+        steps = len(batch_sizes(clips[fold.name], task.config.batch_size))
+        groups.setdefault(steps, []).append(fold)
+    return list(groups.values())
 
 
 def parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
@@ -87,19 +86,19 @@ def parts(group: Sequence[Fold], limit: int) -> list[list[Fold]]:
 
 
 def train_all(
-    task: Task, groups: Sequence[Sequence[Fold]], limit: int, tick: Callable[[float], None]
+    task: Task, stacks: Sequence[Sequence[Fold]], tick: Callable[[float], None] | None = None
 ) -> Iterator[FoldResult]:
-    """Train groups as `alike` gives them in stacks of at most `limit` folds.
+    """Train stacks, each of folds with equally many steps an epoch.
 
-    Where the memory does not hold a stack, it and all later ones are halved.  Raises StudyError
-    where it does not hold one fold.
+    tick: as `train_task` takes it.  Where the memory does not hold a stack, it and all later ones
+    are halved.  Raises StudyError where it does not hold one fold, or where one diverges.
     """
-    data = inputs(task)
-    waiting = [part for group in groups for part in parts(group, limit)]
+    data, waiting = on_device(task, task.features), list(stacks)
     while waiting:
         stack = waiting.pop(0)
         try:
-            results = train(task, stack, data, tick)
+            yield from train(task, stack, data, tick)
+            continue
         except torch.OutOfMemoryError:
             if len(stack) == 1:
                 raise StudyError(
@@ -107,27 +106,18 @@ def train_all(
                     f"{stack[0].corpus} {stack[0].subject} is left out: lower batch_size, or use "
                     "--device cpu"
                 ) from None
-            results = None
-        if results is not None:
-            yield from results
-            continue
         # here and not in the handler: the error holds on to what was allocated
         gc.collect()
         if task.device == "cuda":
             torch.cuda.empty_cache()
-        limit = -(-len(stack) // 2)
-        waiting = [part for group in (stack, *waiting) for part in parts(group, limit)]
+        half = -(-len(stack) // 2)
+        waiting = [part for each in (stack, *waiting) for part in parts(each, half)]
 
 
 def train(
-    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick: Callable[[float], None]
+    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick: Callable | None
 ) -> list[FoldResult]:
-    """Train folds with equally many steps an epoch in one stack.
-
-    data: as `task.inputs` gives it.  tick: called after every epoch with the number of folds that
-    it adds to those done.  Raises torch.OutOfMemoryError where they are too many, StudyError where
-    one diverges.
-    """
+    """Train one stack; raises torch.OutOfMemoryError where the memory does not hold it."""
     began = time.perf_counter()
     with one_thread(task.device), numerics(task.precision, task.device):
         results = Stack(task, folds, data).train(tick)
@@ -137,7 +127,7 @@ def train(
 
 def room(task: Task, fold: Fold) -> int:
     """How many folds fit the GPU's free memory, from what one takes in a step."""
-    data = inputs(task)
+    data = on_device(task, task.features)
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -161,7 +151,7 @@ class Step:
 
 
 class Stack:
-    """The weights of F folds, and what trains them."""
+    """The weights of F folds, and what trains them; data: as `task.on_device` gives it."""
 
     def __init__(self, task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]):
         self.task, self.data = task, data
@@ -170,70 +160,60 @@ class Stack:
             begin = start(task, fold)  # one network at a time on the host
             if not number:
                 self.net = begin.net  # for its structure; its weights are not used
-            self._fill(self.parameters, begin.net.named_parameters(), number, len(folds))
-            self._fill(self.buffers, begin.net.named_buffers(), number, len(folds))
+            for stacked, named in (
+                (self.parameters, begin.net.named_parameters()),
+                (self.buffers, begin.net.named_buffers()),
+            ):
+                for name, values in named:
+                    if not number:
+                        shape = (len(folds), *values.shape)
+                        stacked[name] = torch.empty(shape, dtype=values.dtype, device=task.device)
+                    stacked[name][number] = values.detach()
             self.starts.append(replace(begin, net=self.net))
         for name, parameter in self.net.named_parameters():
             self.parameters[name].requires_grad_(parameter.requires_grad)
         self.net.to(task.device)
-        self.optimizer = single.make_optimizer(
-            task.module, task.config, list(self.parameters.values())
-        )
-        self.train_index = self._padded([begin.train for begin in self.starts])
+        parameters = list(self.parameters.values())
+        self.optimizer = single.make_optimizer(task.module, task.config, parameters)
+        self.train_index = self._padded([begin.clips for begin in self.starts])
         self.labels = self._padded([begin.labels for begin in self.starts])
-        self.targets = [
-            {name: values.to(task.device) for name, values in begin.targets.items()}
-            for begin in self.starts
-        ]
-        self.steps = self._steps()
+        self.steps = []
+        for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
+            width, first = max(sizes), number * task.config.batch_size
+            counts, real = torch.tensor(sizes, device=task.device), None
+            if len(set(sizes)) > 1:
+                real = torch.arange(width, device=task.device) < counts[:, None]
+            self.steps.append(Step(slice(first, first + width), sizes, counts, real))
         self.clips = sum(step.counts for step in self.steps)  # (F,) that an epoch learns from
 
-    def _fill(self, stacked, named, number: int, count: int) -> None:
-        for name, values in named:
-            if name not in stacked:
-                shape = (count, *values.shape)
-                stacked[name] = torch.empty(shape, dtype=values.dtype, device=self.task.device)
-            stacked[name][number] = values.detach()
-
     def _padded(self, rows: Sequence) -> torch.Tensor:
-        """Rows of unequal length -> (F, longest) int64, filled up with their own first."""
-        rows = [np.asarray(row, np.int64) for row in rows]
-        longest = max(map(len, rows))
-        table = [np.append(row, np.repeat(row[:1], longest - len(row))) for row in rows]
-        return torch.from_numpy(np.stack(table)).to(self.task.device)
-
-    def _steps(self) -> list[Step]:
-        batch_size, device = self.task.config.batch_size, self.task.device
-        steps = []
-        for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
-            width, first = max(sizes), number * batch_size
-            counts, real = torch.tensor(sizes, device=device), None
-            if len(set(sizes)) > 1:
-                real = torch.arange(width, device=device) < counts[:, None]
-            steps.append(Step(slice(first, first + width), sizes, counts, real))
-        return steps
+        """Rows of unequal length -> (F, longest) int64 on the device; no result reads the zeros."""
+        return pad_sequence([torch.as_tensor(row) for row in rows], True).to(self.task.device)
 
     # --- training ---------------------------------------------------------------------------------
 
-    def train(self, tick: Callable[[float], None]) -> list[FoldResult]:
+    def train(self, tick: Callable[[float], None] | None = None) -> list[FoldResult]:
         """All epochs; a result of each fold, without its seconds."""
         task, starts = self.task, self.starts
         tests = self._padded([begin.fold.test for begin in starts])
-        if task.selection == "inner":
-            inner = self._padded([begin.validation for begin in starts])
+        inner = self._padded([begin.validation for begin in starts])
         probabilities, losses, validation, best_weights = [], [], [[] for _ in starts], None
         for epoch in range(1, task.config.epochs + 1):
             single.set_rate(task, self.optimizer, epoch)
             losses.append(self.epoch(epoch))
             if epoch % CHECK == 0 or epoch == task.config.epochs:
-                self._check(losses)
+                self._check(torch.stack(losses).numpy(force=True))
             probabilities.append(self.predict(tests))
             if task.selection == "inner":
-                self._validate(self.predict(inner).numpy(force=True), validation)
+                predicted = self.predict(inner).numpy(force=True)
+                for begin, own, scores in zip(starts, predicted, validation, strict=True):
+                    labels = task.labels[begin.validation]
+                    scores.append(single.validation_score(own[: len(labels)], labels))
                 if task.keep_weights is not None:
                     better = [single.best_epoch(scores) == epoch for scores in validation]
                     best_weights = self._weights(best_weights, better)
-            tick(len(starts) / task.config.epochs)
+            if tick:
+                tick(len(starts) / task.config.epochs)
         if task.keep_weights is not None:
             self._save(best_weights or self._weights())
         probabilities = torch.stack(probabilities, dim=1).numpy(force=True)  # (F, E, longest, C)
@@ -243,11 +223,13 @@ class Stack:
             for begin, own, *rest in zip(starts, probabilities, losses, validation, strict=True)
         ]
 
-    def _validate(self, probabilities: np.ndarray, validation: list[list]) -> None:
-        """Append an epoch's score to those of each fold."""
-        for begin, own, scores in zip(self.starts, probabilities, validation, strict=True):
-            labels = self.task.labels[begin.validation]
-            scores.append(single.validation_score(own[: len(labels)], labels))
+    def _check(self, losses: np.ndarray) -> None:
+        """Raises StudyError for the first number of (E, F) that is none."""
+        wrong = np.argwhere(~np.isfinite(losses))
+        if len(wrong):
+            epoch, number = wrong[0]
+            fold = self.starts[number].fold
+            raise single.diverged(self.task, fold, epoch + 1, losses[epoch, number])
 
     def epoch(self, epoch: int) -> torch.Tensor:
         """One pass over all folds' training clips; (F,) mean losses, on the device."""
@@ -270,17 +252,20 @@ class Stack:
     def step(self, places: torch.Tensor, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
         batch = single.gather(self.data, self.train_index.gather(1, places))  # (F, B, ...)
-        forward = vmap(self._forward, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
+        forward = vmap(self._noisy, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
         output = forward(self.parameters, self.buffers, batch, keys, step.real)
         losses = self._losses(output, self.labels.gather(1, places), places, step)  # (F,)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         losses.sum().backward()
         self.optimizer.step()
         return losses.detach() * step.counts
 
-    def _forward(self, parameters, buffers, batch, key, real):
+    def _call(self, parameters, buffers, batch):
+        return functional_call(self.net, (parameters, buffers), kwargs=batch)
+
+    def _noisy(self, parameters, buffers, batch, key, real):
         with Noise(key, real):
-            return functional_call(self.net, (parameters, buffers), kwargs=batch)
+            return self._call(parameters, buffers, batch)
 
     def _losses(self, output, labels, places, step: Step) -> torch.Tensor:
         """Mean loss of each fold's batch."""
@@ -293,17 +278,9 @@ class Stack:
         losses = []
         for number, (begin, size) in enumerate(zip(self.starts, step.sizes, strict=True)):
             own = tree_map(lambda values, n=number, size=size: values[n, :size], output)
-            targets = single.gather(self.targets[number], places[number, :size])
+            targets = single.gather(begin.targets, places[number, :size])
             losses.append(begin.criterion(own, labels[number, :size], **targets))
         return torch.stack(losses)
-
-    def _check(self, losses: list[torch.Tensor]) -> None:
-        table = torch.stack(losses).numpy(force=True)  # (E, F)
-        wrong = np.argwhere(~np.isfinite(table))
-        if len(wrong):
-            epoch, number = wrong[0]
-            fold = self.starts[number].fold
-            raise single.diverged(self.task, fold, epoch + 1, table[epoch, number])
 
     # --- predicting, keeping ----------------------------------------------------------------------
 
@@ -311,14 +288,10 @@ class Stack:
     def predict(self, positions: torch.Tensor) -> torch.Tensor:
         """positions (F, T) of clips -> (F, T, C) probabilities, on the device."""
         self.net.eval()
-
-        def forward(parameters, buffers, batch):
-            return functional_call(self.net, (parameters, buffers), kwargs=batch)
-
-        batches = positions.split(single.EVALUATION_BATCH, dim=1)
+        forward = vmap(self._call)
         logits = [
-            vmap(forward)(self.parameters, self.buffers, single.gather(self.data, index))
-            for index in batches
+            forward(self.parameters, self.buffers, single.gather(self.data, index))
+            for index in positions.split(single.EVALUATION_BATCH, dim=1)
         ]
         return torch.cat([single.softmax(part) for part in logits], dim=1)
 

@@ -1,7 +1,7 @@
 """What the folds of a run share, what each begins with, and what comes out of it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import systems
+from ..corpora.table import nearest
+from ..errors import StudyError
 from ..evaluation import protocol
 from ..evaluation.protocol import Fold
 
@@ -62,12 +64,13 @@ class FoldResult:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a fold begins with, made on the CPU: the same for the loop and for a stack."""
+    """What a fold begins with: the same for the loop and for a stack."""
 
     fold: Fold
     train: np.ndarray  # positions into the clips
     validation: np.ndarray
-    net: nn.Module
+    net: nn.Module  # on the CPU; all tensors below are on the device
+    clips: torch.Tensor  # `train`
     labels: torch.Tensor  # of the training clips, in their order
     targets: dict[str, torch.Tensor]  # what else its loss reads of them
     criterion: Callable  # (output, labels, **targets) -> mean loss of a batch
@@ -84,6 +87,15 @@ class Start:
         return draw(*self.scope, epoch, step)
 
 
+def one_of(name: str, value, choices: Sequence[str]) -> None:
+    """Raises StudyError, naming the nearest, where the value is none of the choices."""
+    if value not in choices:
+        raise StudyError(
+            f"{name} '{value}' is not known, the nearest is '{nearest(value, choices)}': "
+            f"choose one of {', '.join(filter(None, choices))}"
+        )
+
+
 def draw(*scope) -> int:
     """A random state of 63 bits that depends on the arguments alone."""
     digest = hashlib.sha256("/".join(map(str, scope)).encode()).digest()
@@ -94,25 +106,25 @@ def start(task: Task, fold: Fold) -> Start:
     """The context, initial weights, targets and loss of a fold."""
     module, config = task.module, task.config
     train, validation = training_clips(task, fold)
-    clips, labels = task.clips.iloc[train], task.labels[train]
-    fitted = np.arange(len(task.clips)) if task.leak == "graph" else train
-    features = {name: values[fitted] for name, values in task.features.items()}
-    context = systems.fit_context(module, task.clips.iloc[fitted], features, config)
-    scope = (task.seed, fold.corpus, fold.subject)
+    labels, scope = task.labels[train], (task.seed, fold.corpus, fold.subject)
+    context = {}
+    if hasattr(module, "fit_context"):  # else no copy of the features is made
+        fitted = np.arange(len(task.clips)) if task.leak == "graph" else train
+        features = {name: values[fitted] for name, values in task.features.items()}
+        context = module.fit_context(task.clips.iloc[fitted], features, config)
     torch.manual_seed(draw(*scope, "weights"))
     net = module.network(config, task.n_classes, context).to(task.dtype)
-    systems.inputs.check_names(net, features)
-    targets = module.targets(clips, config) if hasattr(module, "targets") else {}
-    criterion = F.cross_entropy
+    systems.inputs.check_names(net, task.features)
+    targets, criterion = {}, F.cross_entropy
+    if hasattr(module, "targets"):
+        targets = module.targets(task.clips.iloc[train], config)
     if hasattr(module, "loss"):
         criterion = module.loss(config, np.bincount(labels, minlength=task.n_classes))
     return Start(
-        fold,
-        train,
-        validation,
-        net,
-        torch.as_tensor(labels),
-        {name: cast(torch.tensor(values), task.dtype) for name, values in targets.items()},
+        *(fold, train, validation, net),
+        torch.as_tensor(train).to(task.device),
+        torch.as_tensor(labels).to(task.device),
+        on_device(task, targets),
         criterion,
         batch_sizes(len(train), config.batch_size),
         scope,
@@ -135,14 +147,10 @@ def batch_sizes(clips: int, batch_size: int) -> list[int]:
     return sizes[:-1] if len(sizes) > 1 and sizes[-1] == 1 < batch_size else sizes
 
 
-def inputs(task: Task) -> dict[str, torch.Tensor]:
-    """The features of every clip on the device."""
+def on_device(task: Task, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """Real numbers in the run's type, whole numbers as they are."""
+    tensors = {name: torch.as_tensor(values) for name, values in arrays.items()}
     return {
-        name: cast(torch.as_tensor(values), task.dtype).to(task.device)
-        for name, values in task.features.items()
+        name: values.to(task.device, task.dtype if values.is_floating_point() else values.dtype)
+        for name, values in tensors.items()
     }
-
-
-def cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Real numbers in the run's type; whole numbers as they are."""
-    return values.to(dtype) if values.is_floating_point() else values
