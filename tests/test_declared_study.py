@@ -151,7 +151,10 @@ def test_runs_kept_with_the_repository_count_without_being_restored():
 @pytest.mark.parametrize(
     ("group", "sentence"),
     [
-        ({"system": ["svm"]}, "field 'system' of a group of runs is not known"),
+        (
+            {"system": ["svm"]},
+            "field of a group of runs 'system' is not known",
+        ),
         ({"systems": ["svn"]}, "system 'svn' is not known, the nearest is 'svm'"),
         ({"systems": ["svm"], "preset": "big"}, "preset 'big' is not known"),
         ({"systems": ["svm"], "selections": ["test"]}, "selection 'test' is not known"),

@@ -311,7 +311,7 @@ def test_runs_are_found_by_what_they_are():
     assert all(experiments.seconds(key) > 0 for key in found["key"])
     assert experiments.find(system="svm", labels="true")["key"].tolist() == [declare("svm").key]
     assert experiments.find(corpus="other").empty
-    with pytest.raises(StudyError, match="no column 'sistem', the nearest is 'system'"):
+    with pytest.raises(StudyError, match="column 'sistem' is not known, the nearest is 'system'"):
         experiments.find(sistem="svm")
     with pytest.raises(StudyError, match="run none is not there"):
         experiments.load("none")

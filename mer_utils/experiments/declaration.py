@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from .. import systems, training
-from ..corpora.table import CLASSES, KEY, nearest
+from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from ..evaluation import protocol
 from ..preprocessing.views import Views
@@ -94,18 +94,10 @@ def declare(
     is unknown, where the corpus lacks a view that the system reads, and for a leak that the system
     has no place for.
     """
-    for name, value, choices in (
-        ("selection", selection, training.SELECTIONS),
-        ("labels", labels, LABELS),
-        ("precision", precision, training.PRECISIONS),
-        ("leak", leak, ("", *LEAKS)),
-    ):
-        if value not in choices:
-            choices = [choice for choice in choices if choice]
-            raise StudyError(
-                f"{name} '{value}' is not known, the nearest is '{nearest(value, choices)}': "
-                f"choose one of {', '.join(choices)}"
-            )
+    training.one_of("selection", selection, training.SELECTIONS)
+    training.one_of("labels", labels, LABELS)
+    training.one_of("precision", precision, training.PRECISIONS)
+    training.one_of("leak", leak, ("", *LEAKS))
     if seed < 0:
         raise StudyError(f"seed {seed} is below 0: give a whole number from 0 up")
     classes = tuple(classes)
@@ -119,16 +111,16 @@ def declare(
     if leak:
         _check_leak(leak, system, module, config, views, selection)
     return Experiment(
-        system=system,
-        corpus=corpus,
-        preset=preset,
-        seed=int(seed),
-        selection=selection if neural else "last",
-        labels=labels,
-        config=json.dumps(dataclasses.asdict(config), sort_keys=True),
-        data=data_hash(module, config, views),
-        classes=classes,
-        precision=precision if neural else ANY_PRECISION,
+        system,
+        corpus,
+        preset,
+        int(seed),
+        selection if neural else "last",
+        labels,
+        json.dumps(dataclasses.asdict(config), sort_keys=True),
+        data_hash(module, config, views),
+        classes,
+        precision if neural else ANY_PRECISION,
         leak=leak,
     )
 
@@ -155,9 +147,8 @@ def config_of(module, text: str):
 
 def _check_trains(module, config, clips: pd.DataFrame, classes: tuple, selection: str) -> None:
     """Refuse what every fold would refuse."""
-    counts = clips["label"].value_counts().reindex(classes, fill_value=0).to_numpy(copy=True)
     if hasattr(module, "loss"):
-        module.loss(config, counts)
+        module.loss(config, clips["label"].value_counts().reindex(classes).to_numpy(copy=True))
     if hasattr(module, "check"):
         module.check(clips, config)
     if selection == "inner":
@@ -174,9 +165,8 @@ def _check_trains(module, config, clips: pd.DataFrame, classes: tuple, selection
 def _check_built(system: str, module, config, views: Views, n_classes: int) -> None:
     """Raises StudyError where fields changed by hand do not go together in a network."""
     coded = views.clips["action_units"].fillna("") != ""
-    subset = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
-    clips = views.clips.iloc[subset]
-    arrays = {name: values[subset] for name, values in views.arrays.items()}
+    few = np.argsort(~coded.to_numpy(), kind="stable")[:4]  # a graph of no units is refused
+    clips, arrays = views.clips.iloc[few], {n: values[few] for n, values in views.arrays.items()}
     try:
         features = module.features(arrays, clips, config)
         context = systems.fit_context(module, clips, features, config)
@@ -190,32 +180,37 @@ def _check_built(system: str, module, config, views: Views, n_classes: int) -> N
 
 def _check_leak(leak: str, system: str, module, config, views: Views, selection: str) -> None:
     """Refuse a leak that would change nothing, or nothing that can be told from the honest run."""
-    neural = systems.neural(module)
+    neural, why = systems.neural(module), ""
     if leak == "scaler" and (neural or not hasattr(module.estimator(config, 3, 0), "steps")):
-        raise StudyError(f"leak scaler: {system} has no scaler to fit; take hoof or lbp_top")
-    if leak == "graph" and not (neural and _graph_changes(module, config, views)):
-        raise StudyError(
-            f"leak graph: {system} has the same graph without the left-out subject's clips; take "
-            "mhssa_gcn on a corpus with action units"
+        why = f"{system} has no scaler to fit; take hoof or lbp_top"
+    elif leak == "graph" and not (neural and _graph_changes(module, config, views)):
+        why = (
+            f"{system} has the same graph without the left-out subject's clips; take mhssa_gcn on "
+            "a corpus with action units"
         )
-    if leak in ("random_folds", "clip_names") and selection != "last":
-        raise StudyError(f"leak {leak}: its folds are no persons, so that none can pick an epoch")
-    if leak == "clip_names" and not views.clips["clip"].duplicated().any():
-        raise StudyError(
-            "leak clip_names: no two clips have one name here, so that no clip changes hands"
-        )
+    elif leak in ("random_folds", "clip_names") and selection != "last":
+        why = "its folds are no persons, so that none can pick an epoch"
+    elif leak == "clip_names" and not views.clips["clip"].duplicated().any():
+        why = "no two clips have one name here, so that no clip changes hands"
+    if why:
+        raise StudyError(f"leak {leak}: {why}")
 
 
 def _graph_changes(module, config, views: Views) -> bool:
     """Whether any left-out subject's clips change what is learned before training."""
     features = module.features(views.arrays, views.clips, config)
-    whole = systems.fit_context(module, views.clips, features, config)
-    for fold in protocol.folds(views.clips, tuple(dict.fromkeys(views.clips["label"]))):
-        part = {name: values[fold.train] for name, values in features.items()}
-        context = systems.fit_context(module, views.clips.iloc[fold.train], part, config)
-        if any(not np.array_equal(values, context[name]) for name, values in whole.items()):
-            return True
-    return False
+
+    def context(clips: np.ndarray) -> dict:
+        part = {name: values[clips] for name, values in features.items()}
+        return systems.fit_context(module, views.clips.iloc[clips], part, config)
+
+    every = context(np.arange(len(views.clips)))
+    folds = protocol.folds(views.clips, tuple(views.clips["label"].unique()))
+    return any(
+        not np.array_equal(values, part[name])
+        for part in (context(fold.train) for fold in folds)
+        for name, values in every.items()
+    )
 
 
 # --- what a run was given -------------------------------------------------------------------------

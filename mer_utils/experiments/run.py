@@ -56,22 +56,17 @@ def run(
         if not finished:
             place = workers.describe(task.device) if workers else training.device_name(task.device)
             store.begin(experiment, len(folds), place, chosen)
-        bar = open_until_done.enter_context(
-            tqdm(
-                desc=f"{experiment.label} seed {experiment.seed}",
-                total=len(folds),
-                initial=len(folds) - len(missing),
-                unit="fold",
-                disable=not progress,
-            )
-        )
+        before = len(folds) - len(missing)
+        name = f"{experiment.label} seed {experiment.seed}"
+        bar = tqdm(desc=name, total=len(folds), initial=before, unit="fold", disable=not progress)
+        open_until_done.enter_context(bar)
         if workers:
             results = workers.train(task, missing, chosen, stack)
         else:
             if progress:
                 bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
             results = training.train_task(task, missing, chosen, jobs, stack, _ticks(bar))
-        for done, result in enumerate(results, start=len(folds) - len(missing) + 1):
+        for done, result in enumerate(results, start=before + 1):
             if finished:
                 _check_same(experiment, views.clips, result)
             elif store.file(key) is None:  # another process may have finished it meanwhile
@@ -103,8 +98,7 @@ def task_of(
         raise StudyError(
             f"run {experiment.key} was declared on other data than it is given: declare it again"
         )
-    numbers = {name: number for number, name in enumerate(experiment.classes)}
-    labels = views.clips["label"].map(numbers).to_numpy(np.int64)
+    labels = pd.Categorical(views.clips["label"], experiment.classes).codes.astype(np.int64)
     if experiment.labels == "permuted":
         labels = protocol.permuted(labels, experiment.seed)
     weights = paths.WEIGHTS / experiment.key if keep_weights and systems.neural(module) else None
@@ -194,7 +188,7 @@ def try_folds(
         leak=leak,
     )
     probabilities = np.empty((len(labels), len(classes)))
-    for result in training.train_task(task, folds, training.choose_schedule(task, folds), jobs):
+    for result in training.train_folds(task, folds, jobs=jobs):
         probabilities[result.fold.test] = result.probabilities
     predicted = classes[probabilities.argmax(1)].astype(object)
     rows = views.clips[list(KEY)].assign(label=labels, predicted=predicted, seed=seed)

@@ -25,7 +25,7 @@ import platform
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +34,9 @@ import numpy as np
 import pandas as pd
 
 from .. import paths
-from ..corpora.table import KEY, nearest
+from ..corpora.table import KEY
 from ..errors import StudyError
+from ..training import one_of
 from .declaration import LEAKS, Experiment
 
 COLUMNS = (
@@ -43,7 +44,6 @@ COLUMNS = (
     *("precision", "config", "data", "version", "folds", "of", "device", "began"),
 )
 ARRAYS = ("predicted", "losses", "validation")
-ROW_TEXT = {name: str for name in (*KEY, "label", "predicted")}
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same run
 DAMAGED = "{file} is damaged ({why}): delete it and run again, or take it from the repository again"
 
@@ -63,9 +63,8 @@ class Stored:
 
 def file(key: str) -> Path | None:
     """The file of a finished run: the one that travels with the repository, or this machine's."""
-    kept = next(paths.KEPT.glob(f"*/{key}.zip"), None)
     trained = paths.RUNS / f"{key}.zip"
-    return kept or (trained if trained.is_file() else None)
+    return next(paths.KEPT.glob(f"*/{key}.zip"), trained if trained.is_file() else None)
 
 
 def folder(key: str) -> Path:
@@ -76,7 +75,7 @@ def folder(key: str) -> Path:
 def finished_folds(key: str) -> set[str]:
     """Names of the folds of a run that are on disk."""
     if path := file(key):
-        return set(_finished(path)["folds"]["fold"])
+        return set(_finished(path).folds["fold"])
     return {path.stem for path in _fold_files(key)}
 
 
@@ -85,6 +84,7 @@ def finished_folds(key: str) -> set[str]:
 
 def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
     """provenance first: where experiment.json is, the other is too."""
+    packages = ("torch", "numpy", "pandas", "scikit-learn")
     provenance = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "folds": folds,
@@ -95,10 +95,7 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         **({"leak": f"no result: {LEAKS[experiment.leak]}"} if experiment.leak else {}),
         "commit": _commit(),
         "python": platform.python_version(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("torch", "numpy", "pandas", "scikit-learn")
-        },
+        "versions": {name: importlib.metadata.version(name) for name in packages},
     }
     path = folder(experiment.key) / "provenance.json"
     if path.is_file():  # a run that goes on: the first session stays, later ones are added
@@ -111,21 +108,18 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
 
 def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:
     """One fold as it ends. result: a `training.FoldResult`; labels: class number of every clip."""
-    test = result.fold.test
-    packed = io.BytesIO()
+    test, content = result.fold.test, io.BytesIO()
     np.savez_compressed(
-        packed,
+        content,
         **{name: clips[name].iloc[test].to_numpy(dtype=str) for name in KEY},
         label=labels[test].astype(np.uint8),
         probabilities=result.probabilities,
         epoch=result.epoch,
-        predicted=result.predicted,
-        losses=result.losses,
-        validation=result.validation,
+        **{name: getattr(result, name) for name in ARRAYS},
         seconds=round(result.seconds, 3),
     )
     path = folder(experiment.key) / "folds" / f"{result.fold.name}.npz"
-    paths.write_whole(path, packed.getvalue())
+    paths.write_whole(path, content.getvalue())
 
 
 def finish(key: str) -> None:
@@ -136,55 +130,49 @@ def finish(key: str) -> None:
     if file(key) is None:
         run = read(key)
         if file(key) is None:
-            _check_whole(run)
-            paths.write_whole(paths.RUNS / f"{key}.zip", _packed(run))
+            done, count = len(run.folds), run.provenance["folds"]
+            if done < count:
+                raise StudyError(f"run {key} has {done} of {count} folds: run it again")
+            paths.write_whole(paths.RUNS / f"{key}.zip", packed(run))
     shutil.rmtree(folder(key), ignore_errors=True)
 
 
-def _check_whole(run: Stored) -> None:
-    if len(run.folds) < run.provenance["folds"]:
-        raise StudyError(
-            f"run {run.experiment.key} has {len(run.folds)} of {run.provenance['folds']} folds: "
-            "run it again"
-        )
-
-
-def _packed(run: Stored) -> bytes:
+def packed(run: Stored) -> bytes:
+    """A finished run as the bytes of its file."""
     contents = {
         "experiment.json": _json(asdict(run.experiment)),
         "provenance.json": _json(run.provenance),
         "rows.csv": run.rows,
-        "folds.csv": run.folds.to_csv(index=False, lineterminator="\n").encode(),
+        "folds.csv": _csv(run.folds),
     }
     for name in ARRAYS:
-        packed = io.BytesIO()
-        np.save(packed, getattr(run, name), allow_pickle=False)
-        contents[f"{name}.npy"] = packed.getvalue()
+        array = io.BytesIO()
+        np.save(array, getattr(run, name), allow_pickle=False)
+        contents[f"{name}.npy"] = array.getvalue()
     return pack(contents)
 
 
 def pack(contents: dict[str, bytes]) -> bytes:
     """A zip of these files: the same bytes for the same contents."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, part in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), part, zipfile.ZIP_DEFLATED)
+    return content.getvalue()
 
 
 def _json(values: dict) -> bytes:
     return json.dumps(values, indent=1).encode()
 
 
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
 def _commit() -> str:
     """The checkout's commit, with a + where files were changed since; empty outside git."""
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+    answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 
 
@@ -194,81 +182,76 @@ def _commit() -> str:
 def read(key: str) -> Stored:
     """A run as far as it has come. Raises StudyError without it, and for a damaged file."""
     if path := file(key):
-        return Stored(**_finished(path))
+        return _finished(path)
     try:
         return _underway(key)
     except (OSError, StudyError):
         if path := file(key):  # another process has finished it meanwhile
-            return Stored(**_finished(path))
+            return _finished(path)
         raise
 
 
-def _finished(path: Path) -> dict:
+def _finished(path: Path) -> Stored:
     facts = path.stat()
     return _unpacked(path, facts.st_mtime_ns, facts.st_size)
 
 
 @functools.cache
-def _unpacked(path: Path, *_) -> dict:
+def _unpacked(path: Path, *_) -> Stored:
     """The contents of a run's file, kept for as long as the file does not change."""
     try:
         with zipfile.ZipFile(path) as archive:
             contents = {name: archive.read(name) for name in archive.namelist()}
-        run = {
-            "experiment": Experiment.of(json.loads(contents["experiment.json"])),
-            "provenance": json.loads(contents["provenance.json"]),
-            "rows": contents["rows.csv"],
-            "folds": pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str}),
-        }
-        for name in ARRAYS:
-            run[name] = np.load(io.BytesIO(contents[f"{name}.npy"]), allow_pickle=False)
-        fits = run["predicted"].shape[1] == run["folds"]["clips"].sum()
+        run = Stored(
+            Experiment.of(json.loads(contents["experiment.json"])),
+            json.loads(contents["provenance.json"]),
+            contents["rows.csv"],
+            pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str}),
+            *(np.load(io.BytesIO(contents[f"{n}.npy"]), allow_pickle=False) for n in ARRAYS),
+        )
+        if run.experiment.key != path.stem or run.predicted.shape[1] != run.folds["clips"].sum():
+            raise ValueError("it does not hold the run of its name")
     except (EOFError, OSError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise StudyError(DAMAGED.format(file=path, why=error)) from error
-    if run["experiment"].key != path.stem or not fits:
-        raise StudyError(DAMAGED.format(file=path, why="it does not hold the run of its name"))
     return run
 
 
 def _underway(key: str) -> Stored:
     experiment, provenance = _declared(key)
     classes = np.array(experiment.classes)
-    folds = [(path.stem, _fold(path)) for path in _fold_files(key)]
-    tables = [
-        pd.DataFrame(
-            {name: fold[name] for name in KEY}
-            | {"label": classes[fold["label"]]}
-            | {"predicted": classes[fold["probabilities"].argmax(1)]}
-            | {f"p_{name}": fold["probabilities"][:, i] for i, name in enumerate(classes)}
-            | {"epoch": int(fold["epoch"])}
-        )
-        for _, fold in folds
-    ]
+    names, folds, tables = [], [], []
+    for path in _fold_files(key):
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                fold = dict(arrays)
+        except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise StudyError(DAMAGED.format(file=path, why=error)) from error
+        probabilities = fold["probabilities"]
+        columns = {name: fold[name] for name in KEY} | {"label": classes[fold["label"]]}
+        columns["predicted"] = classes[probabilities.argmax(1)]
+        columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+        tables.append(pd.DataFrame(columns | {"epoch": int(fold["epoch"])}))
+        names.append((path.stem, len(probabilities), float(fold["seconds"])))
+        folds.append(fold)
     columns = [*KEY, "label", "predicted", *(f"p_{name}" for name in classes), "epoch"]
     rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    counts = [(name, len(fold["clip"]), float(fold["seconds"])) for name, fold in folds]
+    predicted = [fold["predicted"] for fold in folds] or [np.empty((0, 0), np.uint8)]
     return Stored(
         experiment,
         provenance,
-        rows.to_csv(index=False, lineterminator="\n").encode(),
-        pd.DataFrame(counts, columns=["fold", "clips", "seconds"]),
-        np.concatenate([fold["predicted"] for _, fold in folds], axis=1)
-        if folds
-        else np.empty((0, 0), np.uint8),
-        np.array([fold["losses"] for _, fold in folds], np.float32),
-        np.array([fold["validation"] for _, fold in folds], np.float32),
+        _csv(rows),
+        pd.DataFrame(names, columns=["fold", "clips", "seconds"]),
+        np.concatenate(predicted, axis=1),
+        *(np.array([fold[name] for fold in folds], np.float32) for name in ARRAYS[1:]),
     )
 
 
 def _declared(key: str) -> tuple[Experiment, dict]:
     """Experiment and provenance of a run underway."""
-    path = folder(key)
-    if not (path / "experiment.json").is_file():
+    paths_of_both = [folder(key) / name for name in ("experiment.json", "provenance.json")]
+    if not paths_of_both[0].is_file():
         raise StudyError(f"run {key} is not there: train it in notebook 41")
-    fields, provenance = (
-        json.loads((path / name).read_text(encoding="utf-8"))
-        for name in ("experiment.json", "provenance.json")
-    )
+    fields, provenance = (json.loads(path.read_text(encoding="utf-8")) for path in paths_of_both)
     return Experiment.of(fields), provenance
 
 
@@ -276,25 +259,19 @@ def _fold_files(key: str) -> list[Path]:
     return sorted(path for path in folder(key).glob("folds/*.npz") if path.name[0] != ".")
 
 
-def _fold(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise StudyError(DAMAGED.format(file=path, why=error)) from error
-
-
 def load(key: str) -> pd.DataFrame:
     """All rows written so far: run, system, seed, selection, key columns, label, predicted,
     p_<class>, epoch.  `system` is the run's label."""
     run = read(key)
+    text = dict.fromkeys((*KEY, "label", "predicted"), str)
     try:
-        rows = pd.read_csv(io.BytesIO(run.rows), dtype=ROW_TEXT, keep_default_na=False)
+        rows = pd.read_csv(io.BytesIO(run.rows), dtype=text, keep_default_na=False)
     except ValueError as error:  # pandas' own errors are of this kind
         raise StudyError(DAMAGED.format(file=file(key) or folder(key), why=error)) from error
-    names = ("run", key), ("system", run.experiment.label), ("seed", run.experiment.seed)
-    for place, (name, value) in enumerate([*names, ("selection", run.experiment.selection)]):
-        rows.insert(place, name, value)
+    rows.insert(0, "run", key)
+    rows.insert(1, "system", run.experiment.label)
+    rows.insert(2, "seed", run.experiment.seed)
+    rows.insert(3, "selection", run.experiment.selection)
     return rows
 
 
@@ -319,14 +296,12 @@ def epochs(key: str) -> pd.DataFrame:
 def curves(key: str) -> pd.DataFrame:
     """Training loss of every fold and epoch, and the inner subjects' score where there are any."""
     run = read(key)
-    tables = []
-    for fold, losses, validation in zip(run.folds["fold"], run.losses, run.validation, strict=True):
-        table = pd.DataFrame({"fold": fold, "epoch": np.arange(1, len(losses) + 1), "loss": losses})
-        if len(validation):
-            table["validation UF1"], table["validation loss"] = validation.T
-        tables.append(table)
-    empty = pd.DataFrame(columns=["fold", "epoch", "loss"])
-    return pd.concat(tables, ignore_index=True) if tables else empty
+    count, length = run.losses.shape if len(run.losses) else (0, 0)
+    table = run.folds[["fold"]].loc[np.repeat(run.folds.index, length)].reset_index(drop=True)
+    table = table.assign(epoch=np.tile(np.arange(1, length + 1), count), loss=run.losses.ravel())
+    if run.validation.size:
+        table["validation UF1"], table["validation loss"] = run.validation.reshape(-1, 2).T
+    return table
 
 
 def seconds(key: str) -> float:
@@ -339,29 +314,23 @@ def find(**filters) -> pd.DataFrame:
 
     filters: columns and the value they must have, as `corpus="synthetic", labels="true"`.
     """
-    lines = {}
-    for path in sorted(paths.RUNS.glob("*/experiment.json")):
+    runs = {}
+    for path in paths.RUNS.glob("*/experiment.json"):
         key = path.parent.name
         with contextlib.suppress(OSError, StudyError):  # another process has finished it meanwhile
-            lines[key] = (*_declared(key), len(_fold_files(key)))
-    for path in (*sorted(paths.RUNS.glob("*.zip")), *sorted(paths.KEPT.glob("*/*.zip"))):
+            runs[key] = (*_declared(key), len(_fold_files(key)))
+    for path in (*paths.RUNS.glob("*.zip"), *paths.KEPT.glob("*/*.zip")):
         run = _finished(path)
-        lines[path.stem] = (run["experiment"], run["provenance"], len(run["folds"]))
-    table = pd.DataFrame(
-        [
-            asdict(experiment)
-            | {"key": key, "label": experiment.label, "folds": folds, "of": provenance["folds"]}
-            | {name: provenance[name] for name in ("device", "began")}
-            for key, (experiment, provenance, folds) in sorted(lines.items())
-        ],
-        columns=list(COLUMNS),
-    )
+        runs[path.stem] = (run.experiment, run.provenance, len(run.folds))
+    lines = [
+        asdict(experiment)
+        | {"key": key, "label": experiment.label, "folds": folds, "of": provenance["folds"]}
+        | {name: provenance[name] for name in ("device", "began")}
+        for key, (experiment, provenance, folds) in sorted(runs.items())
+    ]
+    table = pd.DataFrame(lines, columns=list(COLUMNS))
     for name, value in filters.items():
-        if name not in table:
-            raise StudyError(
-                f"experiments.find has no column '{name}', the nearest is "
-                f"'{nearest(name, table.columns)}'"
-            )
+        one_of("column", name, COLUMNS)
         table = table[table[name] == value]
     return table.reset_index(drop=True)
 
@@ -374,27 +343,27 @@ def keep(corpus: str) -> list[Path]:
 
     Raises StudyError where there is no finished run.
     """
-    runs = find(corpus=corpus, labels="true").query("folds == of")
-    if not len(runs):
+    keys = find(corpus=corpus, labels="true").query("folds == of")["key"]
+    if not len(keys):
         raise StudyError(f"{corpus} has no finished run in {paths.RUNS}: train one in notebook 41")
-    return _copied(runs["key"], paths.RUNS, paths.KEPT / corpus)
+    return _copied((paths.RUNS / f"{key}.zip" for key in keys), paths.KEPT / corpus)
 
 
 def restore(corpus: str) -> list[Path]:
     """Copy the kept runs of a corpus to data/runs; those that were not there."""
-    keys = [path.stem for path in sorted((paths.KEPT / corpus).glob("*.zip"))]
-    if not keys:
+    kept = sorted((paths.KEPT / corpus).glob("*.zip"))
+    if not kept:
         raise StudyError(
             f"{paths.KEPT / corpus} holds no run: `python -m mer_utils keep {corpus}` writes them"
         )
-    return _copied(keys, paths.KEPT / corpus, paths.RUNS)
+    return _copied(kept, paths.RUNS)
 
 
-def _copied(keys: Sequence[str], source: Path, target: Path) -> list[Path]:
+def _copied(files: Iterable[Path], target: Path) -> list[Path]:
     copies = []
-    for key in keys:
-        path = target / f"{key}.zip"
-        if not path.is_file() and (source / path.name).is_file():
-            paths.write_whole(path, (source / path.name).read_bytes())
-            copies.append(path)
+    for path in files:
+        copy = target / path.name
+        if path.is_file() and not copy.is_file():
+            paths.write_whole(copy, path.read_bytes())
+            copies.append(copy)
     return copies

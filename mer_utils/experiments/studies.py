@@ -46,6 +46,15 @@ GROUP = {
     "label": "",  # added to the systems' names, to tell two groups of one system apart
     "data": (),  # hashes of the inputs, where runs on several are on disk
 }
+KINDS = {  # field -> type of its value, or of each in its list; what to give
+    "systems": (str, "a list of names"),
+    "seeds": (int, "a list of whole numbers from 0 up"),
+    "selections": (str, "a list of names"),
+    "data": (str, "a list of names"),
+    "ablations": (bool, "true or false; single ones are named in systems, as svm/unbalanced"),
+    "set": (dict, "SYSTEM.FIELD: value"),
+    "label": (str, "a text"),
+}
 DEFAULT = ({"systems": "all"}, {"systems": "all", "ablations": True})
 STUDIES = paths.NOTEBOOKS / "studies"
 LINE = ("label", "system", "ablation", "selection", "seed")
@@ -71,7 +80,10 @@ class Line:
     @property
     def configs(self) -> tuple[str, ...]:
         """The resolved fields as a run holds them, for either form of the flow."""
-        return _configs(self.system, json.dumps(self.overrides, sort_keys=True), self.preset)
+        _, config = systems.resolve(self.system, self.overrides, self.preset)
+        forms = [inputs.resolved(config, offered) for offered in (("flow",), ("flow_legacy",))]
+        texts = [json.dumps(dataclasses.asdict(form), sort_keys=True) for form in forms]
+        return tuple(dict.fromkeys(texts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +180,7 @@ def expand(groups: Sequence[dict]) -> tuple[Line, ...]:
     """Every run that the groups declare, in their order. Raises StudyError for what is unknown."""
     lines: dict[tuple, Line] = {}
     for group in groups:
-        for line in _expanded(_checked(group)):
-            name = (line.label, line.selection, line.seed)
+        for name, line in _expanded(_checked(group)).items():
             if lines.setdefault(name, line) != line:
                 raise StudyError(
                     f"two groups of runs declare {line.label}, {line.selection}, seed {line.seed}, "
@@ -183,38 +194,26 @@ def _checked(group: dict) -> dict:
     if not isinstance(group, dict):
         raise StudyError(f"runs holds {group!r}: write a group as `systems: [svm]` and its fields")
     for name in group:
-        if name not in GROUP:
-            raise StudyError(
-                f"field '{name}' of a group of runs is not known, the nearest is "
-                f"'{nearest(name, GROUP)}': choose from {', '.join(GROUP)}"
-            )
+        training.one_of("field of a group of runs", name, tuple(GROUP))
     group = GROUP | group
-    for name in ("systems", "seeds", "selections", "data"):
-        if isinstance(group[name], str | int) and group[name] != "all":
-            group[name] = [group[name]]
-        kind = int if name == "seeds" else str
-        listed = isinstance(group[name], list | tuple) and (group[name] or name == "data")
-        if group[name] != "all" and not (listed and all(type(x) is kind for x in group[name])):
-            what = "whole numbers from 0 up" if kind is int else "names"
-            raise StudyError(f"{name}: {group[name]!r} is not possible: give a list of {what}")
-    for name, kind, what in (
-        ("ablations", bool, "true or false; single ones are named in systems, as svm/unbalanced"),
-        ("set", dict, "SYSTEM.FIELD: value"),
-        ("label", str, "a text"),
-    ):
-        if not isinstance(group[name], kind):
+    for name, (kind, what) in KINDS.items():
+        value = group[name]
+        if isinstance(GROUP[name], tuple) or name == "systems":
+            value = group[name] = [value] if isinstance(value, str | int) else value
+            fits = isinstance(value, list | tuple) and all(type(each) is kind for each in value)
+            fits = fits and (len(value) > 0 or name == "data")
+        else:
+            fits = isinstance(value, kind)
+        if not fits:
             raise StudyError(f"{name}: {group[name]!r} is not possible: give {what}")
-    for name, choices in (
-        ("preset", systems.PRESETS),
-        ("precision", training.PRECISIONS),
-        ("leak", ("", *LEAKS)),
-    ):
-        _one_of(name, group[name], choices)
+    training.one_of("preset", group["preset"], systems.PRESETS)
+    training.one_of("precision", group["precision"], training.PRECISIONS)
+    training.one_of("leak", group["leak"], ("", *LEAKS))
     for selection in group["selections"]:
-        _one_of("selection", selection, training.SELECTIONS)
+        training.one_of("selection", selection, training.SELECTIONS)
     for seed in group["seeds"]:
         if seed < 0:
-            raise StudyError(f"seed {seed!r} is not possible: give whole numbers from 0 up")
+            raise StudyError(f"seed {seed!r} is not possible: give {KINDS['seeds'][1]}")
     return group
 
 
@@ -225,25 +224,18 @@ def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
     """
     with_data = []
     for group in groups:
-        hashes = []
+        hashes = set()
         for line in expand([group]):
             with contextlib.suppress(StudyError):  # the corpus lacks a view of that system
                 module, config = resolve(line.system, corpus, views, line.overrides, line.preset)
-                hashes.append(data_hash(module, config, views))
-        with_data.append({"data": sorted(set(hashes))} | dict(group))
+                hashes.add(data_hash(module, config, views))
+        with_data.append({"data": sorted(hashes)} | dict(group))
     return with_data
 
 
-def _one_of(name: str, value, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise StudyError(
-            f"{name} '{value}' is not known, the nearest is '{nearest(value, choices)}': "
-            f"choose one of {', '.join(filter(None, choices))}"
-        )
-
-
-def _expanded(group: dict) -> list[Line]:
-    by_name = group["systems"] != "all"
+def _expanded(group: dict) -> dict[tuple, Line]:
+    """The lines of a checked group by what names them in a table."""
+    by_name = group["systems"] != ["all"]
     names = tuple(group["systems"] if by_name else systems.SYSTEMS)
     if group["ablations"]:
         names = tuple(label for name in names for label in names_of(name))
@@ -255,11 +247,10 @@ def _expanded(group: dict) -> list[Line]:
                 f"set {change}: '{system}' is none of the systems, the nearest is "
                 f"'{nearest(system, names)}': write it as SYSTEM.FIELD"
             )
-    lines: dict[tuple, Line] = {}
+    lines = {}
     for name, selection, seed in itertools.product(names, group["selections"], group["seeds"]):
         system, other_inputs = _split(name)
-        module, _ = systems.resolve(system, overrides[name], group["preset"])
-        neural = systems.neural(module)
+        neural = systems.neural(systems.resolve(system, overrides[name], group["preset"])[0])
         label = f"{name} ({group['label']})" if group["label"] else name
         label += f" (leak: {group['leak']})" if group["leak"] else ""
         line = Line(
@@ -277,7 +268,7 @@ def _expanded(group: dict) -> list[Line]:
             by_name,
         )
         lines[line.label, line.selection, line.seed] = line
-    return list(lines.values())
+    return lines
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -288,17 +279,18 @@ def _split(name: str) -> tuple[str, str]:
 
 def _overrides(name: str, group: dict) -> dict:
     """The fields of one system's Config that a group changes."""
-    module, config = systems.resolve(_split(name)[0], {}, group["preset"])
+    system = _split(name)[0]
+    _, config = systems.resolve(system, {}, group["preset"])
     changes = {}
     if group["epochs"] and hasattr(config, "epochs"):
         changes["epochs"] = group["epochs"]
     for change, value in group["set"].items():
-        system, dot, changed = change.rpartition(".")
-        if not (dot and system and changed):
+        changed, _, field = change.rpartition(".")
+        if not (changed and field):
             raise StudyError(f"set {change}: write it as SYSTEM.FIELD")
-        if _is_of(name, system):
-            changes[changed] = value
-    systems.resolve(_split(name)[0], changes, group["preset"])  # refuses an unknown field
+        if _is_of(name, changed):
+            changes[field] = value
+    systems.resolve(system, changes, group["preset"])  # refuses an unknown field
     return changes
 
 
@@ -309,32 +301,19 @@ def _is_of(name: str, system: str) -> bool:
 # --- declared runs on disk ------------------------------------------------------------------------
 
 
-@cache
-def _configs(system: str, overrides: str, preset: str) -> tuple[str, ...]:
-    _, config = systems.resolve(system, json.loads(overrides), preset)
-    forms = [inputs.resolved(config, offered) for offered in (("flow",), ("flow_legacy",))]
-    texts = [json.dumps(dataclasses.asdict(form), sort_keys=True) for form in forms]
-    return tuple(dict.fromkeys(texts))
-
-
 def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Finished runs of the lines, and the lines without one."""
-    found = store.find(labels="true", version=VERSION)
-    fields = ("system", "corpus", "preset", "seed", "selection", "precision", "leak", "config")
-    by_fields: dict[tuple, list] = {}
-    for run in found.to_dict("records"):
-        by_fields.setdefault(tuple(run[name] for name in fields), []).append(run)
+    fields = ["system", "corpus", "preset", "seed", "selection", "precision", "leak", "config"]
+    stored: dict[tuple, list] = {}
+    for run in store.find(labels="true", version=VERSION).to_dict("records"):
+        stored.setdefault(tuple(run[name] for name in fields), []).append(run)
     finished, missing = [], []
     for line in lines:
         name = corpus_name(corpus, line.inputs, smoke)
-        same = (line.preset, line.seed, line.selection, line.precision, line.leak)
-        runs = [
-            run
-            for config in line.configs
-            for run in by_fields.get((line.system, name, *same, config), [])
-            if line.inputs or not line.data or run["data"] in line.data
-        ]
-        shown = {column: getattr(line, column) for column in LINE}
+        same = (line.system, name, line.preset, line.seed, line.selection, line.precision)
+        runs = [run for text in line.configs for run in stored.get((*same, line.leak, text), [])]
+        if line.data and not line.inputs:
+            runs = [run for run in runs if run["data"] in line.data]
         done = [run for run in runs if run["folds"] == run["of"]]
         if len(done) > 1:
             keys = " and ".join(run["key"] for run in done)
@@ -342,11 +321,9 @@ def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFram
                 f"{line.label}, seed {line.seed}, is on disk on several inputs, as {keys}: delete "
                 "those of old inputs, or name the right one as `data` in the study file"
             )
-        if done:
-            finished.append(done[0] | shown)
-        else:
-            why = f"{runs[0]['folds']} of {runs[0]['of']} folds" if runs else "not trained"
-            missing.append(shown | {"why": why})
+        shown = {column: getattr(line, column) for column in LINE}
+        why = f"{runs[0]['folds']} of {runs[0]['of']} folds" if runs else "not trained"
+        (finished if done else missing).append(done[0] | shown if done else shown | {"why": why})
     runs = pd.DataFrame(finished, columns=list(dict.fromkeys((*LINE, *store.COLUMNS))))
     runs = runs.sort_values(["label", "selection", "seed"], ignore_index=True)
     _check_same_inputs(runs)
@@ -357,7 +334,7 @@ def _check_same_inputs(runs: pd.DataFrame) -> None:
     """Systems that read the same views must have been given identical arrays, and all systems the
     same clips."""
     given: dict[tuple, dict] = {}
-    clips: dict[str, tuple[str, frozenset]] = {}
+    clips: dict[str, tuple[str, set]] = {}
     for run in runs.to_dict("records"):
         if "~" in run["corpus"].replace("~smoke", ""):
             continue  # other inputs, on purpose
@@ -369,9 +346,8 @@ def _check_same_inputs(runs: pd.DataFrame) -> None:
             )
         if run["data"] not in clips:
             rows = store.load(run["key"])[[*KEY, "label"]]
-            clips[run["data"]] = run["key"], frozenset(rows.itertuples(index=False, name=None))
-    (key, expected), *others = clips.values() or [("", frozenset())]
-    for other, predicted in others:
+            clips[run["data"]] = run["key"], set(rows.itertuples(index=False, name=None))
+    for (key, expected), (other, predicted) in itertools.pairwise(clips.values()):
         if predicted != expected:
             raise StudyError(
                 f"{key} and {other} predict other clips: delete the older one and train it again"
