@@ -262,8 +262,10 @@ def loss(config: Config, class_counts: np.ndarray):
 
 
 def optimizer(config: Config, parameters) -> torch.optim.Optimizer:
-    """AdamW, as coded."""
-    return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    """AdamW, as coded; `foreach` takes the same steps with fewer calls."""
+    return torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
+    )
 
 
 def rate(config: Config, epoch: int) -> float:
