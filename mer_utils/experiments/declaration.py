@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from .. import systems, training
 from ..corpora.table import CLASSES, KEY
@@ -170,8 +169,7 @@ def _check_built(system: str, module, config, views: Views, n_classes: int) -> N
     try:
         features = module.features(arrays, clips, config)
         context = systems.fit_context(module, clips, features, config)
-        with torch.random.fork_rng(devices=[]):
-            module.network(config, n_classes, context)
+        training.try_network(module, config, n_classes, context)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StudyError(
             f"{system} cannot be built with these settings ({error}): change one of them"

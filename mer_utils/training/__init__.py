@@ -23,10 +23,10 @@ from .. import environment, systems
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import stacked
-from .fold import load_weights, loop, make_optimizer, predict, time_steps, train_fold
+from .fold import load_weights, loop, make_optimizer, predict, time_steps, train_fold, try_network
 from .task import PRECISIONS, SELECTIONS, FoldResult, Task, batch_sizes, one_of, training_clips
 
-__all__ = ["load_weights", "loop", "make_optimizer", "one_of", "predict"]
+__all__ = ["load_weights", "loop", "make_optimizer", "one_of", "predict", "try_network"]
 
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster

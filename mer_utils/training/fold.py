@@ -151,6 +151,12 @@ def softmax(logits: torch.Tensor) -> torch.Tensor:
     return (logits.float() if logits.dtype == torch.bfloat16 else logits).softmax(-1)
 
 
+def try_network(module, config, n_classes: int, context: dict) -> None:
+    """Build a network and throw it away; random numbers of the caller stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        module.network(config, n_classes, context)
+
+
 def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, int, float]:
     """Seconds to begin a fold and of a full step, the clips of that step, seconds to predict.
 
