@@ -106,18 +106,18 @@ def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -
         return Schedule("loop", f"{task.name} is an estimator of scikit-learn")
     if schedule == "loop":
         return Schedule("loop", "as asked")
-    if schedule == "auto" and task.device == "cpu":
+    auto = schedule == "auto"
+    if auto and task.device == "cpu":
         return Schedule("loop", "on a CPU one fold keeps a core busy: one process per core")
-    if schedule == "auto" and len(folds) < 2:
+    if auto and len(folds) < 2:
         return Schedule("loop", "one fold has no others to be stacked with")
     why_not = stacked.refusal(task, folds[0]) if folds else ""
-    if why_not and schedule == "stacked":
-        raise StudyError(f"{task.name} cannot be stacked ({why_not}): use --schedule loop")
-    if why_not:
+    if why_not and auto:
         return Schedule("loop", f"{task.name} cannot be stacked: {why_not}")
-    asked = schedule == "stacked"
-    why = "as asked" if asked else "one fold would leave the GPU idle between its launches"
-    return Schedule("stacked", why)
+    if why_not:
+        raise StudyError(f"{task.name} cannot be stacked ({why_not}): use --schedule loop")
+    idle = "one fold would leave the GPU idle between its launches"
+    return Schedule("stacked", idle if auto else "as asked")
 
 
 def choose_device(name: str) -> str:

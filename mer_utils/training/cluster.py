@@ -14,7 +14,7 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -41,23 +41,19 @@ def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
         raise StudyError(
             "--dask needs dask and distributed: pip install 'dask[distributed]'"
         ) from error
-    if address == "local":
-        jobs = jobs or environment.cores()
-        with (
-            LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0") as local,
-            Client(local) as client,
-        ):
-            yield Cluster(client)
-        return
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"--dask {address}: no scheduler answers there; start one with `dask scheduler` and "
-            "give the address that it prints"
-        ) from error
-    with client:
-        yield Cluster(client)
+    with ExitStack() as open_until_done:
+        if address == "local":
+            jobs = jobs or environment.cores()
+            local = LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0")
+            address = open_until_done.enter_context(local)
+        try:
+            client = Client(address, timeout=10)
+        except (OSError, ValueError) as error:
+            raise StudyError(
+                f"--dask {address}: no scheduler answers there; start one with `dask scheduler` "
+                "and give the address that it prints"
+            ) from error
+        yield Cluster(open_until_done.enter_context(client))
 
 
 class Cluster:

@@ -2,7 +2,7 @@
 
 One fold of these networks leaves a GPU idle: launching its small operations takes the time.  Here
 parameters, buffers (an adjacency, BatchNorm's statistics) and the optimiser's state of F folds are
-in one tensor each, (F, ...).  A forward pass is `functional_call` under `vmap`.  The sum of the
+in one tensor each, (F, ...), and a forward pass is `functional_call` under `vmap`.  The sum of the
 folds' losses is differentiated, so that each fold gets the gradient of its own loss alone.  The
 data set is on the device once; each fold gathers its own batches from it by index.
 
@@ -11,9 +11,8 @@ A fold must come out as from the plain loop of `fold`, whatever it is stacked wi
 * its order of clips, its initial weights and the keys of its noise come from `task.start`;
 * only folds with equally many steps an epoch are stacked, so that the optimiser's count of steps,
   and a momentum that moves without a gradient, are right for all;
-* the last batch of an epoch differs in size: it is filled up to the largest, and the filling is
-  left out of the loss and of BatchNorm's statistics (`noise.masked_batch_norm`), where alone the
-  clips of a batch meet.  A system's own loss gets each fold's output without the filling;
+* the last batch of an epoch is filled up to the largest, and the filling is left out of the loss
+  and of BatchNorm's statistics (`noise.masked_batch_norm`), where alone the clips of a batch meet;
 * the optimiser treats every number by itself (`ELEMENTWISE`), so that it needs no fold axis.
 
 `Stack.step` never waits for the device and makes no tensor from the host's numbers.

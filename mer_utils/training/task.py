@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import systems
-from ..corpora.table import nearest
-from ..errors import StudyError
+from ..corpora.table import unknown
 from ..evaluation import protocol
 from ..evaluation.protocol import Fold
 
@@ -90,10 +89,7 @@ class Start:
 def one_of(name: str, value, choices: Sequence[str]) -> None:
     """Raises StudyError, naming the nearest, where the value is none of the choices."""
     if value not in choices:
-        raise StudyError(
-            f"{name} '{value}' is not known, the nearest is '{nearest(value, choices)}': "
-            f"choose one of {', '.join(filter(None, choices))}"
-        )
+        raise unknown(name, value, [choice for choice in choices if choice])
 
 
 def draw(*scope) -> int:
