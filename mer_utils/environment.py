@@ -20,7 +20,6 @@ from .paths import ROOT
 LIST = ROOT / "environment.yml"
 PROJECT = "micro-expression-study"  # [project] name in pyproject.toml
 OLDEST_PYTHON = (3, 11)
-GIBIBYTE = 2**30
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,6 @@ def cores() -> int:
 def memory() -> float | None:
     """GiB of memory of the machine, None where the system does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     except (ValueError, OSError):
         return None

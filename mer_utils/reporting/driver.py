@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import nbformat
 import pandas as pd
@@ -26,7 +25,7 @@ from .request import TEMPLATE, Request, prepare, trained_at_once
 
 
 def main(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up as after Ctrl-C
     began = time.monotonic()
     try:
         request = prepare(options)
@@ -57,10 +56,6 @@ def main(options: argparse.Namespace) -> int:
         say(f"FAILED: {name}: {pages.load(page).error}; {page} ends with the error")
     say(f"Reports after {clock(time.monotonic() - began)}: {index}")
     return int(bool(failed))
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 # --- jobs -----------------------------------------------------------------------------------------
