@@ -112,7 +112,7 @@ def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
 def test_the_terminal_says_why_a_notebook_failed_or_ended_early(reports):
     lines = {line.split(":")[0].split()[-1]: line for line in reports["terminal"].splitlines()}
     assert "ZeroDivisionError: division by zero" in lines["11_bad"]
-    assert "No run is there." in lines["50_early"]
+    assert "No run is there" in lines["50_early"]
     assert "No run" not in lines["12_after"] and "FAILED" not in lines["50_early"]
 
 

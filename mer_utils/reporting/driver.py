@@ -146,7 +146,7 @@ def execute(steps: Sequence[Step], at_once: int, progress: Progress, same: str) 
                         remark = f"FAILED with {page.error}, the others go on"
                     else:
                         job.file(".made").write_text(_made_from(job, same), encoding="utf-8")
-                        remark = page.answer if status == STOPPED else ""
+                        remark = page.answer.rstrip(".") if status == STOPPED else ""
                     progress.ended(job, remark)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
