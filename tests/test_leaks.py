@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mer_utils import experiments, paths
 from mer_utils.analysis import leaks
+from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
 
@@ -159,3 +160,15 @@ def test_a_leak_of_several_systems_is_told_in_one_line():
 
 def test_prices_of_no_run_is_an_empty_table():
     assert leaks.trained(experiments.study("made", [{"systems": ["svm"]}])).empty
+
+
+def test_a_guesser_read_by_the_oracle_gets_better_with_every_epoch():
+    """On labels of one clip a subject the oracle is right as soon as one draw was."""
+    clips = clip_table(40).groupby(["corpus", "subject"]).head(1).reset_index(drop=True)
+    clips["label"] = np.resize(np.array(CLASSES), len(clips))
+    found = leaks.guessing(clips, CLASSES, (1, 3, 50))
+    assert found["epochs"].tolist() == [1, 3, 50]
+    assert found["UF1"].is_monotonic_increasing
+    assert found["UF1"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
+    assert found["UF1"].iloc[-1] > 0.99
+    assert found["chance"].iloc[0] == pytest.approx(1 / 3, abs=0.08)

@@ -8,10 +8,11 @@ in all else, so that their difference over the same subjects is the inflation by
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from .. import experiments, systems
-from ..corpora.table import CLASSES
+from ..corpora.table import CLASSES, KEY
 from ..evaluation import protocol, scores, statistics
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 READINGS = ["honest", "oracle", "fold mean", "both"]
 PRICED = ["system", "selection", "leak", "seeds", "honest", "leaky", "inflation", "low", "high"]
 SAME = ["system", "corpus", "preset", "selection", "seed", "config", "data", "precision"]
+GUESSERS = 20  # whose scores are averaged
 SPLITS = 5  # random divisions into folds: one alone is a matter of luck
 
 
@@ -28,6 +30,27 @@ def oracle(keys: Sequence[str]) -> pd.DataFrame:
     """`protocol.oracle` of runs, rows of all in one table; none of systems without epochs."""
     rows = [protocol.oracle(experiments.load(key), experiments.predicted(key)) for key in keys]
     return pd.concat(rows, ignore_index=True)
+
+
+def guessing(
+    clips: pd.DataFrame, classes: Sequence[str], epochs: Sequence[int], seed: int = 0
+) -> pd.DataFrame:
+    """UF1 of a guesser that draws a class by frequency anew after every epoch, read by the oracle.
+
+    It learns nothing.  Columns: epochs, UF1 (mean of GUESSERS), chance (that of its last epoch).
+    """
+    random, shares = np.random.default_rng(seed), clips["label"].value_counts(normalize=True)
+    shares = shares.reindex(list(classes), fill_value=0).to_numpy()
+    rows = clips[[*KEY, "label"]].assign(**{f"p_{name}": 0.0 for name in classes})
+    found = []
+    for _ in range(GUESSERS):
+        drawn = random.choice(len(classes), (max(epochs), len(rows)), p=shares)
+        chance = rows.assign(predicted=np.array(classes)[drawn[-1]])
+        for count in epochs:
+            picked = protocol.oracle(rows, drawn[:count])
+            line = {"epochs": count, "UF1": scores.uf1(picked), "chance": scores.uf1(chance)}
+            found.append(line)
+    return pd.DataFrame(found).groupby("epochs", as_index=False).mean()
 
 
 def prices(study: "Study", runs: pd.DataFrame, metric: str = "UF1") -> pd.DataFrame:
