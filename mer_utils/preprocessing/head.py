@@ -4,26 +4,67 @@ Faces are aligned by one transform per clip, so that the movement of the head st
 On the synthetic corpus it is 88 % (median) of the variance of apex minus onset.
 """
 
+from functools import lru_cache
+
+import cv2
 import numpy as np
+
+from . import motion
+
+METHOD = "farneback"  # less noise in the head's share than `motion.DEFAULT`, in half the time
+OVAL = 0.95  # of the half axes of the head: the part of the picture that is surely face
+ROUNDS = 5  # of the reweighted fit of the light
 
 
 def without_head(video: np.ndarray) -> np.ndarray:
     """(T, H, W) grey -> (T, H, W) float32, each frame minus the first, less head and light.
 
-    To first order a shift changes a pixel by its gradient. So shift, turn, shear and change of size
-    are six images of gradients; gain and offset of the light are two more. Their least-squares fit
-    to each difference is subtracted. Nothing of other clips is used.
+    Each frame is warped back by the motion of the rigid head that agrees with most of the face
+    (`motion.head_motion` of the flow from the first frame), then gain and offset of the light are
+    fitted to the difference, in both cases by reweighted least squares: an expression, which moves
+    a part of the face, hardly counts. Nothing of other clips is used.
+
+    On a still synthetic head 94 % of a smile with cheeks is kept and 99 % or more of every other
+    action unit; a plain least-squares fit of the head to grey differences keeps 63 % of a lowered
+    brow and 49 % of a surprise.
     """
-    frames = np.asarray(video, np.float64)
-    first, one = frames[0], np.ones_like(frames[0])
-    y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in first.shape), indexing="ij")
-    head = [slope * place for slope in np.gradient(first) for place in (one, x, y)]
-    causes = np.stack([*head, first, one]).reshape(8, -1).T  # (H * W, 8)
-    change = (frames - first).reshape(len(frames), -1).T  # (H * W, T)
-    shares, *_ = np.linalg.lstsq(causes, change, rcond=None)
-    return (change - causes @ shares).T.reshape(frames.shape).astype(np.float32)
+    first = np.asarray(video[0], np.float32)
+    face = _oval(*first.shape)
+    left = np.zeros(np.shape(video), np.float32)
+    for number, frame in enumerate(video[1:], 1):
+        change = _moved_back(first, np.asarray(frame, np.float32), face) - first
+        gain, offset = _light(first[face], change[face])
+        left[number] = change - gain * first - offset
+    return left
 
 
 def stilled(video: np.ndarray) -> np.ndarray:
     """(T, H, W) grey -> (T, H, W) float32: the first frame plus what `without_head` leaves."""
     return without_head(video) + np.asarray(video[0], np.float32)
+
+
+@lru_cache(maxsize=4)
+def _oval(height: int, width: int) -> np.ndarray:
+    """(H, W) bool: the face in the middle of an aligned frame."""
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    return np.hypot(x / motion.HEAD[0], y / motion.HEAD[1]) < OVAL
+
+
+def _moved_back(first: np.ndarray, frame: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """(H, W) the frame with the head where it is in the first."""
+    grey = (np.rint(np.clip(image, 0, 255)).astype(np.uint8) for image in (first, frame))
+    u, v = motion.head_motion(motion.flow(*grey, METHOD), face)
+    y, x = np.mgrid[: len(first), : first.shape[1]].astype(np.float32)
+    return cv2.remap(frame, x + u, y + v, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE)
+
+
+def _light(first: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Gain and offset that explain most pixels' change, (n,) grey values each."""
+    causes = np.stack([first, np.ones_like(first)])
+    weights = np.ones_like(first)
+    for _ in range(ROUNDS):
+        weighted = causes * weights
+        share = np.linalg.solve(weighted @ causes.T, weighted @ change)
+        residual = np.abs(change - share @ causes)
+        weights = 1 / (1 + (residual / (np.median(residual) + 1e-6)) ** 2) ** 2
+    return share
