@@ -152,7 +152,7 @@ def test_motion_enters_as_strong_as_position():
 def test_displacement_is_what_moved_and_not_the_head():
     random = np.random.default_rng(0)
     face = gaussian_filter(random.normal(size=(128, 128)), 2.5)
-    face *= 0.8 / face.std()
+    face = 128 + 25 * face / face.std()
     y, x = np.mgrid[:128, :128].astype(float)
     near = np.exp(-((y - 90) ** 2 + (x - 40) ** 2) / 200)
     apex = map_coordinates(face, [y - 0.3 - 0.9 * near, x + 0.6 * near], order=3, mode="nearest")

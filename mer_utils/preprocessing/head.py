@@ -31,8 +31,10 @@ def without_head(video: np.ndarray) -> np.ndarray:
     first = np.asarray(video[0], np.float32)
     face = _oval(*first.shape)
     left = np.zeros(np.shape(video), np.float32)
-    for number, frame in enumerate(video[1:], 1):
-        change = _moved_back(first, np.asarray(frame, np.float32), face) - first
+    for number, frame in enumerate(np.asarray(video, np.float32)):
+        if np.array_equal(frame, first):
+            continue  # nothing moves; the flow would be nearly 0
+        change = _moved_back(first, frame, face) - first
         gain, offset = _light(first[face], change[face])
         left[number] = change - gain * first - offset
     return left
@@ -64,7 +66,7 @@ def _light(first: np.ndarray, change: np.ndarray) -> np.ndarray:
     weights = np.ones_like(first)
     for _ in range(ROUNDS):
         weighted = causes * weights
-        share = np.linalg.solve(weighted @ causes.T, weighted @ change)
+        share, *_ = np.linalg.lstsq(weighted @ causes.T, weighted @ change, rcond=None)
         residual = np.abs(change - share @ causes)
         weights = 1 / (1 + (residual / (np.median(residual) + 1e-6)) ** 2) ** 2
     return share
