@@ -52,7 +52,17 @@ def unchanged_environment():
 @pytest.fixture(scope="session")
 def megc2019_folder() -> Path:
     """The real 442 flow images, which no repository may hold; without them the test is skipped."""
-    for folder in (paths.RAW / "megc2019_flow", paths.ROOT.parent / "shared" / "megc2019"):
+    return _real("megc2019_flow", "megc2019")
+
+
+@pytest.fixture(scope="session")
+def causal_folder() -> Path:
+    """The same clips by CausalNet's flow, as `megc2019_folder`."""
+    return _real("megc2019_flow_causal", "causalnet")
+
+
+def _real(corpus: str, name: str) -> Path:
+    for folder in (paths.RAW / corpus, paths.ROOT.parent / "shared" / name):
         if folder.is_dir():
             return folder
-    pytest.skip("the real MEGC2019 flow images are not here (data/README.md says where they go)")
+    pytest.skip(f"the real images of {corpus} are not here (data/README.md says where they go)")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_utils import cli, corpora
+from mer_utils import cli, corpora, experiments
 from mer_utils.corpora import lists, megc2019_flow, official
 from mer_utils.errors import StudyError
+from mer_utils.preprocessing import centring, views
 
 CLIPS = [  # dataset, subject and clip as the circulating lists write them, label, image stem
     ("casme2", "sub01", "EP02_01f", 1, "sub01_EP02_01f"),
@@ -78,7 +79,7 @@ def test_flat_layout(tmp_path, blank):
     corpus = load(write_flat(tmp_path, blank=blank))
     assert keys(corpus) == ALL
     assert len(corpus.exclusions) == 0
-    assert corpus.views == ("flow_legacy",)
+    assert corpus.views == ("flow_legacy", "flow_centred")
     first = corpus.clips.iloc[0]
     assert first["frames"].endswith(f"sub01_EP02_01f{blank}.png")
     assert first["onset"] is pd.NA and first["apex_source"] == "" and np.isnan(first["fps"])
@@ -130,6 +131,107 @@ def test_split_layout_with_a_strange_label_folder(tmp_path):
     (root / "006/u_train/0").rename(root / "006/u_train/3")
     with pytest.raises(StudyError, match="is no label folder: expected 0, 1 or 2"):
         load(root)
+
+
+# --- the same clips by another pipeline ---------------------------------------------------------
+
+
+@pytest.fixture
+def official_list(tmp_path, monkeypatch):
+    """CLIPS are the official list."""
+    listed = tmp_path / "list.csv"
+    listed.write_text("\n".join(f"{c[0]},{c[1]},{c[2]},{c[3]}" for c in CLIPS) + "\n")
+    monkeypatch.setattr(official, "TABLE", tmp_path / "official.csv")
+    official.write_table(listed)
+
+
+@pytest.fixture
+def pair(tmp_path, official_list):
+    """Both corpora next to each other; the images of the second are the first's, upside down."""
+    first = write_flat(tmp_path / "raw" / "megc2019_flow")
+    second = write_flat(tmp_path / "raw" / "megc2019_flow_causal")
+    for file in second.rglob("*.png"):
+        image = cv2.imread(str(file))
+        cv2.imwrite(str(file), image[::-1])
+    return first, second
+
+
+def causal(path):
+    return corpora.load("megc2019_flow_causal", path)
+
+
+def test_both_pipelines_are_views_of_the_same_clips(pair):
+    first, second = load(pair[0]), causal(pair[1])
+    same = ["corpus", "subject", "clip", "label"]
+    pd.testing.assert_frame_equal(first.clips[same], second.clips[same])
+    assert keys(second) == ALL
+    assert first.views == second.views == ("flow_legacy", "flow_centred", "flow_centred_2")
+    one, other = (views.compute(each, each.views, progress=False) for each in (first, second))
+    np.testing.assert_array_equal(
+        one.arrays["flow_legacy"], other.arrays["flow_legacy"][:, :, ::-1]
+    )
+    np.testing.assert_array_equal(one.arrays["flow_centred"], other.arrays["flow_centred_2"])
+    np.testing.assert_array_equal(one.arrays["flow_centred_2"], other.arrays["flow_centred"])
+    plain = centring.centred(one.arrays["flow_legacy"])
+    np.testing.assert_allclose(one.arrays["flow_centred"], plain, atol=1e-6)
+    assert any("second flow images megc2019_flow_causal" in text for text in first.sources)
+
+
+def test_without_the_other_pipeline_there_is_no_second_flow(tmp_path):
+    corpus = load(write_flat(tmp_path))
+    assert corpus.views == ("flow_legacy", "flow_centred")
+    with pytest.raises(StudyError, match="has no view 'flow_centred_2': put the other pipeline's"):
+        views.compute(corpus, ("flow_centred_2",))
+    given = views.compute(corpus, corpus.views, progress=False)
+    with pytest.raises(StudyError, match="needs the view 'flow_centred_2', which .* has not: put"):
+        experiments.declare("mirror_ridge/two_flows", "megc2019_flow", given)
+
+
+@pytest.mark.parametrize("change", ["label", "clip"])
+def test_a_second_flow_of_other_clips_is_refused(pair, change):
+    """The first corpus may differ from the official list; then the two are not one."""
+    first, _ = pair
+    table = first / "combined_3_class2_for_optical_flow.csv"
+    text = table.read_text()
+    other = text.replace("EP09f,1", "EP09f,2") if change == "label" else text.replace(
+        "casme2,sub09,EP09f,1,,sub09_EP09f.jpg,\n", "")  # fmt: skip
+    assert other != text
+    table.write_text(other)
+    corpus = load(first)
+    with pytest.raises(StudyError, match="has not the clips and labels of .*casme2/sub09/EP09f"):
+        views.compute(corpus, corpus.views, progress=False)
+    assert len(views.compute(corpus, ("flow_centred",), progress=False).clips)
+
+
+@pytest.mark.parametrize("change", ["label", "image"])
+def test_causalnets_images_must_be_the_official_list(pair, change):
+    _, second = pair
+    if change == "label":
+        table = second / "combined_3_class2_for_optical_flow.csv"
+        table.write_text(table.read_text().replace("s01_ne_01,0", "s01_ne_01,1"))
+        words = "5 clips where the official MEGC2019 list has 5: 1 other label"
+    else:
+        (second / "STSNet_whole_norm_u_v_os" / "sub09_EP09f .png").unlink()
+        words = "4 clips where the official MEGC2019 list has 5: 1 missing here"
+    with pytest.raises(StudyError, match=f"is not as it was published, copy it again: {words}"):
+        causal(second)
+
+
+def test_causalnets_real_images(megc2019_folder, causal_folder, tmp_path):
+    for name, folder in (
+        ("megc2019_flow", megc2019_folder),
+        ("megc2019_flow_causal", causal_folder),
+    ):
+        (tmp_path / name).symlink_to(folder)
+    one, other = load(tmp_path / "megc2019_flow"), causal(tmp_path / "megc2019_flow_causal")
+    same = ["corpus", "subject", "clip", "label"]
+    pd.testing.assert_frame_equal(one.clips[same], other.clips[same])
+    assert official.difference(other).empty and len(other.clips) == 442
+    arrays = views.compute(one, ("flow_centred", "flow_centred_2"), progress=False).arrays
+    first, second = (values[:, :2].reshape(442, -1) for values in arrays.values())
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(first, second, strict=True)]
+    strangers = [np.corrcoef(a, b)[0, 1] for a, b in zip(first, second[::-1], strict=True)]
+    assert np.median(alike) > 0.3 > 2 * np.median(strangers)  # other flow, but of these clips
 
 
 # --- what is left out ---------------------------------------------------------------------------
@@ -303,7 +405,7 @@ def test_landmarks_in_grid_units(tmp_path):
     write_landmarks(root, CLIPS[:4])
     for path in (root, root / "STSNet_whole_norm_u_v_os"):
         corpus = load(path)
-        assert corpus.views == ("flow_legacy", "landmarks")
+        assert corpus.views == ("flow_legacy", "flow_centred", "landmarks")
         found = megc2019_flow.landmarks(corpus)
         assert set(found) == {tuple(key.split("/")) for key in ALL}
         points = found["samm", "006", "006_1_2"]
@@ -358,7 +460,7 @@ def test_landmarks_detected_in_face_images(tmp_path, monkeypatch):
     cv2.imwrite(str(folder / "006_006_1_2.png"), face * 0)
     (folder / "sub09_EP09f.jpg").write_bytes(b"no image")
     corpus = load(root)
-    assert corpus.views == ("flow_legacy", "landmarks")
+    assert corpus.views == ("flow_legacy", "flow_centred", "landmarks")
     found = megc2019_flow.landmarks(corpus)
     for key in (("smic", "s01", "s01_ne_01"), ("casme2", "sub01", "EP02_01f")):
         assert found[key].tolist() == [[25.0, 25.0]] * 68

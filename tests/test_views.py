@@ -63,6 +63,8 @@ def test_shapes_and_types_are_the_contract(first):
     assert shapes == {
         "flow": ((4, 3, 28, 28), np.float32),
         "flow_legacy": ((4, 3, 28, 28), np.float32),
+        "flow_centred": ((4, 3, 28, 28), np.float32),
+        "flow_centred_2": ((4, 3, 28, 28), np.float32),
         "landmarks": ((4, 68, 2), np.float32),
         "frames": ((4, 2, 128, 128), np.uint8),
         "video": ((4, 10, 128, 128), np.uint8),

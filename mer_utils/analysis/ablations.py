@@ -25,7 +25,8 @@ AS_A_WHOLE = {HELPS: "better as described", HARMS: "better as changed"}  # where
 NOT_TRAINED = "not trained: ./run_all.sh ablations trains it"
 ANSWER = ["described", "changed", "effect", "low", "high"]
 ANSWER += ["p Holm", "detectable", "seeds", "answer"]
-OF_IMAGES = {"flow", "flow_legacy", "landmarks"}  # what a corpus of flow images can offer
+# what a corpus of flow images can offer
+OF_IMAGES = {"flow", "flow_legacy", "flow_centred", "flow_centred_2", "landmarks"}
 
 
 class Question(NamedTuple):

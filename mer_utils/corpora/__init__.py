@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
-from . import apexes
+from . import apexes, official
 from .frames import entries, frame_files
 from .reader import Copy
 from .releases import RELEASES
@@ -75,7 +75,7 @@ def load(
     rows, without_apex = apexes.choose(apex, copy.clips)
     folder = folder.parent if folder.is_file() else folder
     parts = [name, scheme.name if scheme.name != release.scheme().name else "", apex]
-    return Corpus(
+    corpus = Corpus(
         name="-".join(part for part in parts if part not in ("", "sheet")),
         path=folder,
         clips=clip_table(rows),
@@ -91,3 +91,8 @@ def load(
         scheme=scheme,
         apex=apex,
     )
+    if release.official and len(official.difference(corpus)):
+        raise StudyError(
+            f"{folder} is not as it was published, copy it again: {official.sentence(corpus)}"
+        )
+    return corpus

@@ -4,6 +4,9 @@ Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) next to 
 `<subject>/u_train|u_test/<label>/`, where 68 folders repeat every image. Optional next to them:
 `action_units.csv`, `landmarks.csv` (pixels of a 224x224 face), or a folder `combined_datasets*`
 with the face images themselves, in which landmarks can be detected.
+
+Two pipelines have published images of the same clips. Where the folder of the other one is next to
+a corpus's own, its flow is a further view of every clip.
 """
 
 import re
@@ -25,6 +28,10 @@ CROP = 224  # pixels a side of the faces that landmarks.csv counts in
 FLAT_NAMES = ("stsnet_whole_norm_u_v_os", "ststnet_whole_norm_u_v_os")
 SPLITS = ("u_train", "u_test")
 FACES = "combined_datasets*/"  # pattern of the folder of face images
+SECOND = {  # corpus -> the one of the same clips by another pipeline
+    "megc2019_flow": "megc2019_flow_causal",
+    "megc2019_flow_causal": "megc2019_flow",
+}
 Key = tuple[str, str, str]
 Claim = tuple[Key, str, Path]  # clip, label, where it says so
 
@@ -84,8 +91,11 @@ def read(copy: Copy) -> None:
     for key in images.keys() - labels.keys():
         copy.exclusions.append((*key, f"image '{images[key].name}' is in no clip list"))
     landmarks = _beside(path, folder, "landmarks.csv") or _beside(path, folder, FACES)
-    copy.views = ("flow_legacy", "landmarks") if landmarks else ("flow_legacy",)
+    second = (path.parent / SECOND[copy.corpus]).is_dir()
+    offered = {"flow_centred_2": second, "landmarks": landmarks}
+    copy.views = ("flow_legacy", "flow_centred", *(n for n, here in offered.items() if here))
     copy.sources = [f"flow images {folder}", *(f"clip list {file}" for file in files)]
+    copy.sources += [f"second flow images {SECOND[copy.corpus]}"] if second else []
 
 
 def _beside(path: Path, folder: Path, name: str) -> Path | None:

@@ -48,6 +48,7 @@ class Release:
     parts: tuple["Release", ...] = ()  # what a composite is made of, each in a folder of its name
     remedy: str = ""  # if the folder is missing; "": put the release there
     file: bool = False  # it may be given as a file
+    official: bool = False  # a copy with other clips or labels than the official list is refused
     synthetic: bool = False
 
     def __post_init__(self):

@@ -93,6 +93,12 @@ MEGC2019_FRAMES = Release(
     remedy="put the folders casme2, samm and smic there as data/README.md shows",
 )
 
+MEGC2019_FLOW = Release(
+    *("megc2019_flow", "MEGC2019 as flow images", megc2019_flow.read),
+    "STSNet_whole_norm_u_v_os/*.png and combined_3_class2_for_optical_flow.csv",
+    schemes=MEGC2019_FRAMES.schemes,
+)
+
 CASME_SQUARED = Release(
     *("casme_squared", "CAS(ME)^2", casme_squared.read),
     "CAS(ME)^2code_final.xlsx and rawpic/s15/15_0101disgustingteeth/img001.jpg",
@@ -143,10 +149,12 @@ RELEASES = {
         SAMM,
         SMIC,
         MEGC2019_FRAMES,
-        Release(
-            *("megc2019_flow", "MEGC2019 as flow images", megc2019_flow.read),
-            "STSNet_whole_norm_u_v_os/*.png and combined_3_class2_for_optical_flow.csv",
-            schemes=MEGC2019_FRAMES.schemes,
+        MEGC2019_FLOW,
+        replace(
+            MEGC2019_FLOW,
+            name="megc2019_flow_causal",
+            title="MEGC2019 as CausalNet's flow images",
+            official=True,
         ),
         Release(
             *("own", "your own clips", own.read),

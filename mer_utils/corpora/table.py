@@ -16,7 +16,7 @@ _DETAILS = ("apex_source", "fps", "action_units", "frames", "note")
 COLUMNS = (*KEY, "label", "emotion", *FRAME_NUMBERS, *_DETAILS)
 EXCLUSION_COLUMNS = (*KEY, "reason")
 FRAME_VIEWS = (  # what frames on disk give
-    *("flow", "flow_legacy", "landmarks", "frames", "video"),
+    *("flow", "flow_legacy", "flow_centred", "flow_centred_2", "landmarks", "frames", "video"),
     *("keyframes", "keyframe_points", "rise", "rise_points"),
 )
 SPELLINGS = {"other": "others", "happyiness": "happiness"}  # how sheets spell one emotion

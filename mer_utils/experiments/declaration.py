@@ -15,13 +15,12 @@ from .. import systems, training
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from ..evaluation import protocol
-from ..preprocessing.views import Views
+from ..preprocessing.views import REMEDIES, Views
 from ..systems import inputs
 
 LABELS = ("true", "permuted")
 ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 VERSION = 2  # counts up when a change of the training code moves a prediction
-REMEDIES = {"landmarks": "put landmarks.csv beside the images"}  # for a view that is missing
 # Trained wrong on purpose, so that notebook 40 can price it: never a result.
 LEAKS = {
     "scaler": "the scaler of the inputs was fitted on all clips, the left-out subject's too",

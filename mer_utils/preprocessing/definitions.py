@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import faces, keyframes, motion
+from . import centring, faces, keyframes, motion
 from .clip import Clip
 
 VIDEO_FRAMES = 10  # as the temporal interpolation of LBP-TOP (TIM10)
@@ -35,6 +35,16 @@ def flow_legacy(clip: Clip) -> np.ndarray:
     """(3, 28, 28) float32: u, v and strain of TV-L1, each stretched to 0..255 per clip."""
     parts = (*clip.pair, motion.VERSION, motion.PUBLISHED)
     return clip.cached("flow_legacy", parts, lambda: motion.legacy(*clip.aligned))
+
+
+def flow_centred(clip: Clip) -> np.ndarray:
+    """(3, 28, 28) float32: `flow` with each clip's own zero and spread, as `centring.centred`."""
+    return centring.centred(flow(clip))
+
+
+def flow_centred_2(clip: Clip) -> np.ndarray:
+    """(3, 28, 28) float32: the same of a second algorithm, the TV-L1 of `flow_legacy`."""
+    return centring.centred(flow_legacy(clip))
 
 
 def points(clip: Clip) -> np.ndarray:
@@ -131,6 +141,8 @@ def _images(clip: Clip, name: str, numbers: list[int], parts: tuple) -> np.ndarr
 VIEWS: dict[str, Callable[[Clip], np.ndarray]] = {
     "flow": flow,
     "flow_legacy": flow_legacy,
+    "flow_centred": flow_centred,
+    "flow_centred_2": flow_centred_2,
     "landmarks": landmarks,
     "frames": frames,
     "video": video,

@@ -16,11 +16,16 @@ import pandas as pd
 
 from .. import environment, paths
 from ..corpora import CLASSES, COLUMNS, KEY, Corpus, megc2019_flow
+from ..corpora import load as load_corpus
 from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest
 from ..errors import StudyError
-from . import cache
+from . import cache, centring
 
 VIEWS = (*FRAME_VIEWS, "points")
+REMEDIES = {  # for a view that a corpus of flow images lacks
+    "landmarks": "put landmarks.csv next to the images",
+    "flow_centred_2": "put the other pipeline's images of these clips next to it (data/README.md)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +81,7 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
             )
         if name not in offered:
             remedy = f"it offers {', '.join(corpus.views)}; the others need the clips' frames"
-            if name == "landmarks":
-                remedy = "put landmarks.csv next to the images"
-            raise StudyError(f"{corpus.name} has no view '{name}': {remedy}")
+            raise StudyError(f"{corpus.name} has no view '{name}': {REMEDIES.get(name, remedy)}")
 
 
 def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]:
@@ -129,15 +132,38 @@ def _arrays_or_reason(
 def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str]:
     """Arrays of every clip, or the reason why it has no landmarks."""
     points = megc2019_flow.landmarks(corpus) if "landmarks" in names else {}
+    second = _second_images(corpus) if "flow_centred_2" in names else ()
     results = []
-    for key, file in zip(corpus.clips[KEY].to_numpy(), corpus.clips["frames"], strict=True):
-        result = {"landmarks": points.get(tuple(key))}
-        if "flow_legacy" in names:
-            image = megc2019_flow.read_image(file)  # (28, 28, 3) u, v, strain
-            result["flow_legacy"] = image.transpose(2, 0, 1).astype(np.float32)
-        unusable = isinstance(result["landmarks"], str)
-        results.append(result["landmarks"] if unusable else result)
+    for i, (key, file) in enumerate(
+        zip(corpus.clips[KEY].to_numpy(), corpus.clips["frames"], strict=True)
+    ):
+        given, flow = points.get(tuple(key)), _channels_first(file)
+        result = {"landmarks": given, "flow_legacy": flow, "flow_centred": centring.centred(flow)}
+        if len(second):
+            result["flow_centred_2"] = centring.centred(_channels_first(second[i]))
+        results.append(given if isinstance(given, str) else result)
     return results
+
+
+def _channels_first(file: str) -> np.ndarray:
+    """(3, 28, 28) float32 of a flow image."""
+    return megc2019_flow.read_image(file).transpose(2, 0, 1).astype(np.float32)
+
+
+def _second_images(corpus: Corpus) -> list[str]:
+    """Of every clip, in order, the flow image by the other pipeline.
+
+    Raises StudyError where its folder holds other clips, or the same with other labels.
+    """
+    name = megc2019_flow.SECOND[corpus.release]
+    second = load_corpus(name, corpus.path.parent / name)
+    tables = (each.clips[[*KEY, "label"]].agg("/".join, axis=1) for each in (corpus, second))
+    if other := sorted(set.symmetric_difference(*map(set, tables))):
+        raise StudyError(
+            f"{second.path} has not the clips and labels of {corpus.path}, {other[0]} is in one of "
+            "them only: complete both, or move one of them elsewhere"
+        )
+    return second.clips["frames"].tolist()
 
 
 def save(

@@ -24,6 +24,8 @@ PICTURE, FLOAT = (np.uint8, (0, 255)), np.float32
 BLANK = {
     "flow": ((3, 28, 28), FLOAT, (-1, 1)),
     "flow_legacy": ((3, 28, 28), FLOAT, (0, 255)),
+    "flow_centred": ((3, 28, 28), FLOAT, (0, 4)),
+    "flow_centred_2": ((3, 28, 28), FLOAT, (0, 4)),
     "landmarks": ((68, 2), FLOAT, (2, 26)),
     "frames": ((2, 128, 128), *PICTURE),
     "video": ((10, 128, 128), *PICTURE),

@@ -19,7 +19,8 @@ from ..errors import StudyError
 
 Arrays = dict[str, np.ndarray]
 Clips = pd.DataFrame
-Flow = Literal["auto", "flow", "flow_legacy"]  # auto: in pixels where the corpus offers it
+# auto: in pixels where the corpus offers it; centred: with each clip's own zero and spread
+Flow = Literal["auto", "flow", "flow_legacy", "flow_centred"]
 # Each channel (u, v, strain) is divided by a constant that is the same for all clips.
 # flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
 SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
@@ -34,8 +35,8 @@ CODED = ("all at once", "What does the published code do, under the same honest 
 
 
 def reads_flow(module: types.ModuleType) -> bool:
-    """Whether a system has the choice between the two forms of the flow."""
-    return any(field.name == "flow" for field in dataclasses.fields(module.Config))
+    """Whether a system takes the form of the flow that a corpus offers."""
+    return getattr(module.Config(), "flow", "") == "auto"
 
 
 def flow_view(config) -> str:
@@ -62,7 +63,10 @@ def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:
 def scaled_flow(views: Arrays, config, scales=SCALES, kind=np.float32) -> np.ndarray:
     """Flow (N, 3, 28, 28) of the chosen form, each channel divided by its constant in `kind`."""
     name = flow_view(config)
-    return views[name].astype(np.float32, copy=False) / np.array(scales[name], kind)[:, None, None]
+    flow = views[name].astype(np.float32, copy=False)
+    if name == "flow_centred":
+        return flow  # which has no unit
+    return flow / np.array(scales[name], kind)[:, None, None]
 
 
 def check_names(net: nn.Module, features: Arrays) -> None:
