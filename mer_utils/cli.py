@@ -66,6 +66,8 @@ def _train(options: Namespace) -> None:
             print(f"no result: {experiments.LEAKS[options.leak]}")
         rows = experiments.run(experiment, views, **{name: given[name] for name in ways})
         print(scores.sentence(rows, experiment.classes))
+        if notes := systems.notes([system]):
+            print(notes)
 
 
 def _views_of(options: Namespace):

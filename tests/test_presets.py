@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
 from mer_utils.evaluation.protocol import Fold
+from mer_utils.preprocessing import centring
 
 torch.set_num_threads(1)
 ALL = [name for name in systems.SYSTEMS if name != "majority"]
@@ -82,6 +83,8 @@ def drawn(subjects: int, each: int, seed: int = 0) -> tuple[dict[str, np.ndarray
         name: np.array(values, np.uint8 if name in STEPS else np.float32)
         for name, values in views.items()
     }
+    found["flow_centred"] = centring.centred(found["flow"])
+    found["flow_centred_2"] = centring.centred(found["flow_legacy"])
     found["rise_points"] = found["keyframe_points"]
     still = np.repeat(points[None].astype(np.float32), len(rows), axis=0)
     found |= {"landmarks": still * 28 / 128, "points": np.stack([2.5 * still] * 2, axis=1)}
@@ -95,7 +98,7 @@ made = cache(drawn)
 def small(name: str, **fields):
     module, config = systems.resolve(name, {}, "small")
     known = {field.name for field in dataclasses.fields(config)}
-    if "flow" in known:
+    if getattr(config, "flow", "") == "auto":
         fields["flow"] = "flow"
     changes = {field: value for field, value in fields.items() if field in known}
     return module, dataclasses.replace(config, **changes)

@@ -81,7 +81,8 @@ def test_commands_and_files_that_a_page_names_are_there(name):
 def test_no_network_is_significantly_better_than_the_svm(rows):
     """README's first sentences say so."""
     last = rows[rows["selection"] == "last"]
-    others = [name for name in last["system"].unique() if name not in ("svm", "majority")]
+    besides = ("svm", "majority", "mirror_ridge")  # the last is no network, and may be
+    others = [name for name in last["system"].unique() if name not in besides]
     pairs = statistics.compare(last, [((name, "last"), ("svm", "last")) for name in others])
     assert not (pairs["significant"] & (pairs["difference"] > 0)).any()
 

@@ -29,6 +29,8 @@ def views_of_noise() -> dict[str, np.ndarray]:
     return {
         "flow": random.normal(0, 1, (count, 3, 28, 28)).astype(np.float32),
         "flow_legacy": random.uniform(0, 255, (count, 3, 28, 28)).astype(np.float32),
+        "flow_centred": random.uniform(0, 4, (count, 3, 28, 28)).astype(np.float32),
+        "flow_centred_2": random.uniform(0, 4, (count, 3, 28, 28)).astype(np.float32),
         "landmarks": random.uniform(2, 26, (count, 68, 2)).astype(np.float32),
         "frames": random.integers(0, 256, (count, 2, 128, 128)).astype(np.uint8),
         "video": random.integers(0, 256, (count, 10, 128, 128)).astype(np.uint8),

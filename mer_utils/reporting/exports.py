@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from .. import paths
 from ..errors import StudyError
-from .plots.style import title
+from .plots.style import notes, title
 
 LONG = 45  # rows that fill a printed page: more become a longtable
 NAMES = ("name", "label", "system", "against", "ablation")  # columns that name systems
@@ -29,6 +29,12 @@ def titled(frame: pd.DataFrame) -> pd.DataFrame:
     """Systems by their titles, as figures print them; a csv keeps the names that commands take."""
     columns = {name: frame[name].map(title, na_action="ignore") for name in NAMES if name in frame}
     return frame.assign(**columns).rename(columns=title)
+
+
+def noted(frame: pd.DataFrame, caption: str) -> str:
+    """The caption, and what has to be said with the scores of the systems that the frame names."""
+    named = [str(cell) for name in NAMES if name in frame for cell in frame[name]]
+    return f"{caption} {notes([*frame.columns, *named])}".strip()
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool) -> dict:

@@ -41,7 +41,9 @@ def results() -> str:
     """The table of systems and what follows from it, in Markdown."""
     rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
     last = rows[rows["selection"] == "last"]
-    return "\n".join([*_table(last), "", *(f"* {line}" for line in _findings(last))])
+    notes = systems.notes(last["system"].unique())
+    findings = [*([notes] if notes else []), *_findings(last)]
+    return "\n".join([*_table(last), "", *(f"* {line}" for line in findings)])
 
 
 def kept(name: str) -> pd.DataFrame:

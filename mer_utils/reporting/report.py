@@ -139,6 +139,7 @@ def table(
 
     name: the driver also keeps it as reports/tables/<corpus>_<name>.csv and .tex.
     """
+    caption = exports.noted(frame, caption)
     cells = exports.titled(frame).map(lambda value: _cell(value, digits))
     body = cells.to_html(index=index, border=0, escape=True, classes="study-table")
     if caption:

@@ -1,7 +1,8 @@
 """Every system of the study by its name: one paper, one file, the same names in each.
 
 A system is a module with TITLE, COLOUR, MARKER, VIEWS, Config, SMALL, ABLATIONS, `features`, and
-`network` or `estimator`, which CONTRIBUTING.md describes.  Optional are
+`network` or `estimator`, which CONTRIBUTING.md describes; the `fit` of an estimator is given the
+training clips' persons where it has an argument `groups`.  Optional are
 
 * `views_needed(config)`, where the views depend on the configuration;
 * `files(config)`, files of its own whose content is then part of a run's name;
@@ -9,6 +10,7 @@ A system is a module with TITLE, COLOUR, MARKER, VIEWS, Config, SMALL, ABLATIONS
 * `fit_context(clips, features, config)` -> what is learned of a fold's training clips beforehand;
 * `loss(config, class_counts)`, `targets(clips, config)`, `optimizer(config, parameters)` and
   `rate(config, epoch)`, instead of cross-entropy on the label and Adam at one rate;
+* `NOTE`, which stands under every table that names the system and is printed by `train`;
 * `CHANNELS_LAST = True`, where its convolutions are faster in that layout on a CPU;
 * `LOOP_ONLY = "why"`, where its folds cannot be stacked on a GPU and `training.stacked` cannot see
   that by itself (it knows recurrent layers).  What differs from fold to fold must be a parameter or
@@ -20,6 +22,7 @@ import NAME.py; systems import each other in no other way.
 
 import ast
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -32,8 +35,8 @@ from ..errors import StudyError
 from . import inputs
 from .inputs import views_needed
 
-NAMES = ("majority", "svm", "lbp_top", "hoof", "ststnet", "off_apexnet", "rcn", "mhssa_gcn")
-NAMES += ("am_gcn", "htnet", "hyperhtnet", "dual_branch_3dcnn", "unified")
+NAMES = ("majority", "svm", "lbp_top", "hoof", "mirror_ridge", "ststnet", "off_apexnet", "rcn")
+NAMES += ("mhssa_gcn", "am_gcn", "htnet", "hyperhtnet", "dual_branch_3dcnn", "unified")
 PUBLISHED = ("mhssa_gcn", "htnet", "hyperhtnet", "am_gcn", "dual_branch_3dcnn", "unified")
 SYSTEMS = {name: import_module(f".{name}", __name__) for name in NAMES}
 AS_CODED = {name: import_module(f".{name}_as_coded", __name__) for name in PUBLISHED}
@@ -77,6 +80,12 @@ def title(label: str) -> str:
         return str(label)
     change = f", {ablation.replace('_', ' ')}" if ablation else ""
     return SYSTEMS[system].TITLE + change + space + rest
+
+
+def notes(labels: Iterable[str]) -> str:
+    """What has to be said wherever scores of these systems are: their NOTEs, "" for most."""
+    names = dict.fromkeys(re.split("[/ ]", str(label))[0] for label in labels)
+    return " ".join(SYSTEMS[name].NOTE for name in names if hasattr(SYSTEMS.get(name), "NOTE"))
 
 
 def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
 from .. import paths, systems
@@ -199,7 +200,10 @@ def fit_estimator(task: Task, fold: Fold) -> FoldResult:
     model = task.module.estimator(task.config, task.n_classes, state)
     if task.leak == "scaler":  # the pipeline's first step is fitted on the left-out subject too
         x, model = model[0].fit(x).transform(x), model[1:]
-    model = model.fit(x[fold.train], task.labels[fold.train])
+    extra = {}
+    if has_fit_parameter(model, "groups"):  # it leaves training subjects out itself
+        extra["groups"] = task.clips.iloc[fold.train].groupby(["corpus", "subject"]).ngroup()
+    model = model.fit(x[fold.train], task.labels[fold.train], **extra)
     probabilities = np.zeros((len(fold.test), task.n_classes), np.float32)
     if hasattr(model, "predict_proba"):
         probabilities[:, model.classes_] = model.predict_proba(x[fold.test])

@@ -1,6 +1,6 @@
 """What all figures share: colours of classes, systems and flow methods, and small parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -57,6 +57,13 @@ def title(label: str) -> str:
     from ... import systems  # loads torch, which most figures do without
 
     return systems.title(label)
+
+
+def notes(labels: Iterable[str]) -> str:
+    """What has to be said with the scores of systems, by their labels; "" for most."""
+    from ... import systems  # loads torch, which most figures do without
+
+    return systems.notes(labels)
 
 
 def panels(
