@@ -6,10 +6,7 @@ On the synthetic corpus it is 88 % (median) of the variance of apex minus onset.
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
-
-from . import motion
 
 METHOD = "farneback"  # less noise in the head's share than `motion.DEFAULT`, in half the time
 OVAL = 0.95  # of the half axes of the head: the part of the picture that is surely face
@@ -48,12 +45,18 @@ def stilled(video: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _oval(height: int, width: int) -> np.ndarray:
     """(H, W) bool: the face in the middle of an aligned frame."""
+    from .motion import HEAD
+
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    return np.hypot(x / motion.HEAD[0], y / motion.HEAD[1]) < OVAL
+    return np.hypot(x / HEAD[0], y / HEAD[1]) < OVAL
 
 
 def _moved_back(first: np.ndarray, frame: np.ndarray, face: np.ndarray) -> np.ndarray:
     """(H, W) the frame with the head where it is in the first."""
+    import cv2  # a machine that trains on saved flow has no OpenCV
+
+    from . import motion
+
     grey = (np.rint(np.clip(image, 0, 255)).astype(np.uint8) for image in (first, frame))
     u, v = motion.head_motion(motion.flow(*grey, METHOD), face)
     y, x = np.mgrid[: len(first), : first.shape[1]].astype(np.float32)

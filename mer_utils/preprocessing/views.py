@@ -137,8 +137,11 @@ def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str
     for i, (key, file) in enumerate(
         zip(corpus.clips[KEY].to_numpy(), corpus.clips["frames"], strict=True)
     ):
-        given, flow = points.get(tuple(key)), _channels_first(file)
-        result = {"landmarks": given, "flow_legacy": flow, "flow_centred": centring.centred(flow)}
+        given = points.get(tuple(key))
+        result = {"landmarks": given}
+        if {"flow_legacy", "flow_centred"} & {*names}:
+            result["flow_legacy"] = _channels_first(file)
+            result["flow_centred"] = centring.centred(result["flow_legacy"])
         if len(second):
             result["flow_centred_2"] = centring.centred(_channels_first(second[i]))
         results.append(given if isinstance(given, str) else result)

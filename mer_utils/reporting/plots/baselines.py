@@ -7,7 +7,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .motion import looks as looks
-from .style import MAGNITUDE, bare, panels
+from .style import MAGNITUDE, SIGNED, bare, panels
+
+CENTRED = ("standard deviations", "standard deviations", "root over its mean")
+
+
+def flow(image: np.ndarray, view: str) -> Figure:
+    """u, v and strain of one clip, (3, 28, 28), in pixels or in the unit of another view."""
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3.1))
+    limit = max(float(np.abs(image[:2]).max()), 1e-6)
+    signed = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, "pixels"
+    looks = (signed, signed, ({"cmap": MAGNITUDE, "vmin": 0}, "pixels per pixel"))
+    if view == "flow_centred":
+        looks = tuple((look, unit) for (look, _), unit in zip(looks, CENTRED, strict=True))
+    if view == "flow_legacy":
+        looks = 3 * (({"vmin": 0, "vmax": 255}, "grey level"),)
+    titles = ("u, to the right", "v, down", "strain")
+    for axis, channel, (look, unit), title in zip(axes, image, looks, titles, strict=True):
+        fig.colorbar(axis.imshow(channel, **look), ax=axis, shrink=0.75, label=unit)
+        bare(axis)
+        axis.set_title(title)
+    return fig
 
 
 def maps(streams: Sequence[np.ndarray]) -> Figure:
