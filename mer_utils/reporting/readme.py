@@ -73,7 +73,8 @@ def _table(last: pd.DataFrame) -> list[str]:
 def _findings(last: pd.DataFrame) -> list[str]:
     """What the systems differ by, what the leaks add and what the ingredients add, a line each."""
     pairs = statistics.compare(last[last["system"] != "majority"])
-    significant = pairs[pairs["significant"]]
+    lower = pairs[pairs["significant"]].groupby("against", sort=False)["system"]
+    above = [f"{_titles(better)} above {_titles([worse])}" for worse, better in lower]
     prices, leaks = kept("prices"), kept("leaks")
     prices = prices[prices["name"].isin(last["system"])]
     oracle = prices["oracle"].sub(prices["honest"]).dropna()
@@ -86,9 +87,8 @@ def _findings(last: pd.DataFrame) -> list[str]:
     losses = [f"`{line.ablation}` has {line.effect:.2f} UF1 less" for line in helps.itertuples()]
     detectable = kept("ablations_not_shown")["detectable"]
     return [
-        f"{len(significant)} of {len(pairs)} pairs of systems are significantly different after "
-        f"Holm's correction: {_titles(significant['system'])} above "
-        f"{_titles(significant['against'])}. As one of these pairs a gap of "
+        f"{pairs['significant'].sum()} of {len(pairs)} pairs of systems are significantly "
+        f"different after Holm's correction: {'; '.join(above)}. As one of these pairs a gap of "
         f"{pairs['detectable'].median():.2f} UF1 is detectable, four times out of five.",
         f"Picking the epoch on the test subject (oracle), as most public codes do, adds "
         f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
