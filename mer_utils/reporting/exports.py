@@ -34,7 +34,8 @@ def titled(frame: pd.DataFrame) -> pd.DataFrame:
 def noted(frame: pd.DataFrame, caption: str) -> str:
     """The caption, and what has to be said with the scores of the systems that the frame names."""
     named = [str(cell) for name in NAMES if name in frame for cell in frame[name]]
-    return f"{caption} {notes([*frame.columns, *named])}".strip()
+    both = (caption.removesuffix("."), notes([*frame.columns, *named]))
+    return ". ".join(filter(None, both))
 
 
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool) -> dict:
