@@ -40,13 +40,13 @@ FOLDS = protocol.folds(CLIPS)
 
 
 def views() -> dict[str, np.ndarray]:
-    """Every view a system may read."""
-    random = np.random.default_rng(1)
+    """Every view a system may read; another view moves no number of these."""
     found = {}
     for name, (shape, kind, (low, high)) in cost.BLANK.items():
+        random = np.random.default_rng(list(name.encode()))
         values = random.uniform(low, high, (len(CLIPS), *shape))
         found[name] = (np.round(values) if kind == np.uint8 else values).astype(kind)
-    points = landmarks() + random.uniform(-1, 1, (len(CLIPS), 1, 2))
+    points = landmarks() + np.random.default_rng(1).uniform(-1, 1, (len(CLIPS), 1, 2))
     found["landmarks"] = points.astype(np.float32)
     return found
 
@@ -118,7 +118,7 @@ def test_a_stack_learns():
 
 @pytest.mark.parametrize("name", [name for name in STACKED if name in NEURAL])
 def test_in_float32_and_in_bfloat16_as_near_as_their_digits_allow(name):
-    """Two epochs: every number in float32 to 2e-3; in bfloat16 losses and most numbers to 5 %.
+    """Two epochs: probabilities in float32 to 1e-4; in bfloat16 losses and most numbers to 5 %.
 
     At a rate at which no system throws itself about: what is asked is how numbers are rounded.
     """
@@ -129,7 +129,10 @@ def test_in_float32_and_in_bfloat16_as_near_as_their_digits_allow(name):
         for schedule in ("loop", "stacked")
     }
     fine, coarse = found["fp32", "loop"], found["bf16", "loop"]
-    assert apart(fine, found["fp32", "stacked"]) < 2e-3  # Adam divides by small gradients
+    for name_of_fold, result in found["fp32", "stacked"].items():
+        twin = fine[name_of_fold]
+        np.testing.assert_allclose(result.probabilities, twin.probabilities, atol=1e-4)
+        np.testing.assert_allclose(result.losses, twin.losses, rtol=5e-4)  # am_gcn's is 5, not 1
     for other in (found["bf16", "stacked"], fine):
         for name, result in coarse.items():
             np.testing.assert_allclose(result.losses, other[name].losses, rtol=0.05)

@@ -24,8 +24,6 @@ PICTURE, FLOAT = (np.uint8, (0, 255)), np.float32
 BLANK = {
     "flow": ((3, 28, 28), FLOAT, (-1, 1)),
     "flow_legacy": ((3, 28, 28), FLOAT, (0, 255)),
-    "flow_centred": ((3, 28, 28), FLOAT, (0, 4)),
-    "flow_centred_2": ((3, 28, 28), FLOAT, (0, 4)),
     "landmarks": ((68, 2), FLOAT, (2, 26)),
     "frames": ((2, 128, 128), *PICTURE),
     "video": ((10, 128, 128), *PICTURE),
@@ -34,6 +32,8 @@ BLANK = {
     "rise": ((11, 128, 128), *PICTURE),
     "rise_points": ((11, 68, 2), FLOAT, (8, 120)),
     "points": ((2, 68, 2), FLOAT, (100, 300)),
+    "flow_centred": ((3, 28, 28), FLOAT, (0, 4)),
+    "flow_centred_2": ((3, 28, 28), FLOAT, (0, 4)),
 }
 
 
