@@ -220,9 +220,9 @@ def test_casme3_folders_without_rows_and_rows_without_folders(tmp_path):
 
 
 C_ROWS = [
-    [1, 1, 10, 20, "4，7", "disgust"],
-    [1, 2, 30, 44, "12", "happy"],
-    [2, 1, 5, 9, "1", "surprise"],
+    [1, 1, 10, 20, "4，7", "negative"],
+    [1, 2, 30, 44, "12", "positive"],
+    [2, 1, 5, 9, "1", "Surprise"],
 ]
 
 
@@ -262,6 +262,8 @@ def write_smic_e(root: Path) -> Path:
     rows = [
         e_row(1, "s1_ne_01", "negative", (110, 130), (150, 170)),
         e_row(1, "s1_sur_01", "Surprise", (110, 130), (150, 160), (20, 30)),
+        e_row(9, "s9_sur_01", "surprise", (110, 130), (150, 160), (150, 160)),
+        e_row(9, "s9_ne_03", "negative", (110, 130), first=111),
         e_row(18, "s18_sur_03", "negative", (110, 130)),
         e_row(18, "s18_po_01", "negative", (110, 130)),
         ["Note that the third events", "were added later"] + [None] * 13,
@@ -270,7 +272,8 @@ def write_smic_e(root: Path) -> Path:
     write_book(
         folder.parent / "SMIC-HS-E_annotation.xlsx", {"HS": [E_HEAD, *rows], "VIS": [E_HEAD]}
     )
-    for film in ("s01/s1_ne_01", "s01/s1_sur_01", "s18/s18_sur_03", "s18/s18_po_01"):
+    for clip in ("s1_ne_01", "s1_sur_01", "s9_sur_01", "s9_ne_03", "s18_sur_03", "s18_po_01"):
+        film = f"s{int(clip[1:].split('_')[0]):02d}/{clip}"
         write_frames(folder / film, range(100, 200), "image{:06d}.jpg")
     write_frames(folder.parents[1] / "VIS_long/SMIC-VIS-E/s18/s18_po_01", range(9))
     return root
@@ -283,6 +286,9 @@ def test_smic_e(tmp_path):
         "s01_ne_01_event2",
         "s01_sur_01",
         "s01_sur_01_event2",
+        "s09_ne_03",
+        "s09_sur_01",
+        "s09_sur_01_event2",
         "s18_sur_03",
     ]
     second = row(corpus, "s01_ne_01_event2")
@@ -291,7 +297,13 @@ def test_smic_e(tmp_path):
     mended = row(corpus, "s18_sur_03")
     assert mended.label == "surprise" and mended.note.startswith("erratum: emotion 'negative'")
     why = reasons(corpus)
-    assert why["s01/s01_sur_01_event3"] == "onset 20 is before the film's first frame 100"
+    assert why["s01/s01_sur_01_event3"] == (
+        "onset frame 20 is not in s01/s1_sur_01, which holds 100 frames from 100 to 199"
+    )
+    again = "frames 150 to 160 are those of s09_sur_01_event2 once more"
+    assert why["s09/s09_sur_01_event3"] == again
+    # the frames are there: the sheet's first frame is the wrong one of the two
+    assert row(corpus, "s09_ne_03").note == "the sheet's first frame 111 is after this onset"
     assert why["s18/s18_po_01"] == "the sheet says negative, the name s18_po_01 says positive"
     assert "is not a subject such as s01" in why["Note that the third events/were added later"]
     with pytest.raises(StudyError, match="is the long release SMIC-E"):
@@ -435,6 +447,7 @@ B2 = {  # corpus: {classes: clips of a complete copy}, as the challenge and the 
     "samm": {"3": 133, "5": 136},
     "smic": {"3": 164},
     "casme3": {"3": 699, "4": 860, "7": 860},
+    "casme3_c": {"3": 145, "4": 165},
     "casme_squared": {"3": 38, "4": 57},
     "casme_squared_macro": {"3": 237, "4": 300},
     "afew": {"7": 773 + 383},

@@ -9,10 +9,11 @@ onset (`a_355`). Quirks of the sheet: apex = onset in 55 rows, before it in two,
 rows longer than two seconds; a tenth of the clips lacks frames. Rows that contradict themselves are
 left out. Two published corrections name such rows by number only (128, 749) and are not applied.
 
-Part C: sheet `CAS(ME)3_part_C_ME.xlsx` with sub, count, onset, offset, au, emotion: no apex and no
-folder. Public readers find the frames in the one film of each subject, `part_C/1/a/color/355.jpg`;
-without any, the clips are listed, but offer nothing to compute. The release's text counts 160, the
-sheet 165. A clip's name here is its `count`.
+Part C: sheet `CAS(ME)3_part_C_ME.xlsx` with sub, count, onset, offset, au, emotion: no apex, no
+folder, and emotions that are classes already (negative 99, surprise 30, others 20, positive 16).
+Public readers find the frames in the one film of each subject, `part_C/1/a/color/355.jpg`; without
+any, the clips are listed, but offer nothing to compute. The release's text counts 160, the sheet
+165. A clip's name here is its `count`.
 """
 
 import re

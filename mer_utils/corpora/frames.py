@@ -1,13 +1,16 @@
-"""Frames on disk: looked up by the integer in their name, in whatever folder a copy has them."""
+"""Frames on disk, looked up by the integer in their name, and the numbers that sheets give."""
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import StudyError
+from .table import FRAME_NUMBERS
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
+NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
 
 
@@ -62,3 +65,33 @@ def frame_names(folder: Path | str) -> dict[int, str]:
 def frame_files(folder: Path | str) -> dict[int, Path]:
     """Frame number -> file. See `frame_names`."""
     return {number: Path(folder) / name for number, name in frame_names(folder).items()}
+
+
+def frame_numbers(
+    row: Mapping[str, str], apex: str = "sheet", open_end: bool = False
+) -> tuple[dict[str, int], str]:
+    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong.
+
+    apex: see `apexes`; under any policy but `sheet` the row's apex is not read, so that a wrong
+    one does no harm. open_end: the offset may be missing too.
+    """
+    numbers = {}
+    may_be_missing = ("apex", "offset") if open_end else ("apex",)
+    for name in FRAME_NUMBERS:
+        text = row[name]
+        not_coded = name in may_be_missing and text.lower() in NOT_CODED
+        if not_coded or (name == "apex" and apex != "sheet"):
+            continue
+        if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
+            return {}, f"{name} '{text}' is not a frame number"
+        numbers[name] = int(text.split(".")[0])
+    if numbers.get("offset") == 0:
+        return {}, "offset 0: its end was not coded"
+    ordered = list(numbers.items())
+    for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
+        if low > high:
+            return {}, f"{before} {low} is after {after} {high}"
+    last = next((name for name in ("apex", "offset") if name in numbers), "")
+    if last and numbers["onset"] == numbers[last]:
+        return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"
+    return numbers, ""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import errata, ids, schemes, sheets
-from .frames import entries, folders, frame_names, is_video
-from .table import FRAME_NUMBERS, FRAME_VIEWS, Scheme
+from .frames import NOT_CODED, entries, folders, frame_names, frame_numbers, is_video
+from .table import FRAME_VIEWS, Scheme, unknown_words
 
-NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
+MANY_UNKNOWN = 10  # emotions: a slip of the pen is one clip's reason
 DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how deep below a copy subjects may be
 
 
@@ -113,18 +113,48 @@ class Copy:
         """Calls its reader, then settles the events as clips and exclusions.
 
         An event is left out for its own reason, for a name that the sheet has twice (it is unknown
-        which is meant), or for frames that are not there.
+        which is meant), for frames of another one, or for frames that are not there. Raises
+        StudyError where the sheet's words for emotions are those of another release.
         """
         self.release.read(self)
+        self._check_words()
         times = Counter((event.subject, event.clip.lower()) for event in self.events)
         for event in self.events:
-            reason = event.reason
-            if not reason and times[event.subject, event.clip.lower()] > 1:
-                reason = "the sheet names this clip more than once"
-            if not reason and event.frames:
-                reason = self.missing_frames(event.frames, event.numbers)
-            self.settle(event, reason)
+            if times[event.subject, event.clip.lower()] > 1:
+                event.reason = event.reason or "the sheet names this clip more than once"
+        self._leave_out_repeated()
+        for event in self.events:
+            if not event.reason and event.frames:
+                event.reason = self.missing_frames(event.frames, event.numbers)
+            self.settle(event, event.reason)
         return self
+
+    def _check_words(self) -> None:
+        """Refuses a sheet most of whose emotions are unknown: its rest would be no corpus."""
+        reasons = [event.reason for event in self.events]
+        count, words = unknown_words(reasons)
+        if count >= MANY_UNKNOWN and count > len(reasons) / 2:
+            raise StudyError(
+                f"{self.path} has {count} of {len(reasons)} expressions whose emotion is not known "
+                f"in {self.scheme.title} ({words}): put the {self.release.title} release's own "
+                f"sheet there, or choose another scheme"
+            )
+
+    def _leave_out_repeated(self) -> None:
+        """One stretch of frames is one clip; under two labels it is none."""
+        stretches: dict[tuple, list[Event]] = {}
+        for event in self.events:
+            if not event.reason and event.frames and "offset" in event.numbers:
+                place = event.frames, event.numbers["onset"], event.numbers["offset"]
+                stretches.setdefault(place, []).append(event)
+        for (_, onset, offset), (first, *others) in stretches.items():
+            for event in others:
+                event.reason = f"frames {onset} to {offset} are those of {first.clip} once more"
+                if event.label != first.label:
+                    first.reason = event.reason = (
+                        f"frames {onset} to {offset} are {first.label} as {first.clip}, "
+                        f"{event.label} as {event.clip}"
+                    )
 
     def settle(self, event: Event, reason: str, fps: float | None = None) -> None:
         """Makes an event a clip, or an exclusion where there is a reason."""
@@ -317,36 +347,6 @@ class Copy:
             if not os.stat(path / files[number]).st_size:
                 return f"{name} frame {place}/{files[number]} is an empty file"
         return ""
-
-
-def frame_numbers(
-    row: Mapping[str, str], apex: str = "sheet", open_end: bool = False
-) -> tuple[dict[str, int], str]:
-    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong.
-
-    apex: see `apexes`; under any policy but `sheet` the row's apex is not read, so that a wrong
-    one does no harm. open_end: the offset may be missing too.
-    """
-    numbers = {}
-    may_be_missing = ("apex", "offset") if open_end else ("apex",)
-    for name in FRAME_NUMBERS:
-        text = row[name]
-        not_coded = name in may_be_missing and text.lower() in NOT_CODED
-        if not_coded or (name == "apex" and apex != "sheet"):
-            continue
-        if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
-            return {}, f"{name} '{text}' is not a frame number"
-        numbers[name] = int(text.split(".")[0])
-    if numbers.get("offset") == 0:
-        return {}, "offset 0: its end was not coded"
-    ordered = list(numbers.items())
-    for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
-        if low > high:
-            return {}, f"{before} {low} is after {after} {high}"
-    last = next((name for name in ("apex", "offset") if name in numbers), "")
-    if last and numbers["onset"] == numbers[last]:
-        return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"
-    return numbers, ""
 
 
 def sheet_and_folders(copy: Copy) -> None:

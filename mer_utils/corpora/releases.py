@@ -29,6 +29,7 @@ _SQUARED_MICRO = {"negative": 21, "others": 19, "surprise": 9, "positive": 8}
 _SQUARED_MACRO = {"positive": 116, "negative": 105, "others": 63, "surprise": 16}
 _CASME3_SEVEN = {"disgust": 250, "surprise": 187, "others": 161, "fear": 86, "anger": 64}
 _CASME3_SEVEN |= {"sad": 57, "happy": 55}  # three of others are spelled `Others`
+_CASME3_C = {"negative": 99, "surprise": 30, "others": 20, "positive": 16}
 _AFEW = {"angry": 197, "disgust": 114, "fear": 127, "happy": 213, "neutral": 207, "sad": 178}
 _AFEW |= {"surprise": 120}  # training and validation together: test has no labels
 _OULU = dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), 80)
@@ -199,7 +200,10 @@ RELEASES = {
             title="CAS(ME)^3 part C",
             read=casme3.read_c,
             example="CAS(ME)3_part_C_ME.xlsx and part_C/1/a/color/355.jpg, in the folder of casme3",
-            schemes=tuple(replace(one, counts={}) for one in CASME3.schemes),  # no official counts
+            schemes=(  # its sheet names no single emotions
+                three(none="others", counts=(99, 16, 30)),
+                each("CAS(ME)^3 part C", _CASME3_C),
+            ),
             names=Names(r"0*([0-9]{1,4})", "{:d}"),
             sheet_files=("CAS(ME)3_part_C_ME*",),
             fields=casme3.C_FIELDS,

@@ -3,8 +3,9 @@
 Li et al., FG 2013. Frames `HS_long/SMIC_HS_E/s01/s1_ne_01/image559740.jpg`, with time before onset
 and after offset; the sheet (tab HS) gives up to three events of a film. The second is a clip of
 SMIC-HS under a name that the sheet does not say: here it is `<film>_event2`. VIS and NIR repeat the
-people and are not read. Written from public readers, not from a copy: an event before the film's
-first frame (five third events) and a sheet that contradicts a film's name are left out.
+people and are not read. Written from public readers, not from a copy. Quirks of the sheet: five
+third events and one onset are before the film's first frame (the frames on disk say which number is
+wrong), one third event is the second once more, one emotion contradicts the film's name.
 """
 
 from . import smic
@@ -50,7 +51,7 @@ def read(copy: Copy) -> None:
             if end:
                 event.notes.append(f"event {end} of the film {film}")
             first = row["first"].removesuffix(".0")
-            if not event.reason and first.isdigit() and event.numbers["onset"] < int(first):
-                onset = event.numbers["onset"]
-                event.reason = f"onset {onset} is before the film's first frame {first}"
+            if event.numbers and first.isdecimal() and event.numbers["onset"] < int(first):
+                # one of the two is wrong, and the frames on disk say which
+                event.notes.append(f"the sheet's first frame {first} is after this onset")
     copy.leave_out_unlisted(films, sheet)

@@ -1,11 +1,17 @@
 """What is in a corpus and what is wrong with it, as frames and as the text of the command line."""
 
+import re
 import textwrap
+from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from . import official
-from .table import KEY, Corpus
+from .table import KEY, Corpus, unknown_words
+
+SHOWN = 10  # names of clips in a row; all of them are in `Corpus.exclusions` and `Corpus.clips`
+UNKNOWN_SHARE = 0.05  # of all clips: more is no slip of the pen
 
 
 def counts(corpus: Corpus) -> pd.DataFrame:
@@ -84,13 +90,41 @@ def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
     )
 
 
-def reasons(corpus: Corpus) -> pd.DataFrame:
-    """Exclusions gathered by reason: corpus, reason, clips (number), which (names)."""
-    left_out = corpus.exclusions
-    which = left_out["subject"].str.cat(left_out["clip"], sep="/").str.strip("/")
-    groups = left_out.assign(which=which).groupby(["corpus", "reason"], sort=False)["which"]
-    table = groups.agg(clips="size", which=", ".join).reset_index()
-    return table.sort_values(["corpus", "clips"], ascending=[True, False], ignore_index=True)
+def reasons(exclusions: pd.DataFrame) -> pd.DataFrame:
+    """Exclusions gathered by reason: corpus, reason, clips (number), which (some of their names).
+
+    Reasons that differ in names and numbers alone are one, and the first of them stands for all.
+    """
+    which = exclusions["subject"].str.cat(exclusions["clip"], sep="/").str.strip("/")
+    groups = exclusions.assign(which=which).groupby(["corpus", _kinds(exclusions)], sort=False)
+    table = groups.agg(reason=("reason", "first"), clips=("which", "size"), which=("which", some))
+    several = groups["reason"].nunique() > 1
+    table.loc[several, "reason"] = "such as: " + table.loc[several, "reason"]
+    table = table.droplevel(1).reset_index()
+    return table.sort_values(
+        ["corpus", "clips"], ascending=[True, False], kind="stable", ignore_index=True
+    )
+
+
+def _kinds(exclusions: pd.DataFrame) -> list[str]:
+    """Reasons without numbers and without the names of their clip, its file and its subject."""
+    kinds = []
+    for subject, clip, *reason in exclusions[["subject", "clip", "reason"]].to_numpy():
+        clip, stem, subject, kind = (
+            re.sub("[0-9]+", "#", text.lower())
+            for text in (clip, Path(clip).stem, subject, *reason)
+        )
+        for name in filter(None, (clip, stem, subject)):
+            kind = kind.replace(name, "")
+        kinds.append(kind)
+    return kinds
+
+
+def some(names: Iterable[str]) -> str:
+    """The first names of a long list, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def warnings(corpus: Corpus) -> list[str]:
@@ -106,6 +140,11 @@ def warnings(corpus: Corpus) -> list[str]:
     if without and "frames" in corpus.views:
         spotted = "clips without an annotated apex, to be spotted in their frames"
         sentences.append(f"{spotted}: {without}")
+    count, words = unknown_words(corpus.exclusions["reason"])
+    total = len(corpus.clips) + len(corpus.exclusions)
+    if count > UNKNOWN_SHARE * total:
+        known = corpus.scheme.title if corpus.scheme else "its scheme"
+        sentences.append(f"{count} of {total} clips have emotions unknown in {known}: {words}")
     return sentences
 
 
@@ -128,10 +167,10 @@ def text(corpus: Corpus) -> str:
     if len(noted):
         lines += ["", f"Notes on {len(noted)} clips that are kept:"]
     for (note, name), part in noted.groupby(["note", "corpus"]):
-        which = ", ".join(part["subject"].str.cat(part["clip"], sep="/"))
+        which = some(part["subject"].str.cat(part["clip"], sep="/"))
         lines += wrapped(f"{name}: {note}: {which}")
     lines += ["", f"Left out: {len(corpus.exclusions)}"]
-    for row in reasons(corpus).itertuples():
+    for row in reasons(corpus.exclusions).itertuples():
         lines += wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
     lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")

@@ -1,6 +1,8 @@
 """The clip table that every reader fills: its columns, its classes, the `Corpus` around it."""
 
 import difflib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +116,13 @@ def unknown(what: str, word: str, choices: Sequence[str]) -> StudyError:
         f"{what} '{word}' is not known, the nearest is '{nearest(word, choices)}': "
         f"choose one of {', '.join(choices)}"
     )
+
+
+def unknown_words(reasons: Iterable[str]) -> tuple[int, str]:
+    """How many reasons are an emotion that a scheme does not know; the words, with their counts."""
+    found = map(re.compile("emotion '(.*)' is not known").match, reasons)
+    words = Counter(match[1] for match in found if match)
+    return words.total(), ", ".join(f"'{word}' {count}" for word, count in words.most_common(5))
 
 
 def one_line(error: Exception) -> str:
