@@ -1,11 +1,15 @@
 """The MEGC2019 flow folder: its layouts, its lists, the real 442 clips, the official list."""
 
+import re
 import shutil
+import struct
 import sys
 import types
+import zlib
 from pathlib import Path
 
 import cv2
+import drawn_face
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +104,30 @@ def test_split_layout_sees_every_clip_once(tmp_path):
     assert keys(corpus) == ALL
     assert len(corpus.clips) == 5 and len(corpus.exclusions) == 0
     assert keys(load(tmp_path)) == ALL  # inside one parent
+
+
+def test_a_clone_of_a_published_code(tmp_path):
+    """HTNet: the list at its root, images two folders down, and pictures of its own."""
+    write_flat(tmp_path / "datasets")
+    write_split(tmp_path / "datasets/three_norm_u_v_os")
+    (tmp_path / "datasets/combined_3_class2_for_optical_flow.csv").rename(
+        tmp_path / "combined_3_class2_for_optical_flow.csv"
+    )
+    faces = tmp_path / "datasets/combined_datasets_whole"
+    faces.mkdir()
+    (faces / "sub01_EP02_01f.jpg").write_bytes(b"x")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/architecture.png").write_bytes(png(shape=(9, 99, 3)))
+    (tmp_path / "MMEW_Micro_Exp_delete_others.csv").write_text("Subject,Filename\n1,S01-01-001\n")
+    for path in (tmp_path, tmp_path / "datasets"):
+        if path.name == "datasets":
+            (tmp_path / "combined_3_class2_for_optical_flow.csv").rename(
+                path / "combined_3_class2_for_optical_flow.csv"
+            )
+        corpus = load(path)
+        assert keys(corpus) == ALL and len(corpus.exclusions) == 0
+        assert corpus.sources[0].endswith("STSNet_whole_norm_u_v_os")
+        assert "landmarks" in corpus.views
 
 
 def test_flat_is_read_before_split_but_not_without_a_list(tmp_path):
@@ -263,10 +291,44 @@ def test_images_that_cannot_be_used(tmp_path):
     why = reasons(corpus)
     assert len(corpus.clips) == 0
     assert why["EP02_01f"] == "sub01_EP02_01f .png is not a complete PNG image: copy it again"
-    assert why["EP09f"] == "sub09_EP09f .png is 224x224x3 uint8: expected 28x28x3 uint8"
-    assert "is 28x28 uint8" in why["006_1_2"]
+    assert why["EP09f"] == "sub09_EP09f .png is 224x224 pixels: expected 28x28"
+    assert why["006_1_2"].endswith("has 1 channel(s) of uint8: expected 3 of uint8")
     assert "not a complete PNG" in why["s01_ne_01"]
     assert "uint16" in why["s20_sur_02"]
+
+
+def headed(width: int, height: int) -> bytes:
+    """A few bytes of PNG whose header promises an image of any size."""
+    parts = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)}
+    parts |= {b"IDAT": zlib.compress(bytes(99)), b"IEND": b""}
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+STRANGE = {  # content -> how it is called as a flow image, as a face
+    png(shape=(1, 1, 3)): ("is 1x1 pixels", "1x1 pixels holds no face"),
+    png(shape=(20, 60_000, 3)): ("is 60000x20 pixels", "60000x20 pixels holds no face"),
+    headed(60_000, 60_000): ("is 60000x60000 pixels", "is 60000x60000 pixels"),
+    headed(2**31 - 1, 2): ("is 2147483647x2 pixels", "is 2147483647x2 pixels"),
+    png()[:200]: ("not a complete PNG", "is cut off"),
+    png(shape=(28, 28, 4)): ("has 4 channel", "no face found"),
+    headed(0, 0): ("is 0x0 pixels", "no image that OpenCV can decode"),
+}
+
+
+def test_one_strange_picture_is_the_reason_of_its_clip(tmp_path, monkeypatch):
+    """Sizes are read from the header: none of these may be decoded into gigabytes."""
+    for number, (content, (as_flow, as_face)) in enumerate(STRANGE.items()):
+        root = write_flat(tmp_path / str(number))
+        (root / "combined_datasets").mkdir()
+        (root / "combined_datasets/s20_s20_sur_02.png").write_bytes(content)
+        (root / "STSNet_whole_norm_u_v_os/s01_s01_ne_01 .png").write_bytes(content)
+        corpus = load(root)
+        assert as_flow in reasons(corpus)["s01_ne_01"] and len(corpus.clips) == 4
+        assert as_face in megc2019_flow.landmarks(corpus)["smic", "s20", "s20_sur_02"]
 
 
 def test_image_damaged_inside(tmp_path):
@@ -304,7 +366,9 @@ def test_folders_that_cannot_be_used(tmp_path):
         load(tmp_path / "b")
     (tmp_path / "c").mkdir()
     (tmp_path / "c/readme.txt").write_text("x")
-    with pytest.raises(StudyError, match="holds no flow images: put the folder STSNet"):
+    with pytest.raises(
+        StudyError, match="holds no PNG named <subject>_<clip>: put the folder STSNet"
+    ):
         load(tmp_path / "c")
     (tmp_path / "d").mkdir()
     (tmp_path / "d/photo.png").write_bytes(png())
@@ -390,10 +454,12 @@ def test_lists_in_three_parts(tmp_path):
 # --- what lies beside the images ----------------------------------------------------------------
 
 
-def write_landmarks(root: Path, clips=CLIPS) -> pd.DataFrame:
+def write_landmarks(root: Path, clips=CLIPS, points=None) -> pd.DataFrame:
+    """One face for all clips, in which the 0 to 4 added to x tell them apart."""
     columns = [f"{axis}{point}" for point in range(68) for axis in "xy"]
-    values = np.arange(len(clips) * 136).reshape(len(clips), 136)
-    table = pd.DataFrame(values, columns=columns)
+    face = 8 * drawn_face.landmarks() if points is None else points
+    faces = [face + [number, 0] for number in range(len(clips))]
+    table = pd.DataFrame(np.reshape(faces, (len(clips), 136)), columns=columns)
     for place, name in enumerate(("corpus", "subject", "clip")):
         table.insert(place, name, [clip[place] for clip in clips])
     table.to_csv(root / "landmarks.csv", index=False)
@@ -410,7 +476,7 @@ def test_landmarks_in_grid_units(tmp_path):
         assert set(found) == {tuple(key.split("/")) for key in ALL}
         points = found["samm", "006", "006_1_2"]
         assert points.shape == (68, 2) and points.dtype == np.float32
-        assert points[0].tolist() == [2 * 136 / 8, (2 * 136 + 1) / 8]
+        np.testing.assert_allclose(points, drawn_face.landmarks() + [2 / 8, 0], atol=1e-6)
         assert found["smic", "s20", "s20_sur_02"] == "no row in landmarks.csv"
 
 
@@ -421,10 +487,12 @@ def test_landmark_tables_that_cannot_be_used(tmp_path):
     table.rename(columns={"y67": "y76"}).to_csv(root / "landmarks.csv", index=False)
     with pytest.raises(StudyError, match="has no column 'y67'; the nearest is 'y76'"):
         megc2019_flow.landmarks(corpus)
-    table.astype(str).replace("7", "seven").to_csv(root / "landmarks.csv", index=False)
+    table.astype({"x3": str}).replace({"x3": table.loc[0, "x3"].astype(str)}, "seven").to_csv(
+        root / "landmarks.csv", index=False
+    )
     with pytest.raises(StudyError, match="no number, of clip casme2/sub01/EP02_01f"):
         megc2019_flow.landmarks(corpus)
-    table.astype(str).replace("400", "inf").to_csv(root / "landmarks.csv", index=False)
+    table.assign(y9=[0, 0, np.inf, 0, 0]).to_csv(root / "landmarks.csv", index=False)
     with pytest.raises(StudyError, match="no number, of clip samm/006/006_1_2"):
         megc2019_flow.landmarks(corpus)
     pd.concat([table, table[:1]]).to_csv(root / "landmarks.csv", index=False)
@@ -435,7 +503,40 @@ def test_landmark_tables_that_cannot_be_used(tmp_path):
         megc2019_flow.landmarks(corpus)
 
 
-class NoFace(Exception):
+FACE = 8 * drawn_face.landmarks()  # in pixels of a 224x224 face
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        (FACE / 224, "no face that fills its image: give x and y in pixels of the 224x224 face"),
+        (FACE / 8, "no face that fills its image: give x and y in pixels"),
+        (FACE * 640 / 224, "no face that fills its image: give x and y in pixels"),
+        (FACE * 0.5, "no face that fills its image"),
+        (FACE * 0, "all landmarks have one x or one y .*: give x and y in pixels of"),
+        (FACE[:, ::-1], "the mouth is beside the eyes in the landmarks: x and y are swapped"),
+        (FACE * [1, -1] + [0, 224], "the eyes are not above the mouth in the landmarks: y must"),
+        (FACE * [-1, 1] + [224, 0], "the right eye .* is not left of the left one .*: mirror x"),
+    ],
+    ids=["unit", "grid", "recording", "half", "zero", "swapped", "down", "mirrored"],
+)
+def test_landmarks_that_are_no_face(tmp_path, points, told):
+    root = write_flat(tmp_path)
+    write_landmarks(root, points=points)
+    for reason in megc2019_flow.landmarks(load(root)).values():
+        assert re.search(told, reason)
+
+
+def test_landmarks_of_the_wrong_kind_are_the_clips_reason(tmp_path):
+    root = write_flat(tmp_path)
+    table = write_landmarks(root)
+    table.iloc[3, 3:] = 0
+    table.to_csv(root / "landmarks.csv", index=False)
+    found = views.compute(load(root), ("flow_legacy", "landmarks"), progress=False)
+    assert len(found.clips) == 4 and "all landmarks have one x" in reasons(found)["s01_ne_01"]
+
+
+class NoFace(StudyError):
     pass
 
 
@@ -465,7 +566,7 @@ def test_landmarks_detected_in_face_images(tmp_path, monkeypatch):
     for key in (("smic", "s01", "s01_ne_01"), ("casme2", "sub01", "EP02_01f")):
         assert found[key].tolist() == [[25.0, 25.0]] * 68
     assert "no face found in 006_006_1_2.png" in found["samm", "006", "006_1_2"]
-    assert "cannot be decoded" in found["casme2", "sub09", "EP09f"]
+    assert "no image that OpenCV can decode" in found["casme2", "sub09", "EP09f"]
     assert "no face image" in found["smic", "s20", "s20_sur_02"]
 
 

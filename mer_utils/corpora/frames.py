@@ -5,12 +5,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import StudyError
 from .table import FRAME_NUMBERS
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
 NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
+ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # of a JPEG and a PNG, by how they begin
+MOST_PIXELS = 2**26  # 64 megapixels
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
 
 
@@ -60,6 +64,45 @@ def frame_names(folder: Path | str) -> dict[int, str]:
             )
         names[number] = name
     return dict(sorted(names.items()))
+
+
+def header_size(content: bytes) -> tuple[int, int]:
+    """(width, height) that the header of a PNG, BMP or JPEG names; (0, 0) where it names none."""
+    if content.startswith(b"\x89PNG"):
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if content.startswith(b"BM"):
+        sides = (content[18:22], content[22:26])
+        return tuple(abs(int.from_bytes(side, "little", signed=True)) for side in sides)
+    at = 2 if content.startswith(b"\xff\xd8") else len(content)
+    while at + 9 < len(content) and content[at] == 0xFF:
+        if 0xC0 <= content[at + 1] <= 0xCF and content[at + 1] not in (0xC4, 0xC8, 0xCC):
+            height, width = content[at + 5 : at + 7], content[at + 7 : at + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return 0, 0
+
+
+def grey(content: bytes, name: str) -> np.ndarray:
+    """(H, W) uint8 grey of an image file's bytes. Raises StudyError naming the file."""
+    import cv2  # not at the top: a machine that only trains reads tables and has no OpenCV
+
+    if not content:
+        raise StudyError(f"{name} is an empty file: copy it again")
+    # OpenCV fills a cut JPEG with grey and only warns; some cameras add a little after its end
+    end = next((end for start, end in ENDS.items() if content.startswith(start)), b"")
+    length = int.from_bytes(content[2:6], "little") if content.startswith(b"BM") else 0
+    if end not in content[-1024:] or len(content) < length:
+        raise StudyError(f"{name} is cut off: copy it again")
+    width, height = header_size(content)
+    if width * height > MOST_PIXELS:  # a small file may hold a huge image
+        raise StudyError(f"{name} is {width}x{height} pixels, no frame of a face: copy it again")
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # a size that OpenCV refuses
+        image = None
+    if image is None:
+        raise StudyError(f"{name} is no image that OpenCV can decode: copy it again")
+    return image
 
 
 def frame_files(folder: Path | str) -> dict[int, Path]:

@@ -18,12 +18,13 @@ import pandas as pd
 
 from ..errors import StudyError
 from . import ids, lists
-from .frames import IMAGES, entries, folders
+from .frames import IMAGES, entries, folders, grey, header_size
 from .reader import Copy
 from .sheets import check_columns, text_table
-from .table import CLASSES, KEY, Corpus
+from .table import CLASSES, KEY, Corpus, one_line
 
 SIZE = 28  # pixels a side
+DEEPER = 2  # folders that a copy may be deeper than data/README.md shows
 CROP = 224  # pixels a side of the faces that landmarks.csv counts in
 FLAT_NAMES = ("stsnet_whole_norm_u_v_os", "ststnet_whole_norm_u_v_os")
 SPLITS = ("u_train", "u_test")
@@ -47,20 +48,25 @@ def read_image(path: Path | str) -> np.ndarray:
         raise StudyError(f"{path.name} cannot be read: {error.strerror or error}") from error
     # The end mark first: a decoder may fill a cut image up and only print a warning.
     complete = content.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" in content[-12:]
+    width, height = header_size(content) if complete else (SIZE, SIZE)
+    if (width, height) != (SIZE, SIZE):  # before decoding: a small file may hold a huge image
+        raise StudyError(f"{path.name} is {width}x{height} pixels: expected {SIZE}x{SIZE}")
     pixels = np.frombuffer(content, np.uint8)
     image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
         raise StudyError(f"{path.name} is not a complete PNG image: copy it again")
     if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
-        shape = "x".join(map(str, image.shape))
-        raise StudyError(f"{path.name} is {shape} {image.dtype}: expected {SIZE}x{SIZE}x3 uint8")
+        channels = image.shape[2] if image.ndim == 3 else 1
+        raise StudyError(
+            f"{path.name} has {channels} channel(s) of {image.dtype}: expected 3 of uint8"
+        )
     return image[:, :, ::-1]
 
 
 def read(copy: Copy) -> None:
     path = copy.path
     folder, split = _image_folder(path)
-    places = [path, folder, folder.parent] if folder == path else [path, folder]
+    places = _places(path, folder)
     whole = lists.find(places)
     files = whole or lists.find(places, lists.PART_NAMES)
     listed = [
@@ -100,8 +106,9 @@ def read(copy: Copy) -> None:
 
 def _beside(path: Path, folder: Path, name: str) -> Path | None:
     """The first of that name in the copy's folder, with its images or next to them."""
-    places = dict.fromkeys((path, folder, folder.parent))
-    return next((file for place in places for file in sorted(place.glob(name))), None)
+    return next(
+        (file for place in _places(path, folder) for file in sorted(place.glob(name))), None
+    )
 
 
 def _images(folder: Path) -> list[Path]:
@@ -112,25 +119,48 @@ def _is_split(folder: Path) -> bool:
     return any((child / name).is_dir() for child in folders(folder) for name in SPLITS)
 
 
+def _is_flat(folder: Path) -> bool:
+    """Whether an image in it is named as a clip: a repository has pictures of other things too."""
+    return any(_clip_of(path) for path in _images(folder))
+
+
+def _clip_of(path: Path) -> Key | None:
+    with suppress(ValueError):
+        return ids.from_stem(path.stem)
+    return None
+
+
 def _image_folder(path: Path) -> tuple[Path, bool]:
-    """The folder of images and whether it is split by left-out subject. Raises StudyError."""
-    if _images(path) or _is_split(path):
-        return path, not _images(path)
-    children = [f for f in folders(path) if not f.name.lower().startswith("combined_datasets")]
-    flat = [child for child in children if _images(child)]
-    named = [child for child in flat if child.name.lower() in FLAT_NAMES]
-    split = [child for child in children if _is_split(child)]
-    for candidates in (named, flat, split):
-        if len(candidates) > 1:
-            names = " and ".join(child.name for child in candidates)
-            raise StudyError(f"{path} has more than one folder of images, {names}: name one")
-        # A flat folder needs a list; without one the split folder still gives the labels.
-        if candidates and (candidates is split or not split or lists.find([path, *candidates])):
-            return candidates[0], candidates is split
+    """The folder of images and whether it is split by left-out subject. Raises StudyError.
+
+    The folders nearest to `path` that hold any are the ones to choose from.
+    """
+    level = [path]
+    for _ in range(1 + DEEPER + 1):
+        flat = [folder for folder in level if _is_flat(folder)]
+        named = [folder for folder in flat if folder.name.lower() in FLAT_NAMES]
+        split = [folder for folder in level if _is_split(folder)]
+        for candidates in (named, flat, split):
+            if len(candidates) > 1:
+                names = " and ".join(folder.name for folder in candidates)
+                raise StudyError(f"{path} has more than one folder of images, {names}: name one")
+            # A flat folder needs a list; without one the split folder still gives the labels.
+            if candidates and (
+                candidates is split or not split or lists.find(_places(path, *candidates))
+            ):
+                return candidates[0], candidates is split
+        below = [child for folder in level for child in folders(folder)]
+        level = [one for one in below if not one.name.lower().startswith("combined_datasets")]
     raise StudyError(
-        f"{path} holds no flow images: put the folder STSNet_whole_norm_u_v_os (PNG) and its csv "
-        f"there, as data/README.md shows"
+        f"{path} holds no PNG named <subject>_<clip>: put the folder STSNet_whole_norm_u_v_os and "
+        f"its csv there, as data/README.md shows"
     )
+
+
+def _places(path: Path, folder: Path) -> list[Path]:
+    """Where a list or landmarks may be: in the copy's folder, down to its images, next to them."""
+    between = [one for one in reversed(folder.parents) if one.is_relative_to(path)]
+    return [*between, folder] if between else [folder, folder.parent]
 
 
 def _labels(claims: list[Claim]) -> dict[Key, str]:
@@ -205,7 +235,9 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
             clip = "/".join(numbers.index[bad][0])
             raise StudyError(f"{file} holds a coordinate that is no number, of clip {clip}")
         points = numbers.to_numpy(dtype=np.float32).reshape(-1, 68, 2) * (SIZE / CROP)
-        by_key = dict(zip(numbers.index, points, strict=True))
+        by_key = {
+            key: _no_face(face) or face for key, face in zip(numbers.index, points, strict=True)
+        }
         return {key: by_key.get(key, f"no row in {file.name}") for key in keys}
     faces = _beside(corpus.path, folder, FACES)
     if faces is None:
@@ -213,6 +245,26 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
     images = _face_images(faces)
     missing = f"no face image '{{}}_{{}}' in {faces.name}"
     return {k: _detected(images[k]) if k in images else missing.format(*k[1:]) for k in keys}
+
+
+def _no_face(points: np.ndarray) -> str:
+    """Why points (68, 2) in cells of the grid are no landmarks of the face in it, or ""."""
+    low, high, middle = points.min(axis=0), points.max(axis=0), points.mean(axis=0)
+    right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)  # the person's own eyes
+    eyes, mouth = (right + left) / 2, points[48:].mean(axis=0)
+    span = " to ".join(f"({x:.3g}, {y:.3g})" for x, y in (low * CROP / SIZE, high * CROP / SIZE))
+    pixels = f"give x and y in pixels of the {CROP}x{CROP} face"
+    if not (high - low).all():
+        return f"all landmarks have one x or one y ({span}): {pixels}"
+    if (high - low).min() < SIZE / 2 or abs(middle - SIZE / 2).max() > SIZE / 6:
+        return f"the landmarks go from {span}, which is no face that fills its image: {pixels}"
+    if mouth[0] - eyes[0] > SIZE / 10 + abs(mouth[1] - eyes[1]):
+        return "the mouth is beside the eyes in the landmarks: x and y are swapped"
+    if mouth[1] - eyes[1] < SIZE / 10:
+        return "the eyes are not above the mouth in the landmarks: y must grow downwards"
+    if left[0] - right[0] < SIZE / 10:
+        return "the right eye (36 to 41) is not left of the left one (42 to 47): mirror x"
+    return ""
 
 
 def _face_images(folder: Path) -> dict[Key, Path]:
@@ -228,16 +280,14 @@ def _face_images(folder: Path) -> dict[Key, Path]:
 
 def _detected(path: Path) -> np.ndarray | str:
     """(68, 2) float32 in units of the grid, or why there are no landmarks."""
-    import cv2
-
     from ..preprocessing import faces
 
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        return f"{path.name} cannot be decoded: copy it again"
     try:
+        image = grey(path.read_bytes(), path.name)
         points = np.asarray(faces.landmarks(image), np.float32)
     except faces.NoFace as error:
         return f"no face found in {path.name}: {error}"
+    except (OSError, StudyError) as error:
+        return one_line(error)
     height, width = image.shape
     return points * np.array([SIZE / width, SIZE / height], np.float32)

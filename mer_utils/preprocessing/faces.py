@@ -46,6 +46,7 @@ NUDGES = (  # shift in x, in y, and widening, in sides of the box
 )
 FIRST_LOOK = 200  # pixels a side of the detector's box in the first of two passes
 BIGGEST_CNN = 1000  # pixels: the second detector takes 1.5 s for 512x512; larger images shrink
+SMALLEST, LONGEST = 20, 20  # pixels a side, and longer side over shorter: less or more is no photo
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -95,6 +96,8 @@ def grey(image: np.ndarray) -> np.ndarray:
 def detect(image: np.ndarray) -> Box:
     """The box of the most certain face; HOG first, then the slow network. Raises NoFace."""
     image = np.ascontiguousarray(grey(image))
+    if min(image.shape) < SMALLEST or max(image.shape) > LONGEST * min(image.shape):
+        raise NoFace(f"an image of {image.shape[1]}x{image.shape[0]} pixels holds no face")
     for enlargements in (0, 1):
         boxes, scores, _ = _hog().run(image, enlargements, 0.0)
         if boxes:

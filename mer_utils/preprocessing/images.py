@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 
 from ..corpora import frame_files
-from ..corpora.frames import is_video
+from ..corpora.frames import grey, is_video
 from ..errors import StudyError
-
-ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # of a JPEG and a PNG, by how they begin
 
 
 class Video:
@@ -90,15 +88,4 @@ class Frame:
     @cached_property
     def image(self) -> np.ndarray:
         """(H, W) uint8 grey."""
-        data = self.content
-        if not data:
-            raise StudyError(f"{self.name} is an empty file: copy it again")
-        # OpenCV fills a cut JPEG with grey and only warns; some cameras add a little after its end
-        end = next((end for start, end in ENDS.items() if data.startswith(start)), b"")
-        length = int.from_bytes(data[2:6], "little") if data.startswith(b"BM") else 0
-        if end not in data[-1024:] or len(data) < length:
-            raise StudyError(f"{self.name} is cut off: copy it again")
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise StudyError(f"{self.name} is no image that OpenCV can decode: copy it again")
-        return image
+        return grey(self.content, self.name)
