@@ -1,5 +1,7 @@
 """Guards of every reader: words of another scheme, frames used twice, a thousand reasons."""
 
+import shutil
+
 import pytest
 from test_corpora_more import A_HEAD, SQUARED_ROWS, write_book, write_squared
 from test_corpora_releases import (
@@ -104,3 +106,59 @@ def test_a_thousand_reasons_are_printed_as_one(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert sum("figure" in line for line in printed.splitlines()) <= 4
     assert "1000 x such as: 'figure 0' is not <subject>_<clip>" in printed
+
+
+# --- what people find in a folder -----------------------------------------------------------------
+
+
+def test_a_subject_that_stands_once_for_a_block_of_rows(tmp_path):
+    rows = [CASME2_ROWS[0], ["", *CASME2_ROWS[1][1:]], CASME2_ROWS[2], [None, *CASME2_ROWS[3][1:]]]
+    root = write_casme2(tmp_path, CASME2_ROWS)
+    head = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "AUs", "Emotion"]
+    write_book(root / "CASME2-coding-20140508.xlsx", {"Sheet1": [head, *rows]})
+    corpus = corpora.load("casme2", root)
+    told = "CASME2-coding-20140508.xlsx row 3 names no subject: unmerge its cells, and write"
+    assert reasons(corpus)["/EP03_02"].startswith(told) and len(corpus.clips) == 2
+    assert summary.reasons(corpus.exclusions)["clips"].tolist() == [2, 2]
+
+
+OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+@pytest.mark.parametrize("name", ["CASME2-coding-20140508.xlsx", "CASME2-coding.xls"])
+def test_a_sheet_with_a_password(tmp_path, name):
+    root = write_casme2(tmp_path)
+    (root / "CASME2-coding-20140508.xlsx").unlink()
+    (root / name).write_bytes(OLE + bytes(504) + "EncryptedPackage".encode("utf-16-le"))
+    with pytest.raises(StudyError, match=f"{name} is protected by a password: open it, save it"):
+        corpora.load("casme2", root)
+
+
+def test_an_old_workbook_under_a_new_name(tmp_path):
+    root = write_casme2(tmp_path)
+    (root / "CASME2-coding-20140508.xlsx").write_bytes(OLE + bytes(600))
+    with pytest.raises(StudyError, match="cannot be opened as a sheet .*: copy it again"):
+        corpora.load("casme2", root)
+
+
+def test_archives_that_nobody_unpacked(tmp_path):
+    root = write_casme2(tmp_path / "one")
+    person = root / "CASME2_RAW_selected/sub01"
+    shutil.rmtree(person)
+    person.with_name("sub01.rar").write_bytes(b"Rar!")
+    shutil.rmtree(person.with_name("sub02") / "EP01_2")
+    (person.with_name("sub02") / "EP01_2.zip").write_bytes(b"PK")
+    why = reasons(corpora.load("casme2", root))
+    assert why["sub01/EP02_01f"] == f"sub01.rar in {person.parent} is not unpacked: unpack it there"
+    assert why["sub02/EP01_2"] == f"EP01_2.zip in {person.parent} is not unpacked: unpack it there"
+    for name, folder, archive in (
+        ("casme2", "a", "CASME2_RAW_selected.zip"),
+        ("smic", "b/SMIC", "SMIC_all_raw.7z"),
+        ("megc2019_flow", "c", "datasets.tar.gz"),
+        ("afew", "d", "Train_AFEW.part1.rar"),
+    ):
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        (place / archive).write_bytes(b"PK")
+        with pytest.raises(StudyError, match=f"; not unpacked there: {archive}: unpack it"):
+            corpora.load(name, tmp_path / folder[0])

@@ -35,6 +35,7 @@ from mer_utils.corpora import (
     errata,
     frames,
     ids,
+    layouts,
     lists,
     official,
     overview,
@@ -298,7 +299,8 @@ def test_smic_e(tmp_path):
     assert mended.label == "surprise" and mended.note.startswith("erratum: emotion 'negative'")
     why = reasons(corpus)
     assert why["s01/s01_sur_01_event3"] == (
-        "onset frame 20 is not in s01/s1_sur_01, which holds 100 frames from 100 to 199"
+        "onset frame 20 is not in s01/s1_sur_01, which holds 100 frames from 100 to 199: correct "
+        "it in errata.csv as data/README.md shows, if the sheet is wrong"
     )
     again = "frames 150 to 160 are those of s09_sur_01_event2 once more"
     assert why["s09/s09_sur_01_event3"] == again
@@ -470,7 +472,7 @@ def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
     entry = reader.Release(
         "made_up",
         "MADE UP",
-        reader.sheet_and_folders,
+        layouts.sheet_and_folders,
         "sheet.csv and frames/S01/a/1.jpg",
         schemes=(schemes.three("disgust", "happiness", "surprise"),),
         names=ids.Names("s?0*([0-9]{1,2})", "S{:02d}"),

@@ -258,7 +258,7 @@ def test_frames_that_the_sheet_names_are_not_there(tmp_path):
     write_frames(folder, range(161, 207))
     assert reasons(corpora.load("casme2", root)) == {
         "sub12/EP09_02": "onset frame 16 is not in sub12/EP09_02, which holds 46 frames "
-        "from 161 to 206"
+        "from 161 to 206: correct it in errata.csv as data/README.md shows, if the sheet is wrong"
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import paths
 from ..errors import StudyError
 from . import apexes, official
-from .frames import entries, frame_files
+from .frames import entries, folders, frame_files, packed
 from .reader import Copy
 from .releases import RELEASES
 from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, clip_table, exclusion_table, unknown
@@ -31,6 +31,12 @@ def default_folder(name: str) -> Path:
     if release.synthetic:
         return paths.SYNTHETIC
     return paths.RAW / (name if release.folder is None else release.folder)
+
+
+def _packed(folder: Path) -> str:
+    """The archives in a folder and one below, as text."""
+    places = [folder, *folders(folder)] if folder.is_dir() else []
+    return ", ".join([name for place in places for name in packed(place)][:3])
 
 
 def load(
@@ -67,7 +73,12 @@ def load(
         if not folder.is_dir() or not entries(folder):
             state = "is empty" if folder.exists() else "does not exist"
             raise StudyError(f"{folder} {state}: {release.remedy or usual}")
-    copy = Copy(release, folder, name, scheme, apex).read()
+    try:
+        copy = Copy(release, folder, name, scheme, apex).read()
+    except StudyError as error:
+        if not (archives := _packed(folder)):
+            raise
+        raise StudyError(f"{error}; not unpacked there: {archives}: unpack it") from error
     if apex != "sheet" and "frames" not in copy.views:
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"

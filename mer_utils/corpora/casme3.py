@@ -51,7 +51,7 @@ def read(copy: Copy) -> None:
         event.frames = clips.get((subject, clip)) if clips else films.get((subject, film))
         if event.frames is None:
             place = f"{subject}_{clip}" if clips else f"{subject}/{film}"
-            event.reason = event.reason or f"no folder {place} in {root}"
+            event.reason = event.reason or copy.no_folder(root, place)
         if event.numbers.get("offset", 0) - event.numbers.get("onset", 0) >= LONGEST:
             event.notes.append("longer than two seconds")
     listed = {(event.subject, event.clip.lower()) for event in copy.events}

@@ -12,6 +12,7 @@ from .table import FRAME_NUMBERS
 
 IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
+ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|gz|z?[0-9]{2,3})$", re.IGNORECASE)
 NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # of a JPEG and a PNG, by how they begin
 MOST_PIXELS = 2**26  # 64 megapixels
@@ -29,6 +30,17 @@ def entries(folder: Path) -> list[os.DirEntry]:
 
 def folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+
+
+def packed(folder: Path) -> list[str]:
+    """Names of the archives in a folder, which somebody may have to unpack."""
+    return [entry.name for entry in entries(folder) if ARCHIVE.search(entry.name)]
+
+
+def packed_in(folder: Path, name: str) -> str:
+    """The archive of that name in a folder, "" if there is none or no such folder."""
+    names = packed(folder) if folder.is_dir() else []
+    return next((one for one in names if ARCHIVE.sub("", one).lower() == name.lower()), "")
 
 
 def videos(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """Reading one copy of a release: its facts, its parts on disk, its clips one by one.
 
 `Release` is what an entry of the table `releases` says. A reader is a function that gets a `Copy`
-and adds an `Event` for every expression that it names; `sheet_and_folders` is the usual one.
+and adds an `Event` for every expression that it names; `layouts` has the usual ones.
 """
 
 import os
@@ -15,10 +15,11 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import errata, ids, schemes, sheets
-from .frames import NOT_CODED, entries, folders, frame_names, frame_numbers, is_video
+from .frames import entries, folders, frame_names, frame_numbers, is_video, packed_in
 from .table import FRAME_VIEWS, Scheme, unknown_words
 
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
+WRONG_NUMBER = ": correct it in errata.csv as data/README.md shows, if the sheet is wrong"
 MANY_UNKNOWN = 10  # emotions: a slip of the pen is one clip's reason
 DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how deep below a copy subjects may be
 
@@ -54,7 +55,7 @@ class Release:
     def __post_init__(self):
         """Raises StudyError for an entry without a field that its reader needs."""
         needed = ["title", "example", *(["names"] if self.subject_folder else [])]
-        needed += ["sheet_files", "subject_folder"] if self.read is sheet_and_folders else []
+        needed += getattr(self.read, "needs", [])
         for name in needed:
             if not getattr(self, name):
                 raise StudyError(f"corpora/releases.py: entry '{self.name}' needs the field {name}")
@@ -125,7 +126,7 @@ class Copy:
         self._leave_out_repeated()
         for event in self.events:
             if not event.reason and event.frames:
-                event.reason = self.missing_frames(event.frames, event.numbers)
+                event.reason = self.missing_frames(event.frames, event.numbers, WRONG_NUMBER)
             self.settle(event, event.reason)
         return self
 
@@ -218,12 +219,11 @@ class Copy:
                 by_key[key] = path
         return by_key
 
-    def find_sheet(self, root: Path, fits: Callable[[Path], bool] | None = None) -> Path:
-        """The file of annotations, in the folders down to `root` and next to them, else above.
+    def find_sheets(self, root: Path, fits: Callable[[Path], bool] | None = None) -> list[Path]:
+        """The files of annotations, in the folders down to `root` and next to them, else above.
 
-        One named as in `sheet_files`, else one that `fits` by its columns; an old .xls only where
-        there is no newer form. Raises StudyError where there is none, or two that differ: their
-        rows go with different frames.
+        Those named as in `sheet_files`, else those that `fits` by their columns; of equal ones the
+        first, and an old .xls only where there is no newer form. Raises StudyError where none is.
         """
         release, path = self.release, self.path
         fits = fits or partial(sheets.holds, fields=release.fields)
@@ -236,15 +236,23 @@ class Copy:
             files = [one for one in files if named(one.name)] or [one for one in files if fits(one)]
             files = [one for one in files if one.suffix.lower() != ".xls"] or files
             different = {sheets.digest(one): one for one in reversed(files)}
-            if len(different) > 1:
-                names = " and ".join(sorted(one.name for one in different.values()))
-                raise StudyError(f"{path} has more than one annotation sheet, {names}: keep one")
             if different:
-                return next(iter(different.values()))
+                return sorted(different.values())
         raise StudyError(
             f"{path} has no annotation sheet: put the {release.title} release's "
             f"{release.sheet_files[0]}.xlsx there"
         )
+
+    def find_sheet(self, root: Path, fits: Callable[[Path], bool] | None = None) -> Path:
+        """The one file of annotations. Raises StudyError where there are two that differ.
+
+        Their rows would go with different frames.
+        """
+        files = self.find_sheets(root, fits)
+        if len(files) > 1:
+            names = " and ".join(file.name for file in files)
+            raise StudyError(f"{self.path} has more than one annotation sheet, {names}: keep one")
+        return files[0]
 
     def read_sheet(self, root: Path) -> sheets.Sheet:
         """The annotations; their file becomes the first source."""
@@ -279,7 +287,10 @@ class Copy:
             try:
                 subject = names.subject(text["subject"])
             except ValueError as error:
-                self.leave_out(text["subject"], text["clip"], f"{error} ({sheet.path.name})")
+                place = f"{sheet.path.name} row {text['row']}"
+                merged = "names no subject: unmerge its cells, and write the subject into every row"
+                reason = f"{error} ({sheet.path.name})" if text["subject"] else f"{place} {merged}"
+                self.leave_out(text["subject"], text["clip"], reason)
                 continue
             key = {"subject": subject, "clip": names.clip(text["clip"])}
             text = {"apex": "", "action_units": ""} | text | key
@@ -311,6 +322,13 @@ class Copy:
                 event.reason = f"{path.name} holds 1 images: onset and offset need two"
         return event
 
+    def no_folder(self, root: Path, place: str) -> str:
+        """The reason of a clip whose folder `place` is not below `root`: packed, or not there."""
+        packed = packed_in((root / place).parent, Path(place).name)
+        if packed:
+            return f"{packed} in {root} is not unpacked: unpack it there"
+        return f"no folder {place} in {root}"
+
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
         """An event with a reason and nothing else."""
         self.events.append(Event(subject, clip, reason=reason))
@@ -323,8 +341,11 @@ class Copy:
                 reason = f"{key[0]}/{folder.name} on disk has no row in {sheet.path.name}"
                 self.leave_out(key[0], self.release.names.clip(folder.name), reason)
 
-    def missing_frames(self, path: Path, numbers: Mapping[str, int]) -> str:
-        """Why the annotated frames cannot be used, or "". `numbers`: {"onset": 46, ...}."""
+    def missing_frames(self, path: Path, numbers: Mapping[str, int], remedy: str = "") -> str:
+        """Why the annotated frames cannot be used, or "".
+
+        numbers: {"onset": 46, ...}; remedy: what is said of a number that is not there.
+        """
         if is_video(path):
             if not path.stat().st_size:
                 return f"{path.name} is an empty file: copy it again"
@@ -342,50 +363,8 @@ class Copy:
             if number not in files:
                 return (
                     f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
-                    f"from {min(files)} to {max(files)}"
+                    f"from {min(files)} to {max(files)}{remedy}"
                 )
             if not os.stat(path / files[number]).st_size:
                 return f"{name} frame {place}/{files[number]} is an empty file"
         return ""
-
-
-def sheet_and_folders(copy: Copy) -> None:
-    """The usual reader: a row of the sheet for each clip, its frames in `<subject>/<clip>/`."""
-    root = copy.find_frames()
-    sheet = copy.read_sheet(root)
-    on_disk = copy.clip_folders(root)
-    subjects = {subject for subject, _ in on_disk}
-    lines: dict[tuple[str, str], str] = {}
-    for row, notes, reason in copy.rows(sheet):
-        event = copy.add(row, notes, reason)
-        key = event.subject, event.clip.lower()
-        if key in lines:
-            raise StudyError(
-                f"{sheet.path.name} lists {event.subject}/{event.clip} twice, in rows "
-                f"{lines[key]} and {row['row']}: delete one"
-            )
-        lines[key] = row["row"]
-        event.frames = on_disk.get(key)
-        if event.frames is None:
-            place = event.subject + (f"/{event.clip}" if event.subject in subjects else "")
-            event.reason = event.reason or f"no folder {place} in {root}"
-        if row["apex"].lower() in NOT_CODED:
-            event.notes.append("no apex in the sheet")
-        elif event.numbers.get("apex") == event.numbers.get("offset"):
-            event.notes.append("apex = offset in the sheet")
-    copy.leave_out_unlisted(on_disk, sheet)
-
-
-def composite(copy: Copy) -> None:
-    """The reader of several releases, each in a folder of its name, under its default scheme."""
-    prefix = "synthetic_" if copy.release.synthetic else ""
-    for release in copy.release.parts:
-        folder = copy.path / release.name
-        if not folder.is_dir():
-            remedy = copy.release.remedy if prefix else f"put the {release.name} release there"
-            raise StudyError(f"{folder} does not exist: {remedy}")
-        name = prefix + release.name
-        part = Copy(release, folder, name, release.scheme(), copy.apex).read()
-        copy.clips += part.clips
-        copy.exclusions += part.exclusions
-        copy.sources += [f"{name}: {sentence}" for sentence in part.sources]

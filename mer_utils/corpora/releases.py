@@ -1,7 +1,7 @@
 """Every corpus that the study can read: an entry each, and a reader where its layout is odd.
 
 To add one, add an entry. What the fields mean is said at `reader.Release`. A release with a sheet
-and folders `<subject>/<clip>/` needs no code: its reader is `reader.sheet_and_folders`.
+and folders `<subject>/<clip>/` needs no code: its reader is `layouts.sheet_and_folders`.
 """
 
 from dataclasses import replace
@@ -18,7 +18,8 @@ from . import (
     smic_e,
 )
 from .ids import MEGC2019, Names
-from .reader import Release, composite, sheet_and_folders
+from .layouts import composite, sheet_and_folders
+from .reader import Release
 from .schemes import each, grouped, three
 from .sheets import FIELDS
 

@@ -27,6 +27,9 @@ FIELDS: Fields = {
     "action_units": ("Action Units", "AUs", "AU"),
     "emotion": ("Estimated Emotion", "Emotion"),
 }
+OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how an .xls begins, and an .xlsx with a password
+ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+PROTECTED = "{} is protected by a password: open it, save it without one, and put that copy there"
 _HEADER_WITHIN = 60  # rows; SAMM's header is row 14
 
 
@@ -78,7 +81,10 @@ def grids(path: Path) -> dict[str, list[list]]:
         return {"": [cells for _, cells in csv_rows(path)]}
     try:
         with path.open("rb") as stream:
-            old = kind == ".xls" and stream.read(2) != b"PK"  # some are newer than their name
+            start = stream.read(8)
+            old = start == OLE or (kind == ".xls" and start[:2] != b"PK")  # whatever its name says
+            if start == OLE and ENCRYPTED in stream.read():
+                raise StudyError(PROTECTED.format(path))
         if old:
             import xlrd  # here: a machine that only trains reads no sheet; pandas drops it soon
 
@@ -92,7 +98,11 @@ def grids(path: Path) -> dict[str, list[list]]:
             f"{path} is in the old .xls format, which needs the package xlrd: install it as "
             f"environment.yml has it, or save the sheet as .xlsx"
         ) from error
+    except StudyError:
+        raise
     except Exception as error:  # a damaged workbook raises whatever its zip or XML reader does
+        if "encrypted" in str(error).lower():
+            raise StudyError(PROTECTED.format(path)) from error
         raise StudyError(
             f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again"
         ) from error

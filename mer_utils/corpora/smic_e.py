@@ -35,7 +35,7 @@ def read(copy: Copy) -> None:
         film = row["clip"]
         folder = films.get((row["subject"], film.lower()))
         if folder is None:
-            reason = reason or f"no folder {row['subject']}/{film} in {root}"
+            reason = reason or copy.no_folder(root, f"{row['subject']}/{film}")
         named, label = smic.named(film), copy.scheme.label(row["emotion"].lower())[0]
         if not named:
             reason = reason or f"'{film}' is no name of a film such as s1_ne_01"

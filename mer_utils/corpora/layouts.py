@@ -1,0 +1,107 @@
+"""Readers of the usual layouts: a sheet with folders, sheets with folders by name, a composite.
+
+`needs` of a reader are the fields that an entry with it must have.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import StudyError
+from . import sheets
+from .frames import NOT_CODED, folders
+from .reader import DEPTH, Copy, Folders
+
+
+def sheet_and_folders(copy: Copy) -> None:
+    """The usual reader: a row of the sheet for each clip, its frames in `<subject>/<clip>/`."""
+    root = copy.find_frames()
+    sheet = copy.read_sheet(root)
+    on_disk = copy.clip_folders(root)
+    add_rows(copy, sheet, on_disk, root)
+    copy.leave_out_unlisted(on_disk, sheet)
+
+
+sheet_and_folders.needs = ["sheet_files", "subject_folder"]
+
+
+def sheets_and_names(copy: Copy) -> None:
+    """A clip's name is enough: its folder has that name, wherever it is.
+
+    There may be several sheets, of parts of the release.
+    """
+    release, root = copy.release, copy.path
+    files = copy.find_sheets(root)
+    read = [sheets.read(file, release.fields, release.tab) for file in files]
+    names = {row["clip"].lower() for sheet in read for row in sheet.rows if row["clip"]}
+    on_disk: Folders = {}
+    for folder in _named(root, names, release.avoid, DEPTH):
+        other = on_disk.setdefault(("", folder.name.lower()), folder)
+        if other != folder:
+            raise StudyError(f"{other} and {folder} are folders of one clip: keep one")
+    places = sorted({folder.parent for folder in on_disk.values()})
+    if not places:
+        raise StudyError(
+            f"{root} holds no folder of a clip that {files[0].name} names, such as in "
+            f"{release.example}: put the release's frames there, as data/README.md shows"
+        )
+    copy.sources += [f"frames {place}" for place in places]
+    for sheet in reversed(read):
+        copy.name_sheet(sheet)
+    for sheet in read:
+        add_rows(copy, sheet, on_disk, root)
+    for folder in (child for place in places for child in folders(place)):
+        if folder.name.lower() not in names:
+            copy.leave_out("", folder.name, f"{folder.name} on disk has no row in a sheet")
+
+
+sheets_and_names.needs = ["sheet_files", "names"]
+
+
+def _named(folder: Path, names: set[str], avoid: tuple[str, ...], depth: int) -> Iterator[Path]:
+    """The folders below `folder` that have one of the names; none is looked for inside them."""
+    for child in folders(folder):
+        if child.name.lower() in names:
+            yield child
+        elif depth and child.name.lower() not in avoid:
+            yield from _named(child, names, avoid, depth - 1)
+
+
+def add_rows(copy: Copy, sheet: sheets.Sheet, on_disk: Folders, root: Path) -> None:
+    """An event for each row. Raises StudyError for two rows of one clip.
+
+    on_disk: keyed by subject and clip, or by "" and clip where a name is enough.
+    """
+    subjects = {subject for subject, _ in on_disk}
+    lines: dict[tuple[str, str], str] = {}
+    for row, notes, reason in copy.rows(sheet):
+        event = copy.add(row, notes, reason)
+        key = "" if "" in subjects else event.subject, event.clip.lower()
+        if key in lines:
+            raise StudyError(
+                f"{sheet.path.name} lists {event.subject}/{event.clip} twice, in rows "
+                f"{lines[key]} and {row['row']}: delete one"
+            )
+        lines[key] = row["row"]
+        event.frames = on_disk.get(key)
+        if event.frames is None:
+            place = key[0] + (f"/{event.clip}" if key[0] in subjects else "")
+            event.reason = event.reason or copy.no_folder(root, place.lstrip("/"))
+        if row["apex"].lower() in NOT_CODED:
+            event.notes.append("no apex in the sheet")
+        elif event.numbers.get("apex") == event.numbers.get("offset"):
+            event.notes.append("apex = offset in the sheet")
+
+
+def composite(copy: Copy) -> None:
+    """The reader of several releases, each in a folder of its name, under its default scheme."""
+    prefix = "synthetic_" if copy.release.synthetic else ""
+    for release in copy.release.parts:
+        folder = copy.path / release.name
+        if not folder.is_dir():
+            remedy = copy.release.remedy if prefix else f"put the {release.name} release there"
+            raise StudyError(f"{folder} does not exist: {remedy}")
+        name = prefix + release.name
+        part = Copy(release, folder, name, release.scheme(), copy.apex).read()
+        copy.clips += part.clips
+        copy.exclusions += part.exclusions
+        copy.sources += [f"{name}: {sentence}" for sentence in part.sources]
