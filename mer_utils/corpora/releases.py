@@ -5,6 +5,7 @@ and folders `<subject>/<clip>/` needs no code: its reader is `layouts.sheet_and_
 """
 
 from dataclasses import replace
+from itertools import permutations
 
 from . import (
     afew,
@@ -18,7 +19,7 @@ from . import (
     smic_e,
 )
 from .ids import MEGC2019, Names
-from .layouts import composite, sheet_and_folders
+from .layouts import composite, sheet_and_folders, sheets_and_names
 from .reader import Release
 from .schemes import each, grouped, three
 from .sheets import FIELDS
@@ -135,6 +136,89 @@ CASME3 = Release(
     avoid=("depth", "video", "part_b", "part_c"),  # not colour frames of part A
 )
 
+# Yan et al., FG 2013: 195 clips, 60 fps. Sheet and folders as of CASME II, from public readers
+# (github.com/tvaranka/meb, github.com/xvrgill/yt-emotion-detection), which count 189 and 193 rows.
+# The apex may last: ApexF1 to ApexF2. The columns Onset and Total are milliseconds.
+CASME = replace(
+    CASME2,
+    name="casme",
+    title="CASME",
+    example="CASME-coded-20190721.xls and CASME_raw_selected/sub01/EP01_5/EP01_5-113.jpg",
+    schemes=(
+        three(
+            "disgust repression", "happiness amusement", "surprise", "tense sadness fear contempt"
+        ),
+        grouped(
+            "the 4 classes used of CASME",
+            {name: name for name in ("tense", "disgust", "repression", "surprise")},
+            none="happiness amusement sadness fear contempt",
+        ),
+    ),
+    fps=60.0,
+    sheet_files=("CASME-coded*", "casme.xls*"),
+    fields=FIELDS | {"apex": ("ApexF1", "ApexF", "Apex Frame", "Apex")},
+    versions={193: "CASME-coded-20190721", 189: "the sheet of github.com/tvaranka/meb"},
+)
+
+# Ben et al., IEEE TPAMI 2022: 300 clips of 30 subjects, 90 fps; a clip's name begins with its
+# subject, and folders are <emotion>/<clip> or <subject>/<emotion>/<clip>. From dpailab.com/database
+# and the table in github.com/wangzhifengharrison/HTNet. Folders may say repression for others.
+_MMEW = {"surprise": 89, "disgust": 72, "others": 66, "happiness": 36, "fear": 16, "sadness": 13}
+_MMEW |= {"anger": 8}
+MMEW = Release(
+    *("mmew", "MMEW", sheets_and_names),
+    "MMEW_Micro_Exp.xlsx and Micro_Expression/happiness/S01-01-001/1.jpg",
+    schemes=(
+        three("disgust fear sadness anger", "happiness", "surprise", "others", (109, 36, 89)),
+        each(
+            "MMEW",
+            {name: _MMEW[name] for name in ("surprise", "disgust", "others", "happiness")},
+            "fear sadness anger",
+        ),
+        each("MMEW", {name: n for name, n in _MMEW.items() if name != "others"}, "others"),
+        each("MMEW", _MMEW),
+    ),
+    names=Names(r"s?0*([0-9]{1,3})", "S{:02d}"),
+    fps=90.0,
+    sheet_files=("MMEW_Micro_Exp*",),
+    versions={300: "MMEW_Micro_Exp"},
+    avoid=("macro_expression",),
+)
+
+# Li et al., IEEE TAFFC 2022: 267 clips; of the modalities the grey one, 60 fps. Sheet and folders
+# from github.com/tvaranka/meb. 45 clips have two emotions, such as Surprise+Positive, and no class.
+_4DME = {"negative": 127, "positive": 34, "others": 31, "surprise": 30, "repression": 6}
+_TWO = " ".join(map("+".join, permutations(("negative", "positive", "surprise", "repression"), 2)))
+FOUR_D = Release(
+    *("4dme", "4DME", sheets_and_names),
+    "4DME_Labelling_Micro_release v1.xlsx and gray_micro/<subject>/<clip>/1.jpg",
+    schemes=(
+        three(none=f"others repression {_TWO}", counts=(127, 34, 30)),
+        each("4DME", _4DME, _TWO),
+    ),
+    names=Names(r"s?0*([0-9]{1,3})", "S{:02d}"),
+    fps=60.0,
+    sheet_files=("4DME_Labelling_Micro_release*", "4DME*Micro*"),
+    fields=FIELDS | {"subject": ("sub_ID", "Subject"), "clip": ("fold_name", "Filename")},
+    versions={267: "4DME_Labelling_Micro_release v1"},
+    avoid=("gray_micro_crop",),
+)
+
+# Zhao et al., IEEE TAFFC 2024: 7526 clips of 656 people, at 200, 300 and 500 fps, frames named from
+# 00000. Three sheets, folders <part>/<clip>, from github.com/QqXuyujie/Micro-Expression-Datasets.
+_DFME = ("happiness", "surprise", "disgust", "sadness", "anger", "fear", "contempt")
+DFME = Release(
+    *("dfme", "DFME", sheets_and_names),
+    "training_full_with_AU.xlsx, testA_full_with_AU.xlsx, testB_full_with_AU.xlsx and "
+    "train_data/216_e_0/00000.png",
+    schemes=(
+        three("anger contempt disgust fear sadness", "happiness", "surprise", "others"),
+        grouped("the 7 classes of DFME", {name: name for name in _DFME}, none="others"),
+    ),
+    names=Names(r"(?:sub|s)?0*([0-9]{1,4})", "{:04d}"),
+    sheet_files=("training_full*", "testA_full*", "testB_full*"),
+)
+
 RELEASES = {
     release.name: release
     for release in (
@@ -184,6 +268,10 @@ RELEASES = {
             prefer=smic.LONG,
             avoid=smic_e.OTHER_CAMERAS,
         ),
+        CASME,
+        MMEW,
+        FOUR_D,
+        DFME,
         CASME_SQUARED,
         replace(
             CASME_SQUARED,
