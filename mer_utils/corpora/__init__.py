@@ -1,7 +1,7 @@
 """Clips of every corpus in one table, each left-out clip with its reason."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import paths
@@ -37,6 +37,20 @@ def _packed(folder: Path) -> str:
     """The archives in a folder and one below, as text."""
     places = [folder, *folders(folder)] if folder.is_dir() else []
     return ", ".join([name for place in places for name in packed(place)][:3])
+
+
+def _as_text(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Bytes of a name on disk that are no UTF-8, as an archive from another system has, escaped."""
+    return [tuple(t.encode("utf-8", "backslashreplace").decode() for t in row) for row in rows]
+
+
+def _named_as_text(clips: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
+    """The clips whose names can be written, and (key, reason) of those whose cannot."""
+    keys = [tuple(row[column] for column in (*KEY, "frames")) for row in clips]
+    whole = [key == escaped for key, escaped in zip(keys, _as_text(keys), strict=True)]
+    reason = "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
+    misnamed = [(*key[:3], reason) for key, right in zip(keys, whole, strict=True) if not right]
+    return [row for row, right in zip(clips, whole, strict=True) if right], misnamed
 
 
 def load(
@@ -83,21 +97,22 @@ def load(
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"
         )
-    rows, without_apex = apexes.choose(apex, copy.clips)
+    rows, misnamed = _named_as_text(copy.clips)
+    rows, without_apex = apexes.choose(apex, rows)
     folder = folder.parent if folder.is_file() else folder
     parts = [name, scheme.name if scheme.name != release.scheme().name else "", apex]
     corpus = Corpus(
         name="-".join(part for part in parts if part not in ("", "sheet")),
         path=folder,
         clips=clip_table(rows),
-        exclusions=exclusion_table([*copy.exclusions, *without_apex]),
+        exclusions=exclusion_table(_as_text([*copy.exclusions, *misnamed, *without_apex])),
         classes=scheme.classes,
         views=copy.views,
         synthetic=release.synthetic,
         # Below the corpus's own folder: a report must not name folders of this machine.
         sources=tuple(
             sentence.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
-            for sentence in copy.sources
+            for (sentence,) in _as_text(zip(copy.sources, strict=True))
         ),
         scheme=scheme,
         apex=apex,

@@ -29,7 +29,8 @@ def entries(folder: Path) -> list[os.DirEntry]:
 
 
 def folders(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+    # os.path, not entry: a link to itself is no folder, and raises where it is asked
+    return [Path(entry.path) for entry in entries(folder) if os.path.isdir(entry)]
 
 
 def packed(folder: Path) -> list[str]:
@@ -39,7 +40,7 @@ def packed(folder: Path) -> list[str]:
 
 def packed_in(folder: Path, name: str) -> str:
     """The archive of that name in a folder, "" if there is none or no such folder."""
-    names = packed(folder) if folder.is_dir() else []
+    names = packed(folder) if os.path.isdir(folder) else []  # a name may be too long
     return next((one for one in names if ARCHIVE.sub("", one).lower() == name.lower()), "")
 
 
@@ -49,7 +50,7 @@ def videos(folder: Path) -> list[Path]:
 
 def is_video(path: Path) -> bool:
     """By its name alone: nothing is opened here. `images.files` counts and decodes."""
-    return path.suffix.lower() in VIDEOS and path.is_file()
+    return path.suffix.lower() in VIDEOS and os.path.isfile(path)
 
 
 def frame_number(name: str) -> int | None:
@@ -67,8 +68,8 @@ def frame_names(folder: Path | str) -> dict[int, str]:
     names: dict[int, str] = {}
     for entry in entries(Path(folder)):
         name, number = entry.name, frame_number(entry.name)
-        is_image = os.path.splitext(name)[1].lower() in IMAGES and entry.is_file()
-        if number is None or not is_image:
+        is_image = os.path.splitext(name)[1].lower() in IMAGES
+        if number is None or not is_image or not _is_file(entry):
             continue
         if number in names:
             raise StudyError(
@@ -76,6 +77,14 @@ def frame_names(folder: Path | str) -> dict[int, str]:
             )
         names[number] = name
     return dict(sorted(names.items()))
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    """Without another look at the disk, where the entry knows."""
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def header_size(content: bytes) -> tuple[int, int]:

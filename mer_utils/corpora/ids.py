@@ -53,7 +53,7 @@ MEGC2019 = {  # the three releases whose clips the MEGC2019 lists name
     ),
     "smic": Names(
         *(r"s?0*([0-9]{1,3})", "s{:02d}"),
-        *(r"(s?[0-9]+)_(ne|po|sur)_0*([0-9]+)", "{}_{}_{:0>2}"),
+        *(r"(s?0*[0-9]{1,3})_(ne|po|sur)_0*([0-9]+)", "{}_{}_{:0>2}"),
         stem=r"(s[0-9]+)_(s[0-9]+_(?:ne|po|sur)_[0-9]+)",
     ),
 }

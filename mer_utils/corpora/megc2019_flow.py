@@ -9,6 +9,7 @@ Two pipelines have published images of the same clips. Where the folder of the o
 a corpus's own, its flow is a further view of every clip.
 """
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -116,7 +117,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _is_split(folder: Path) -> bool:
-    return any((child / name).is_dir() for child in folders(folder) for name in SPLITS)
+    return any(os.path.isdir(child / name) for child in folders(folder) for name in SPLITS)
 
 
 def _is_flat(folder: Path) -> bool:
