@@ -10,8 +10,11 @@ import numpy as np
 from ..errors import StudyError
 from .table import FRAME_NUMBERS
 
-IMAGES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff"})
-VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv", ".wmv", ".mpg", ".mpeg", ".webm"})
+# What the OpenCV of environment.yml decodes; a test writes and reads one of each.
+IMAGES = ".jpg .jpeg .jpe .jp2 .png .bmp .dib .tif .tiff .webp .avif .gif"
+IMAGES = frozenset((IMAGES + " .pbm .pgm .ppm .pnm .pam .pfm .sr .ras .hdr .pic").split())
+VIDEOS = ".avi .mp4 .m4v .mov .mkv .webm .wmv .asf .mpg .mpeg .m2v .vob .ts .mts .m2ts .3gp .3g2"
+VIDEOS = frozenset((VIDEOS + " .flv .ogv .mxf .mjpg .mjpeg").split())
 ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|gz|z?[0-9]{2,3})$", re.IGNORECASE)
 NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # of a JPEG and a PNG, by how they begin

@@ -24,6 +24,8 @@ class Clip:
         self._folder, self._only_cached = folder, only_cached
         self._frames: dict[int, Frame] = {}
         self.files = files(row["frames"])  # number -> file
+        if not pd.isna(row["offset"]):  # of a video only its decoding tells
+            self._there("offset", row["offset"])
         self.onset, self.onset_points = self._moment("onset", row["onset"])
         self.matrix = faces.alignment(self.onset_points)  # (2, 3) frame -> aligned face
         self.apex_number = self._spot() if pd.isna(row["apex"]) else int(row["apex"])
@@ -59,10 +61,7 @@ class Clip:
         """The frame of onset or apex, and its landmarks (68, 2) in pixels of the frame."""
         if pd.isna(number):
             raise StudyError(f"its {moment} is not known")
-        if int(number) not in self.files:
-            folder = Path(self.row["frames"]).name
-            span = f"{min(self.files)} to {max(self.files)}" if self.files else "nothing"
-            raise StudyError(f"{moment} frame {number} is not in {folder}, which holds {span}")
+        self._there(moment, number)
         frame = self.frame(int(number))
 
         def find() -> np.ndarray:
@@ -75,6 +74,12 @@ class Clip:
         if not len(points):
             raise faces.NoFace(f"no face found in {moment} frame {frame.name}")
         return frame, points
+
+    def _there(self, moment: str, number) -> None:
+        if int(number) not in self.files:
+            place = Path(self.row["frames"]).name
+            span = f"{min(self.files)} to {max(self.files)}" if self.files else "nothing"
+            raise StudyError(f"{moment} frame {number} is not in {place}, which holds {span}")
 
     def _spot(self) -> int:
         """Frame number of the apex, where the sheet has none."""

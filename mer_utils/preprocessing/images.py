@@ -25,11 +25,21 @@ class Video:
         while self._stream.grab():
             self._position += 1
         self.count = self._position  # frames that can be decoded: the header may name more
+        if not self.count:
+            code = int(self._stream.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+            codec = code.decode("ascii", "replace").strip("\0 ") or "unknown"
+            raise StudyError(
+                f"{self.path.name} has no frame that OpenCV can decode (its codec is {codec!r}): "
+                f"save it with another codec, such as H.264"
+            )
 
     def _open(self) -> None:
         self._stream, self._position = cv2.VideoCapture(str(self.path)), 0
         if not self._stream.isOpened():
-            raise StudyError(f"{self.path.name} is no video that OpenCV can open: copy it again")
+            raise StudyError(
+                f"{self.path.name} is no video that OpenCV can open: copy it again, or save it "
+                f"with another codec, such as H.264"
+            )
 
     def grey(self, number: int) -> np.ndarray:
         """(H, W) uint8 of frame `number`. Raises StudyError where the video ends before."""
