@@ -6,6 +6,7 @@ work before any package is installed.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -56,11 +57,13 @@ def _train(options: Namespace) -> None:
     for system in options.systems:
         systems.resolve(system, overrides, options.preset)  # before anything is computed
     views, corpus, classes = _views_of(options)
-    fields = ("preset", "seed", "selection", "labels", "precision", "leak")
+    fields = ("preset", "selection", "labels", "precision", "leak")
     overrides |= {name: given[name] for name in fields}
     ways = ("jobs", "device", "keep_weights", "schedule", "stack", "dask")
-    for system in options.systems:
-        experiment = experiments.declare(system, corpus, views, classes=classes, **overrides)
+    for system, seed in itertools.product(options.systems, options.seeds):
+        experiment = experiments.declare(
+            system, corpus, views, classes=classes, seed=seed, **overrides
+        )
         print(experiment)
         if options.leak:
             print(f"no result: {experiments.LEAKS[options.leak]}")
@@ -105,22 +108,30 @@ _restore = _keep
 
 
 def _scores(options: Namespace) -> None:
+    from .corpora.table import CLASSES
     from .evaluation import logs, scores, statistics
 
-    if ".csv" in options.file.suffixes:
-        tables = statistics.against_the_best(logs.read_rows(options.file))
+    if ".csv" not in options.file.suffixes:
+        classes = options.classes or CLASSES
+        rows = logs.read_log(options.file, classes)
+        tables = [scores.table(rows, classes=classes)]
+        more = "Intervals and tests need prediction rows: ./run_all.sh scores ROWS.csv.gz"
+    elif options.classes:
+        raise StudyError(f"{options.file} names its classes itself: leave out --classes")
     else:
-        rows = logs.read_log(options.file, options.classes)
-        tables = [scores.table(rows, classes=options.classes)]
+        rows = logs.read_rows(options.file)
+        tables = [table for table in statistics.against_the_best(rows) if len(table)]
+        more = "" if len(tables) > 1 else "One system alone: there is nothing to compare it with."
     for table in tables:
         print(table.to_string(index=False, float_format="{:.4f}".format), end="\n\n")
+    print("\n".join(filter(None, [*logs.remarks(rows), more])))
 
 
 def _corpora(options: Namespace) -> None:
     from .corpora import load, overview, summary
 
     if options.name:
-        corpus = load(options.name, options.path, options.classes, options.apex)
+        corpus = load(options.name, options.path or options.data, options.classes, options.apex)
     print(summary.text(corpus) if options.name else overview.text())
 
 

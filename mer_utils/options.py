@@ -145,7 +145,7 @@ def parser_of(verb: str) -> Parser:
             add("--preset", default="small")
             add("--selection", default="last")
             add("--labels", default="true", help="true, or permuted to see chance")
-            add("--seed", type=int, default=0)
+            add("--seeds", "--seed", type=seeds, default=(0,), help="one run for each; default: 0")
             add("--jobs", type=positive)
             add("--device", default="auto", help="auto, cpu or cuda")
             add("--precision", default="fp32", help="fp32, tf32, bf16 or fp64")
@@ -158,17 +158,18 @@ def parser_of(verb: str) -> Parser:
         case "keep" | "restore":
             add("corpus", help="its name, as megc2019_flow")
         case "scores":
-            add("file", type=Path, help="a log in the MEGC2019 format, or a csv of rows")
-            classes = "negative,positive,surprise"
             add(
-                "--classes",
-                type=names,
-                default=classes,
-                help="of a log: names of classes 0, 1, ...",
+                "file",
+                type=Path,
+                help="a log in the MEGC2019 format (scores of each corpus), or a "
+                "csv of prediction rows as reports/predictions has them (intervals and tests too)",
             )
+            text = "of a log: names of classes 0, 1, ...; default: negative,positive,surprise"
+            add("--classes", type=names, help=text)
         case "corpora":
             add("name", nargs="?", help="a corpus; without: what is under data/raw")
             add("path", nargs="?", help="its folder; by default data/raw/NAME")
+            add("--data", type=Path, metavar="PATH", help="the same, as other commands call it")
             add("--classes", help="number of classes of a scheme of it; names with commas for own")
             add("--apex", default="sheet", help="where the apex comes from")
         case "synthetic":

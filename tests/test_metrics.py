@@ -9,7 +9,7 @@ from made_clips import official_clips, prediction_rows
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from mer_utils import cli
-from mer_utils.corpora import CLASSES
+from mer_utils.corpora import CLASSES, official
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores
 
@@ -210,7 +210,12 @@ def test_a_log_looks_as_the_challenge_asks(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("casme2 sub01\nEP02_01f 1\nEP03 0 0 0\n", "line 3: 'EP03 0 0 0' is neither"),
+        ("casme2 sub01\nEP02_01f 1 1\nEP03 0 0 0\n", "line 3: 'EP03 0 0 0' is neither"),
+        ("casme2 sub01\nEP02_01f 1\n", "line 1: 'casme2 sub01' holds no clip: lines"),
+        ("Epoch 12\ncasme2 sub01\nEP02_01f 1 1\n", "line 1: 'Epoch 12' holds no clip"),
+        ("casme2 sub01\nEP02_01f 1 1\nUF1: 0.71\n", "line 3: 'UF1: 0.71' holds no clip"),
+        ("smic anna\ns01_ne_01 1 1\n", "line 2: 'anna' is not a subject such as s01"),
+        ("casme2 sub01\nEP02_01f 1 " + 5000 * "1", "line 2: .* is neither"),
         ("casme2 sub01\nEP02_01f 1 x\n", "line 2: 'EP02_01f 1 x' is neither"),
         ("EP02_01f 1 1\n", "line 1: a clip before the first"),
         ("casme2 sub01\nEP02_01f 1 3\n", "line 2: class 3 where 0 to 2"),
@@ -230,11 +235,41 @@ def test_broken_logs_are_refused_by_file_and_line(text, words, tmp_path):
 def test_logs_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(StudyError, match="does not exist"):
         logs.read_log(tmp_path / "none.txt")
-    with pytest.raises(StudyError, match="is no text file"):
+    with pytest.raises(StudyError, match="is no file"):
         logs.read_log(tmp_path)
-    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(StudyError, match="is no text file"):
+    (tmp_path / "bytes.txt").write_bytes(b"casme2 sub01\nEP02\x80 1 1")
+    with pytest.raises(StudyError, match=r"bytes\.txt line 2 is not text in UTF-8: save"):
         logs.read_log(tmp_path / "bytes.txt")
+
+
+def test_one_clip_has_one_key_however_a_log_spells_it(tmp_path):
+    texts = (
+        "samm 006\n006_1_2 0 0\nsmic s01\ns01_ne_01 0 1\ncasme2 sub02\nEP01_11f 0 0\n",
+        "SAMM 6\n6_1_2 0 0\nsmic 1\ns1_ne_1 0 1\ncasme2 2\nEP01_11f 0 0\n",
+    )
+    read = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(text, encoding="utf-16" if number else "utf-8")  # as PowerShell writes it
+        read.append(logs.read_log(path))
+    assert list(read[1]["clip"])[1] == "s01_ne_01"
+    pd.testing.assert_frame_equal(read[0].iloc[1:], read[1].iloc[1:])
+
+
+def test_a_log_is_compared_with_the_official_list(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(logs.paths, "RAW", tmp_path)
+    listed = pd.read_csv(official.TABLE, dtype=str)
+    line = listed[(listed["corpus"] == "smic") & (listed["label"] == "positive")].iloc[0]
+    path = tmp_path / "log.txt"
+    path.write_text(f"smic {line['subject']}\n{line['subject']}_xx_99 1 1\nmmew 1\na 0 0\n")
+    assert cli.main(["scores", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "Corpus 'mmew' is none of this study: its ids are taken as they are." in said
+    assert "1 clips where the official MEGC2019 list (smic part) has 164: 164 missing here" in said
+    assert (
+        f"smic/{line['subject']}: {line['clips']} positive clip(s) of the list are missing" in said
+    )
+    assert "Intervals and tests need prediction rows" in said
 
 
 def test_a_log_of_two_runs_is_refused(tmp_path):

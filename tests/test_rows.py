@@ -56,6 +56,18 @@ def test_the_command_line_scores_a_file(tmp_path, capsys):
     assert "p Holm" in printed
 
 
+def test_one_system_has_nothing_to_be_compared_with(tmp_path, capsys):
+    path = logs.write_rows(made("one", 0.9, 1), tmp_path / "samm.csv.gz")
+    assert cli.main(["scores", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "Empty" not in printed and "One system alone: there is nothing to compare" in printed
+    assert cli.main(["scores", str(path), "--classes", "a,b"]) == 2
+    assert "names its classes itself: leave out --classes" in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StudyError, match="cannot be read as a csv of prediction rows"):
+        logs.read_rows(path)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"nothing", gzip.compress(b"run,system\na,b\n")],

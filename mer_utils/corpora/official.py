@@ -6,6 +6,7 @@ table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -49,13 +50,17 @@ def table() -> pd.DataFrame:
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:
+    """`of_clips` of a corpus; only the releases that it contains are compared, never synthetic."""
+    return of_clips(corpus.clips, compared(corpus), [corpus.path, corpus.path.parent])
+
+
+def of_clips(clips: pd.DataFrame, parts: Sequence[str], places: Sequence[Path]) -> pd.DataFrame:
     """One row per difference (columns COLUMNS); none where the clips and labels are the same.
 
-    `label` is what this copy says, `official` what the list says. Missing clips are counted per
-    subject and class; they are named where a copy of the official csv is next to the data.
-    Only the releases this corpus contains are compared; synthetic clips never are.
+    `label` is what these clips say, `official` what the list says, of the releases `parts`. Missing
+    clips are counted per subject and class; they are named where one of the folders `places` holds
+    the official csv.
     """
-    parts = compared(corpus)
     listed = {
         one: (row.corpus, row.subject, row.label)
         for row in table().itertuples()
@@ -63,13 +68,13 @@ def difference(corpus: Corpus) -> pd.DataFrame:
         if row.corpus in parts
     }
     rows = []
-    clips = corpus.clips[corpus.clips["corpus"].isin(parts)]
+    clips = clips[clips["corpus"].isin(parts)]
     for *key, label in clips[[*KEY, "label"]].to_numpy():
         labels = [name for name in CLASSES if listed.pop(fingerprint(*key, name), None)]
         if label not in labels:
             kind = OTHER_LABEL if labels else NOT_OFFICIAL
             rows.append((*key, label, "".join(labels[:1]), 1, kind))
-    files = lists.find([corpus.path, corpus.path.parent]) if listed else []
+    files = lists.find(places) if listed else []
     clips = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
     names = {fingerprint(*row): row[2] for row in clips}
     for one, (name, subject, label) in listed.items():
@@ -102,18 +107,21 @@ def sentence(corpus: Corpus) -> str:
     """The comparison in one sentence: with the official list, else with the counts of a copy."""
     if corpus.synthetic:
         return "Synthetic clips are not compared with the official MEGC2019 list."
-    parts = compared(corpus)
-    if not parts:
-        counts = corpus.clips["label"].value_counts().to_dict()
-        counted = corpus.scheme.difference(counts) if corpus.scheme else ""
-        return counted or f"There is no official list of {corpus.name} to compare these clips with."
+    if parts := compared(corpus):
+        return compare_sentence(len(corpus.clips), parts, difference(corpus))
+    counts = corpus.clips["label"].value_counts().to_dict()
+    counted = corpus.scheme.difference(counts) if corpus.scheme else ""
+    return counted or f"There is no official list of {corpus.name} to compare these clips with."
+
+
+def compare_sentence(clips: int, parts: Sequence[str], differences: pd.DataFrame) -> str:
+    """How so many clips of the releases `parts` differ from the official list, in one sentence."""
     official = table().query("corpus in @parts")["clips"].sum()
     part = "" if len(parts) == len(MEGC2019) else f" ({', '.join(parts)} part)"
-    counts = difference(corpus).groupby("difference")["clips"].sum()
+    counts = differences.groupby("difference")["clips"].sum()
     if counts.empty:
         same = f"The same {official} clips with the same labels"
         return f"{same} as the official MEGC2019 list{part}."
     kinds = [kind for kind in (MISSING, OTHER_LABEL, NOT_OFFICIAL) if kind in counts]
     differing = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
-    here = f"{len(corpus.clips)} clips where the official MEGC2019 list{part} has {official}"
-    return f"{here}: {differing}."
+    return f"{clips} clips where the official MEGC2019 list{part} has {official}: {differing}."

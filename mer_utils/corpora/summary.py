@@ -174,16 +174,23 @@ def text(corpus: Corpus) -> str:
         lines += wrapped(f"{row.corpus} {row.clips} x {row.reason}: {row.which}".strip())
     lines += ["", official.sentence(corpus)]
     lines.append(f"  clips and labels, as one fingerprint: {official.fingerprint_of(corpus)}")
+    lines += differences(official.difference(corpus))
+    lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
+    return "\n".join(lines)
+
+
+def differences(table: pd.DataFrame) -> list[str]:
+    """A line for each row of `official.of_clips`."""
     messages = {
         official.MISSING: "{0.clips} {0.official} clip(s) of the list are missing here",
         official.OTHER_LABEL: "is {0.label} here, {0.official} in the list",
         official.NOT_OFFICIAL: "({0.label}) is not in the list",
     }
-    for row in official.difference(corpus).itertuples():
+    lines = []
+    for row in table.itertuples():
         place = f"{row.corpus}/{row.subject}" + (f"/{row.clip}" if row.clip else ":")
         lines += wrapped(f"{place} {messages[row.difference].format(row)}")
-    lines += [f"warning: {sentence}" for sentence in warnings(corpus)]
-    return "\n".join(lines)
+    return lines
 
 
 def wrapped(line: str, indent: int = 4) -> list[str]:

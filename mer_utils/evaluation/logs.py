@@ -1,10 +1,12 @@
 """Predictions as files: the MEGC2019 log of one run, and prediction rows of any number of runs.
 
-./run_all.sh scores LOG    # scores of a log in the MEGC2019 format
+./run_all.sh scores LOG           # scores of a log in the MEGC2019 format
+./run_all.sh scores ROWS.csv.gz   # scores of rows, with intervals and tests
 """
 
 import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -13,7 +15,8 @@ import pandas as pd
 from sklearn.metrics import classification_report
 
 from .. import paths
-from ..corpora.table import CLASSES, KEY
+from ..corpora import RELEASES, official, sheets, summary
+from ..corpora.table import CLASSES, KEY, one_line
 from ..errors import StudyError
 from . import scores
 
@@ -21,7 +24,7 @@ REQUIRED = ("run", "system", "seed", "selection", *KEY, "label", "predicted")
 ROW_COLUMNS = (*REQUIRED, *(f"p_{name}" for name in CLASSES), "epoch")
 TEXT = {name: str for name in REQUIRED if name != "seed"}  # ids such as 006 stay text
 _SUBJECT = re.compile(r"(?P<corpus>\S+)\s+(?P<subject>\S+)")
-_CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>\d+)\s+(?P<predicted>\d+)")
+_CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>[0-9]{1,3})\s+(?P<predicted>[0-9]{1,3})")
 _BLANK = re.compile(r"[\s%]")  # would end a name; `own` corpora may have them
 
 
@@ -56,15 +59,13 @@ def _twice(rows: pd.DataFrame) -> str:
 def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
     """Rows (corpus, subject, clip, label, predicted) of a log in the MEGC2019 format.
 
+    Subjects and clips of known corpora come spelled as the study spells them: SMIC's 1 is s01.
     Raises StudyError naming the file and the line for what is no such log.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist: give the path of a log file") from None
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise StudyError(f"{path} is no text file: give a log in the MEGC2019 format") from None
-    rows, subject = [], None
+    if not Path(path).is_file():
+        raise StudyError(f"{path} does not exist or is no file: give the path of a log")
+    rows, subject, header = [], None, 0
+    lines = sheets.decoded(Path(path)).splitlines()
     for number, line in enumerate(map(str.strip, lines), start=1):
         place = f"{path}, line {number}"
         if clip := _CLIP.fullmatch(line):
@@ -74,18 +75,62 @@ def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame
             if max(codes) >= len(classes):
                 known = f"0 to {len(classes) - 1} are known"
                 raise StudyError(f"{place}: class {max(codes)} where {known}")
-            rows.append((*subject, unquote(clip["clip"]), *(classes[code] for code in codes)))
+            key = _key(*subject, unquote(clip["clip"]), place)
+            rows.append((*key, *(classes[code] for code in codes)))
+            header = 0
         elif names := _SUBJECT.fullmatch(line):
-            subject = tuple(map(unquote, names.groups()))
+            _no_clip(path, header, lines)
+            subject, header = tuple(map(unquote, names.groups())), number
         elif line:
             expected = "neither `corpus subject` nor `clip truth prediction`"
             raise StudyError(f"{place}: {line!r} is {expected}")
+    _no_clip(path, header, lines)
     if not rows:
         raise StudyError(f"{path} holds no clip: give a log in the MEGC2019 format")
     rows = pd.DataFrame(rows, columns=[*KEY, "label", "predicted"])
     if twice := _twice(rows):
         raise StudyError(f"{path} lists {twice} twice: keep one")
     return rows
+
+
+def _no_clip(path: Path | str, header: int, lines: Sequence[str]) -> None:
+    """Raises StudyError for a line of two words that no clip follows, if there is one."""
+    if header:
+        text = lines[header - 1].strip()
+        raise StudyError(
+            f"{path}, line {header}: {text!r} holds no clip: lines `clip truth prediction` must "
+            f"follow `corpus subject`"
+        )
+
+
+def _key(corpus: str, subject: str, clip: str, place: str) -> tuple[str, str, str]:
+    """(corpus, subject, clip) as the reader of the corpus spells them; others stay as they are."""
+    known = corpus.lower()
+    release = RELEASES.get(known.removeprefix("synthetic_"))
+    if release is None or release.names is None:
+        return corpus, subject, clip
+    try:
+        return known, release.names.subject(subject), release.names.clip(clip)
+    except ValueError as error:
+        raise StudyError(f"{place}: {error}") from error
+
+
+def remarks(rows: pd.DataFrame) -> list[str]:
+    """What must be said of the clips of a log or of rows before their scores are believed."""
+    clips = rows[[*KEY, "label"]].drop_duplicates()
+    found = sorted(set(clips["corpus"]))
+    lines = [
+        f"Corpus {name!r} is none of this study: its ids are taken as they are."
+        for name in found
+        if name.removeprefix("synthetic_") not in RELEASES
+    ]
+    parts = [name for name in official.MEGC2019 if name in found]
+    if not parts or not set(clips["label"]) <= set(CLASSES):
+        return lines
+    clips = clips[clips["corpus"].isin(parts)]
+    differences = official.of_clips(clips, parts, [paths.RAW, paths.RAW / "megc2019_flow"])
+    lines.append(official.compare_sentence(len(clips), parts, differences))
+    return lines + summary.differences(differences)
 
 
 def subject_reports(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
@@ -108,10 +153,10 @@ def read_rows(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     try:
         rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False)
-    except (OSError, ValueError) as error:
+    except (EOFError, OSError, ValueError, zlib.error) as error:
         raise StudyError(
-            f"{path.name} cannot be read as a csv of prediction rows ({error}): give a file "
-            "as reports/predictions holds them"
+            f"{path.name} cannot be read as a csv of prediction rows ({one_line(error)}): "
+            "give a file as reports/predictions holds them, or a log in the MEGC2019 format"
         ) from error
     if missing := [name for name in REQUIRED if name not in rows]:
         raise StudyError(
