@@ -1,5 +1,6 @@
 """What a report keeps: files that hold what the page shows, and none from a quick look."""
 
+import io
 import re
 import shutil
 import subprocess
@@ -44,6 +45,20 @@ def test_a_table_is_kept_with_all_its_digits_and_as_latex(tmp_path):
     assert r"\caption{All of 3 \% \& more}" in tex and r"\toprule" in tex
     long = exports.table(pd.concat([FRAME] * 20), "long", "", 3, False)["files"][".tex"]
     assert r"\begin{longtable}" in long
+
+
+def test_no_cell_of_a_table_is_a_formula_of_a_spreadsheet():
+    texts = ["=HYPERLINK(1)", "+1+cmd", "-2+3", "@a", "\t=1", "-0.07 to 0.03", "-", "a=b", None]
+    frame = pd.DataFrame(
+        {"=why": texts, "number": [-0.5] * 9, "count": pd.array([-1] * 8 + [None])}
+    )
+    csv = exports.table(frame, "made", "", 3, False)["files"][".csv"]
+    again = pd.read_csv(io.StringIO(csv))
+    kept = ["-0.07 to 0.03", "-", "a=b"]
+    assert list(again["'=why"][:-1]) == [*(f"'{text}" for text in texts[:5]), *kept]
+    assert list(again["number"]) == [-0.5] * 9 and csv.splitlines()[1].endswith(",-0.5,-1")
+    indexed = exports.table(frame.set_index("=why"), "made", "", 3, True)["files"][".csv"]
+    assert "\n'=HYPERLINK(1),-0.5,-1\n" in indexed
 
 
 def test_a_figure_is_kept_as_vectors_and_the_same_again(tmp_path):

@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from nbformat import NotebookNode
 
 from .. import paths
+from ..corpora.ids import FORMULA
 from ..errors import StudyError
 from .plots.style import notes, title
 
 LONG = 45  # rows that fill a printed page: more become a longtable
 NAMES = ("name", "label", "system", "against", "ablation")  # columns that name systems
 NAME = re.compile(r"(?!results$)[a-z][a-z0-9_]*")
+NUMBERS = re.compile(r"[+-]?[0-9.]+( to [+-]?[0-9.]+)?|-+")  # 0.1 less is no formula
 ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "&%_#$"})
 
 
@@ -38,6 +40,16 @@ def noted(frame: pd.DataFrame, caption: str) -> str:
     return ". ".join(filter(None, both))
 
 
+def harmless(cell: object) -> object:
+    """A text that a spreadsheet would take for a formula, behind an apostrophe; else the cell.
+
+    Only these tables, which are for reading, hold free text. Ids that begin so are refused where
+    clips are read: rows and runs keep theirs as they are.
+    """
+    formula = isinstance(cell, str) and cell.startswith((*FORMULA, "\t", "\r"))
+    return f"'{cell}" if formula and not NUMBERS.fullmatch(cell) else cell
+
+
 def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool) -> dict:
     """A frame as csv with all its digits, and as LaTeX (booktabs) with those of the page."""
     tex = titled(frame).to_latex(
@@ -50,7 +62,11 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool
         longtable=len(frame) > LONG,
         position=None if len(frame) > LONG else "t",
     )
-    csv = frame.to_csv(index=index, float_format="%.6g", lineterminator="\n")
+    safe = frame.rename(index=harmless, columns=harmless)
+    for position, kind in enumerate(frame.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            safe.isetitem(position, safe.iloc[:, position].map(harmless))
+    csv = safe.to_csv(index=index, float_format="%.6g", lineterminator="\n")
     return _kept(name, {".csv": csv, ".tex": tex})
 
 
