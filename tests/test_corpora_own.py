@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mer_utils import cli, corpora, paths
-from mer_utils.corpora import own
+from mer_utils.corpora import frames, own
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import images, views
 
@@ -101,7 +101,7 @@ def test_every_doubtful_line_is_named_at_once(tmp_path):
     assert "\n" not in text
     assert "line 5: label 'postive' is none of negative, positive, surprise" in text
     assert "nearest 'positive'" in text
-    assert "lines 2 and 5 are both clip 01/smile: rename or remove one" in text
+    assert "lines 2 and 5: 01/smile and 01/smile are one clip: correct one" in text
     assert "line 6 has no subject: fill it in" in text and "line 7 has no path" in text
     many = [f"{n},a,what,1,2,3,x" for n in range(9)]
     with pytest.raises(StudyError, match="and 4 more such"):
@@ -133,7 +133,7 @@ def test_tables_that_cannot_be_used(tmp_path):
         corpora.load("own", tmp_path)
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(HEAD)
-    with pytest.raises(StudyError, match=r"has more than one csv, a\.csv and b\.csv"):
+    with pytest.raises(StudyError, match=r"has more than one sheet, a\.csv and b\.csv"):
         corpora.load("own", tmp_path)
     with pytest.raises(StudyError, match=r"does not exist: put clips\.csv there"):
         corpora.load("own", tmp_path / "nowhere")
@@ -158,7 +158,7 @@ def test_tables_that_cannot_be_used(tmp_path):
     ],
 )
 def test_clips_left_out_with_their_line(tmp_path, cells, told):
-    write(tmp_path, [ROWS[0], f"02,bad,negative,{cells}"])
+    write(tmp_path, [ROWS[0], f"01,bad,negative,{cells}"])
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "some.mp4").write_bytes(b"x")
     (tmp_path / "hollow").mkdir()
@@ -169,7 +169,7 @@ def test_clips_left_out_with_their_line(tmp_path, cells, told):
 
 
 def test_frames_per_second_that_are_none(tmp_path):
-    rows = [f"{row},{fps}" for row, fps in zip(ROWS, ("nan", "-5", "fast"), strict=True)]
+    rows = [f"{row},{fps}" for row, fps in zip(ROWS, ("inf", "-5", "fast"), strict=True)]
     corpus = corpora.load("own", write(tmp_path, rows, HEAD + ",fps"))
     assert len(corpus.clips) == 0 and all("frames per second" in text for text in reasons(corpus))
 
@@ -183,6 +183,200 @@ def test_the_command_line(tmp_path, capsys):
     assert "3 clips" in told and "fear" in told
     assert cli.main(["corpora", "own", str(tmp_path)]) == 2
     assert "label 'fear' is none of" in capsys.readouterr().err
+
+
+# --- one person, one clip, one recording ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("s1", "s01"),
+        ("sub1", "sub01"),
+        ("sub1", "S 1"),
+        ("1", "1.0"),
+        ("1", "\uff11"),  # a full-width digit
+        ("\u0663", "3"),  # an Arabic one
+        ("P1", "p1"),
+        ("006", "6"),
+        ("p  1", "p 1"),
+        ("p_1", "p-1"),
+        ("p1", "p\u20131"),  # a dash
+        ("p1.", "p1"),
+        ("Jos\u00e9", "Jose\u0301"),
+        ("anna maria", "Anna-Maria"),
+        ("1_2", "1-02"),
+    ],
+)
+def test_two_spellings_of_one_person_are_refused(tmp_path, one, two):
+    rows = ["007,smile,surprise,1,5,9,frames/007/smile"]
+    rows += [f"{name},c{n},negative,{n},30,55,v{n}" for n, name in enumerate((one, two), start=1)]
+    with pytest.raises(StudyError, match="lines 3 and 4: .* read as one person: correct one") as e:
+        corpora.load("own", write(tmp_path, rows))
+    assert f"'{one}' and '{two}'" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("p1", "p2"), ("1_2", "12"), ("1.5", "1.50"), ("p1", "s1"), ("10", "1")]
+)
+def test_two_people_stay_two(tmp_path, one, two):
+    rows = [f"{one},a,negative,1,30,55,frames/01/smile", f"{two},a,positive,1,5,9,frames/01/frown"]
+    assert len(corpora.load("own", write(tmp_path, rows)).clips) == 2
+
+
+def test_one_recording_of_two_people_is_refused(tmp_path):
+    write(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "frames/01/smile")
+    for path in (
+        "frames/01/smile",
+        "frames//01/../01/smile/",
+        tmp_path / "frames/01/smile",
+        "link",
+    ):
+        write(tmp_path, [ROWS[0], f"02,other,negative,1,2,3,{path}"])
+        with pytest.raises(StudyError, match="lines 2 and 3: 01 and 02 have one recording"):
+            corpora.load("own", tmp_path)
+    write(tmp_path, [ROWS[0], "01,again,negative,12,30,55,frames/01/smile"])
+    with pytest.raises(StudyError, match="smile and again are the same frames of frames/01/smile"):
+        corpora.load("own", tmp_path)
+    write(tmp_path, [ROWS[0], "01,Smile.,negative,1,2,3,frames/01/frown"])
+    with pytest.raises(StudyError, match="01/smile and 01/Smile. are one clip"):
+        corpora.load("own", tmp_path)
+    write(tmp_path, [ROWS[0], "01,later,negative,56,57,59,frames/01/smile"])  # of a longer film
+    assert len(corpora.load("own", tmp_path).clips) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a" * 65, "is longer than 64 letters"),
+        ("\u4e00" * 22, "is longer than 64 letters"),
+        ("p\u200b1", r"holds a character that cannot be read \(U\+200B\)"),
+        ("p\u00a01", r"\(U\+00A0\)"),
+        ("p\x071", r"\(U\+0007\)"),
+        ("\ufffd1", r"\(U\+FFFD\)"),
+        ("a/b", "holds / or "),
+        ("..", "which name folders"),
+        (r"a\b", "holds / or "),
+        ("=1+1", "begins with =, which a spreadsheet takes for a formula"),
+        ("-1", "begins with -"),
+    ],
+)
+def test_what_cannot_be_a_name_is_refused_at_once(tmp_path, name, told):
+    for row in (f"{name},a,negative,1,2,3,x", f"01,{name},negative,1,2,3,x"):
+        if len(name) in (65, 22) and row.startswith("01"):
+            continue  # a clip's may be longer
+        with pytest.raises(StudyError, match=f"line 2: .*{told}.*: give it another name"):
+            corpora.load("own", write(tmp_path, [row]))
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+def test_names_of_classes_may_hold_a_dash(tmp_path):
+    rows = [row.replace("positive", "non-micro").replace("surprise", "Micro") for row in ROWS]
+    write(tmp_path, [row.replace("negative", "micro") for row in rows])
+    for name in ("own-non-micro,micro", "own-non-micro,micro-midpoint"):
+        corpus = corpora.load(name, tmp_path)
+        assert corpus.name == name and corpus.classes == ("non-micro", "micro")
+        assert corpora.title(name).startswith("Your own clips, non-micro,micro")
+    assert sorted(corpus.clips["label"]) == ["micro", "non-micro"]
+    assert corpora.load("own", tmp_path, classes="non-micro,micro").name == "own-non-micro,micro"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "../../X", "<a>", "a\nb", ".", "a.", "x-midpoint", "sheet", "a:b", "a*", "\u200b"],
+)
+def test_classes_that_cannot_be_names_are_refused(tmp_path, name):
+    for corpus, classes in ((f"own-{name},c", None), ("own", f"c,{name}")):
+        with pytest.raises(StudyError, match="cannot be a name: write letters, digits"):
+            corpora.load(corpus, tmp_path, classes=classes)
+    with pytest.raises(StudyError, match="100 are possible: shorten them"):
+        corpora.named("own-" + ",".join(30 * letter for letter in "abcd"))
+    with pytest.raises(StudyError, match="each once"):
+        corpora.named("own-Happy,happy")
+
+
+def test_labels_in_any_case_and_how_to_name_other_classes(tmp_path):
+    rows = [row.replace("positive", "Positive").replace("negative", "NEGATIVE") for row in ROWS]
+    corpus = corpora.load("own", write(tmp_path, rows))
+    assert sorted(corpus.clips["label"]) == ["negative", "positive", "surprise"]
+    rows = [row.replace("positive", "Disgust").replace("negative", "happiness") for row in ROWS]
+    with pytest.raises(StudyError) as error:
+        corpora.load("own", write(tmp_path, rows))
+    text = str(error.value)
+    assert text.endswith("or name your classes: --corpus own-Disgust,happiness,surprise")
+    assert "nearest" not in text
+    rows = [row.replace("positive", "postive") for row in ROWS]
+    with pytest.raises(StudyError, match=r"correct it \(nearest 'positive'\)$"):
+        corpora.load("own", write(tmp_path, rows))
+
+
+# --- as spreadsheets write it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_text_as_spreadsheets_save_it(tmp_path, sign, encoding):
+    write(tmp_path)
+    text = (tmp_path / "clips.csv").read_text().replace("smile,", "\u7b11,").replace(",", sign)
+    text = text.replace("\n", "\r\n")
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (tmp_path / "clips.csv").write_bytes(mark + text.encode(encoding))
+    corpus = corpora.load("own", tmp_path)
+    assert sorted(corpus.clips["clip"]) == ["frown", "\u7b11", "\u7b11"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "utf-16-le"])
+def test_an_encoding_is_never_guessed(tmp_path, encoding):
+    write(tmp_path)
+    name = {"cp1252": "\u00e9t\u00e9,", "gbk": "\u60ca\u8bb6,"}.get(encoding, "frown,")
+    text = (tmp_path / "clips.csv").read_text().replace("frown,", name)
+    (tmp_path / "clips.csv").write_bytes(text.encode(encoding))
+    line = 1 if encoding == "utf-16-le" else 3
+    with pytest.raises(StudyError, match=rf"clips\.csv line {line} is not text in UTF-8: save"):
+        corpora.load("own", tmp_path)
+
+
+def test_a_workbook_and_a_workbook_under_another_name(tmp_path):
+    write(tmp_path)
+    grid = [line.split(",") for line in (tmp_path / "clips.csv").read_text().splitlines()]
+    (tmp_path / "clips.csv").unlink()
+    with pd.ExcelWriter(tmp_path / "clips.xlsx") as book:
+        pd.DataFrame([["about"]]).to_excel(book, sheet_name="read me", header=False, index=False)
+        table = pd.DataFrame([[int(c) if c.isdecimal() else c for c in cells] for cells in grid])
+        table.to_excel(book, sheet_name="clips", header=False, index=False)
+    corpus = corpora.load("own", tmp_path)
+    assert list(corpus.clips["subject"]) == ["1", "1", "7"] and len(corpus.exclusions) == 0
+    (tmp_path / "clips.xlsx").rename(tmp_path / "clips.csv")
+    assert len(corpora.load("own", tmp_path / "clips.csv").clips) == 3
+
+
+def test_breaks_quotes_and_separators_in_cells(tmp_path):
+    head = HEAD + ",note"
+    rows = [f'{ROWS[0]},"seen; twice\r\nand again"', f"{ROWS[1]},a\u2028b", ROWS[2]]
+    corpus = corpora.load("own", write(tmp_path, rows, head))
+    assert list(corpus.clips["note"]) == ["", "a\u2028b", "seen; twice and again"]
+    rows = [*rows[:1], "01,frown,wrong,3,,,frames/01/frown,"]
+    with pytest.raises(StudyError, match="line 4: label 'wrong'"):  # as an editor counts them
+        corpora.load("own", write(tmp_path, rows, head))
+    with pytest.raises(StudyError, match="from line 2 on .*: is a quote missing"):
+        corpora.load("own", write(tmp_path, ['"01,smile,positive,12,30,55,frames/01/smile']))
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "null", "nan", "-", "None", "", "#N/A", "<NA>"])
+def test_words_for_a_frame_that_was_not_coded(tmp_path, word):
+    rows = [f"01,smile,positive,12,{word},{word},frames/01/smile,{word}"]
+    (clip,) = corpora.load("own", write(tmp_path, rows, HEAD + ",fps")).clips.itertuples()
+    assert clip.apex is pd.NA and clip.offset is pd.NA and pd.isna(clip.fps)
+
+
+@pytest.mark.parametrize("time", ["0.52", "0,52", "0:01.5", "12.5", "520ms", "1.2 s"])
+def test_a_table_in_seconds_is_refused(tmp_path, time):
+    rows = [ROWS[0], f'01,frown,negative,1.0,"{time}",3.0,frames/01/frown']
+    with pytest.raises(StudyError, match="line 3: apex '.*' is a time: write frame numbers in all"):
+        corpora.load("own", write(tmp_path, rows))
 
 
 # --- videos ---------------------------------------------------------------------------------------
@@ -242,11 +436,12 @@ def test_a_video_and_its_frames_give_the_same_views(tmp_path, monkeypatch):
     folder.mkdir()
     for number, frame in enumerate(made.frames, start=1):
         cv2.imwrite(str(folder / f"{number}.png"), frame)
-    write_video(tmp_path / "clip.avi", made.frames)
+    for name in ("clip.avi", "copy.avi"):
+        write_video(tmp_path / name, made.frames)
     rows = [
         "01,f,positive,1,6,9,frames",
         "02,v,negative,1,6,9,clip.avi",
-        "03,s,surprise,1,,,clip.avi",
+        "03,s,surprise,1,,,copy.avi",
     ]
     (tmp_path / "clips.csv").write_text("\n".join([HEAD, *rows]))
     corpus = corpora.load("own", tmp_path)
@@ -260,6 +455,64 @@ def test_a_video_and_its_frames_give_the_same_views(tmp_path, monkeypatch):
     assert spotted["apex_source"] == "spotted" and abs(spotted["apex"] - 6) <= 1
     again = views.compute(corpus, ("frames", "flow", "video"), jobs=1, progress=False)
     np.testing.assert_array_equal(again.arrays["flow"], found.arrays["flow"])
+
+
+def test_a_video_that_ends_before_its_offset_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    for number in (1, 2):
+        write_video(tmp_path / f"{number}.avi", moving_face.clip(3, frames=9, apex=5).frames)
+    rows = ["01,f,positive,1,6,9,1.avi", "02,v,negative,1,6,10,2.avi"]
+    (tmp_path / "clips.csv").write_text("\n".join([HEAD, *rows]))
+    found = views.compute(corpora.load("own", tmp_path), ("flow",), jobs=1, progress=False)
+    assert list(found.clips["clip"]) == ["f"]
+    assert list(found.exclusions["reason"]) == [
+        "offset frame 10 is not in 2.avi, which holds 1 to 9"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.m4v", "mp4v"), ("a.MTS", "mp4v"), ("a.3gp", "mp4v"), ("a.flv", "FLV1"), ("a.ts", "mp4v")],
+)
+def test_a_video_that_opencv_reads_is_one(tmp_path, name, codec):
+    write_video(tmp_path / name, bars(15), codec)
+    write(tmp_path, [f"01,a,positive,1,,,{name}"])
+    assert len(corpora.load("own", tmp_path).clips) == 1
+    assert list(images.files(tmp_path / name)) == list(range(1, 16))
+
+
+class Undecoded:
+    """What OpenCV makes of a video whose codec it cannot decode, as AV1 here."""
+
+    def __init__(self, path):
+        self.get = {cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter_fourcc(*"av01"))}.get
+
+    def isOpened(self):  # named by OpenCV
+        return True
+
+    def grab(self):
+        return False
+
+
+def test_a_codec_that_cannot_be_decoded_is_named(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Undecoded)
+    with pytest.raises(
+        StudyError, match=r"no frame that OpenCV can decode .*'av01'.* such as H.26"
+    ):
+        images.Video("a.mp4")
+
+
+@pytest.mark.parametrize("kind", sorted(frames.IMAGES))
+def test_a_frame_of_every_kind_is_decoded(tmp_path, kind):
+    grey = np.add.outer(np.arange(32), np.arange(48)).astype(np.uint8)
+    image = grey if kind in (".pbm", ".pgm", ".pfm") else cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    content = cv2.imencode(kind, image)[1].tobytes()
+    (tmp_path / f"7{kind}").write_bytes(content)
+    (file,) = images.files(tmp_path).values()
+    assert images.Frame(file).image.shape == (32, 48)
+    file.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(StudyError, match="copy it again"):
+        _ = images.Frame(file).image
 
 
 # --- apex policies --------------------------------------------------------------------------------

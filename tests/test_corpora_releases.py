@@ -282,7 +282,7 @@ def test_one_annotated_frame_is_missing(tmp_path, missing):
         (("x", 59, 86), "onset 'x' is not a frame number"),
         ((46, "59?", 86), "apex '59?' is not a frame number"),
         ((46, 59, None), "offset '' is not a frame number"),
-        ((46, 59.5, 86), "apex '59.5' is not a frame number"),
+        ((46, 59.5, 86), "apex '59.5' is not a frame number; of a time write seconds times fps"),
     ],
 )
 def test_annotations_that_make_no_sense(tmp_path, numbers, reason):
@@ -523,6 +523,44 @@ def test_own_erratum_is_applied_only_where_old_matches(tmp_path):
     digest = sheets.read(root / "CASME2-coding-20140508.xlsx").sha256
     erratum(tmp_path, **where, old="59", new="61", sheet_sha256=digest[:12])
     assert row(corpora.load("casme2", root), "EP02_01f").apex == 61
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"clip": "EP02_01"}, "no row of a sheet of casme2 is clip sub01/EP02_01"),
+        ({"subject": "1"}, "no row of a sheet of casme2 is clip 1/EP02_01f"),
+        ({"old": "58"}, "the sheet says apex '59', not '58'"),
+        ({"sheet_sha256": "0000"}, "this sheet's sha256 begins with "),
+    ],
+)
+def test_an_own_erratum_that_changes_nothing_is_named(tmp_path, fields, told, capsys):
+    root = write_casme2(tmp_path / "casme2")
+    where = {"corpus": "casme2", "subject": "sub01", "clip": "EP02_01f", "field": "apex"}
+    erratum(tmp_path, **where | {"old": "59", "new": "61"} | fields)
+    sources = corpora.load("casme2", root).sources
+    assert sources[-1].startswith(f"errata.csv line 2 changes nothing: {told}")
+    for used in ({"old": "59", "new": "61"}, {"field": "excluded:5", "new": "blurred"}):
+        erratum(tmp_path, **where | used)
+        assert "changes nothing" not in " ".join(corpora.load("casme2", root).sources)
+    erratum(tmp_path, **where | {"corpus": "nowhere"})
+    with pytest.raises(StudyError, match="errata.csv line 2: corpus 'nowhere' is not known"):
+        corpora.load("smic", write_smic(tmp_path / "smic"))
+
+
+def test_sheets_as_a_spreadsheet_saves_them(tmp_path):
+    for sign in ",;\t":
+        root = write_casme2(tmp_path / str(ord(sign)))
+        book = root / "CASME2-coding-20140508.xlsx"
+        grid = pd.read_excel(book, header=None, dtype=str)
+        prose = pd.DataFrame([["prose, with, commas, and; one more, and another"]] * 3)
+        pd.concat([prose, grid]).to_csv(
+            book.with_suffix(".csv"), sep=sign, header=False, index=False
+        )
+        book.unlink()
+        assert len(corpora.load("casme2", root).clips) == len(
+            corpora.load("casme2", write_casme2(tmp_path / "book")).clips
+        )
 
 
 def test_bad_own_errata(tmp_path):

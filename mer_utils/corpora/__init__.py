@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
-from . import apexes, official
+from . import apexes, errata, official
 from .frames import entries, folders, frame_files, packed
 from .reader import Copy
 from .releases import RELEASES
@@ -15,12 +15,13 @@ from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, clip_table, exclu
 CORPORA = tuple(RELEASES)
 
 __all__ = ["CLASSES", "COLUMNS", "CORPORA", "FRAME_VIEWS", "KEY", "RELEASES"]
-__all__ += ["Corpus", "default_folder", "frame_files", "load", "title"]
+__all__ += ["Corpus", "default_folder", "frame_files", "load", "named", "title"]
 
 
 def title(name: str) -> str:
     """What reports call a corpus: `casme2-5` is "CASME II, 5"; an unknown name stays as it is."""
-    name, *words = name.split("-")
+    name, _, rest = name.partition("-")
+    words = [word for word in _words(rest) if word]
     text = ", ".join([RELEASES[name].title if name in RELEASES else name, *words])
     return text[:1].upper() + text[1:]
 
@@ -53,6 +54,35 @@ def _named_as_text(clips: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
     return [row for row, right in zip(clips, whole, strict=True) if right], misnamed
 
 
+def _words(rest: str) -> tuple[str, str]:
+    """What follows the name of a release: its classes, and where the apex comes from ("")."""
+    words = rest.split("-")
+    policies = [word for word in words if word in apexes.POLICIES]
+    return "-".join(word for word in words if word not in policies), "".join(policies[-1:])
+
+
+def named(
+    name: str, classes: str | int | Sequence[str] | None = None, apex: str = "sheet"
+) -> tuple:
+    """(the usual spelling of a corpus's name, its Release, its Scheme, its policy of the apex).
+
+    `casme2-3-sheet` is `casme2`; classes and apex as in `load`. Raises StudyError for what is
+    unknown or cannot be a name, whether or not the corpus is here.
+    """
+    release, dash, rest = str(name).partition("-")
+    if release not in RELEASES:
+        raise unknown("corpus", release, CORPORA)
+    release = RELEASES[release]
+    of_name, policy = _words(rest)
+    scheme = release.scheme(of_name if of_name or (dash and not policy) else classes)
+    apex = policy or apex
+    if apex not in apexes.POLICIES:
+        raise unknown("apex", apex, apexes.POLICIES)
+    first = scheme.name == release.scheme().name
+    parts = [release.name, "" if first else scheme.name, "" if apex == "sheet" else apex]
+    return "-".join(filter(None, parts)), release, scheme, apex
+
+
 def load(
     name: str,
     path: Path | str | None = None,
@@ -67,18 +97,8 @@ def load(
     its runs, its tables and its folder of reports, and never mixed with another. Raises StudyError,
     one sentence, for what the user can mend.
     """
-    name, *words = str(name).split("-")
-    for word in words:
-        if word in apexes.POLICIES:
-            apex = word
-        else:
-            classes = word
-    if name not in RELEASES:
-        raise unknown("corpus", name, CORPORA)
-    if apex not in apexes.POLICIES:
-        raise unknown("apex", apex, apexes.POLICIES)
-    release = RELEASES[name]
-    scheme = release.scheme(classes)
+    full_name, release, scheme, apex = named(name, classes, apex)
+    name = release.name
     folder = Path(os.path.abspath(Path(path).expanduser())) if path else default_folder(name)
     if not (release.file and folder.is_file()):
         usual = f"put the {name} release there as data/README.md shows, or give its path"
@@ -87,6 +107,7 @@ def load(
         if not folder.is_dir() or not entries(folder):
             state = "is empty" if folder.exists() else "does not exist"
             raise StudyError(f"{folder} {state}: {release.remedy or usual}")
+    errata.check_corpora(CORPORA)
     try:
         copy = Copy(release, folder, name, scheme, apex).read()
     except StudyError as error:
@@ -100,9 +121,8 @@ def load(
     rows, misnamed = _named_as_text(copy.clips)
     rows, without_apex = apexes.choose(apex, rows)
     folder = folder.parent if folder.is_file() else folder
-    parts = [name, scheme.name if scheme.name != release.scheme().name else "", apex]
     corpus = Corpus(
-        name="-".join(part for part in parts if part not in ("", "sheet")),
+        name=full_name,
         path=folder,
         clips=clip_table(rows),
         exclusions=exclusion_table(_as_text([*copy.exclusions, *misnamed, *without_apex])),

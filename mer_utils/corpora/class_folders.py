@@ -9,6 +9,7 @@ onset 1, the offset the last frame; frame numbers of the sheet count in the uncu
 from collections import defaultdict
 
 from ..errors import StudyError
+from . import ids
 from .frames import folders, videos
 from .reader import Copy
 
@@ -17,7 +18,9 @@ FIELDS = {"subject": ("Subject", "sub"), "clip": ("Filename", "filename_o", "cli
 
 def read(copy: Copy) -> None:
     by_name = {folder.name.lower(): folder for folder in folders(copy.path)}
-    classes = {name: by_name.pop(name) for name in copy.scheme.classes if name in by_name}
+    classes = {
+        name: by_name.pop(name.lower()) for name in copy.scheme.classes if name.lower() in by_name
+    }
     if not classes:
         raise StudyError(
             f"{copy.path} holds no folder named as a class: put the videos into "
@@ -28,7 +31,7 @@ def read(copy: Copy) -> None:
     copy.sources += [f"not read: {folder}" for folder in by_name.values()]
     people, spelled = defaultdict(set), {}  # clip name in lower case -> subjects who have one
     for row in sheet.rows:  # 1 and 01 in one sheet are one person
-        subject = spelled.setdefault(_plain(row["subject"]), row["subject"])
+        subject = spelled.setdefault(ids.person(row["subject"]), row["subject"])
         people[row["clip"].lower()].add(subject)
     for label, folder in classes.items():
         for video in videos(folder):
@@ -48,13 +51,9 @@ def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, 
     parts = stem.split("_")
     for number in range(1, len(parts)):
         person, clip = "_".join(parts[:number]), "_".join(parts[number:])
-        same = [one for one in people.get(clip.lower(), ()) if _plain(one) == _plain(person)]
+        same = [
+            one for one in people.get(clip.lower(), ()) if ids.person(one) == ids.person(person)
+        ]
         if len(same) == 1:
             return same[0], clip, ""
     return "", stem, f"{sheet} has no row for it"
-
-
-def _plain(subject: str) -> str:
-    """01, sub01 and 1 are one person; so are s1 and s01."""
-    digits = subject.strip().lower().removeprefix("sub").removeprefix("s")
-    return str(int(digits)) if digits.isdecimal() else subject.lower()

@@ -1,14 +1,12 @@
-"""Frames on disk, looked up by the integer in their name, and the numbers that sheets give."""
+"""Frames on disk, looked up by the integer in their name and decoded as grey images."""
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import StudyError
-from .table import FRAME_NUMBERS
 
 # What the OpenCV of environment.yml decodes; a test writes and reads one of each.
 IMAGES = ".jpg .jpeg .jpe .jp2 .png .bmp .dib .tif .tiff .webp .avif .gif"
@@ -16,7 +14,6 @@ IMAGES = frozenset((IMAGES + " .pbm .pgm .ppm .pnm .pam .pfm .sr .ras .hdr .pic"
 VIDEOS = ".avi .mp4 .m4v .mov .mkv .webm .wmv .asf .mpg .mpeg .m2v .vob .ts .mts .m2ts .3gp .3g2"
 VIDEOS = frozenset((VIDEOS + " .flv .ogv .mxf .mjpg .mjpeg").split())
 ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|tgz|gz|z?[0-9]{2,3})$", re.IGNORECASE)
-NOT_CODED = ("", "/", "-", "nan")  # how a sheet says that a frame was not coded
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # of a JPEG and a PNG, by how they begin
 MOST_PIXELS = 2**26  # 64 megapixels
 _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jpg"
@@ -132,33 +129,3 @@ def grey(content: bytes, name: str) -> np.ndarray:
 def frame_files(folder: Path | str) -> dict[int, Path]:
     """Frame number -> file. See `frame_names`."""
     return {number: Path(folder) / name for number, name in frame_names(folder).items()}
-
-
-def frame_numbers(
-    row: Mapping[str, str], apex: str = "sheet", open_end: bool = False
-) -> tuple[dict[str, int], str]:
-    """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong.
-
-    apex: see `apexes`; under any policy but `sheet` the row's apex is not read, so that a wrong
-    one does no harm. open_end: the offset may be missing too.
-    """
-    numbers = {}
-    may_be_missing = ("apex", "offset") if open_end else ("apex",)
-    for name in FRAME_NUMBERS:
-        text = row[name]
-        not_coded = name in may_be_missing and text.lower() in NOT_CODED
-        if not_coded or (name == "apex" and apex != "sheet"):
-            continue
-        if not re.fullmatch(r"[0-9]{1,18}(\.0+)?", text):
-            return {}, f"{name} '{text}' is not a frame number"
-        numbers[name] = int(text.split(".")[0])
-    if numbers.get("offset") == 0:
-        return {}, "offset 0: its end was not coded"
-    ordered = list(numbers.items())
-    for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
-        if low > high:
-            return {}, f"{before} {low} is after {after} {high}"
-    last = next((name for name in ("apex", "offset") if name in numbers), "")
-    if last and numbers["onset"] == numbers[last]:
-        return {}, f"{last} is the onset ({numbers['onset']}): there is no movement between them"
-    return numbers, ""

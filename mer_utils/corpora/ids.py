@@ -5,7 +5,12 @@ CASME II writes `sub01` on disk and 1 in its sheet; SAMM `006` and 6; SMIC `s1/s
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
+
+LONGEST = 64  # bytes of a subject in UTF-8: part of file names, where one byte may take three
+LONGEST_CLIP = 200  # of a clip, whose name tables show
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes for a formula at the beginning of a cell
 
 
 def plain(cell: object) -> str:
@@ -15,6 +20,44 @@ def plain(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).strip()
+
+
+def flaw(name: str, longest: int = LONGEST) -> str:
+    """Why a text cannot be the id of a subject, or of a clip with LONGEST_CLIP, or ""."""
+    if len(name.encode(errors="replace")) > longest:
+        return f"is longer than {longest} letters (bytes of UTF-8)"
+    if unseen := [sign for sign in name if not sign.isprintable() or sign == "\ufffd"]:
+        return f"holds a character that cannot be read (U+{ord(unseen[0]):04X})"
+    if "/" in name or "\\" in name or name in (".", ".."):
+        return "holds / or \\ or is . or .., which name folders"
+    if name.startswith(FORMULA):
+        return f"begins with {name[0]}, which a spreadsheet takes for a formula"
+    return ""
+
+
+def alike(name: str) -> str:
+    """What a person reads a name as: the same text for `p1`, `P_01`, `p 1.` and `ｐ１`.
+
+    Of case, Unicode form, blanks, dashes, dots and leading zeros none tells two names apart.
+    """
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    text = re.sub(r"^([0-9]+)\.0+$", r"\1", text.strip())  # as pandas writes a number
+    text = re.sub(" +", " ", "".join(map(_read, text))).strip()
+    text = re.sub(r"(?<=[^\W\d]) (?=[0-9])|(?<=[0-9]) (?=[^\W\d])", "", text)  # `p 1` is `p1`
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
+
+
+def _read(sign: str) -> str:
+    """A character as `alike` compares it: a separator is a blank, any digit one of 0 to 9."""
+    kind = unicodedata.category(sign)
+    if kind in ("Pd", "Pc", "Zs", "Zl", "Zp") or sign in ".\u2212\t":  # U+2212 is a minus
+        return " "
+    return "" if kind in ("Cc", "Cf") else str(unicodedata.decimal(sign, sign))
+
+
+def person(name: str) -> str:
+    """`alike` of a subject: 1, s01, sub1 and Subject 1 are one person."""
+    return re.sub("^(?:subject|subj|sub|s)(?=[0-9])", "", alike(name))
 
 
 @dataclass(frozen=True)

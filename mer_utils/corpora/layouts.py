@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import sheets
-from .frames import NOT_CODED, folders
+from .annotations import is_missing
+from .frames import folders
 from .reader import DEPTH, Copy, Folders
 
 
@@ -86,7 +87,7 @@ def add_rows(copy: Copy, sheet: sheets.Sheet, on_disk: Folders, root: Path) -> N
         if event.frames is None:
             place = key[0] + (f"/{event.clip}" if key[0] in subjects else "")
             event.reason = event.reason or copy.no_folder(root, place.lstrip("/"))
-        if row["apex"].lower() in NOT_CODED:
+        if is_missing(row["apex"]):
             event.notes.append("no apex in the sheet")
         elif event.numbers.get("apex") == event.numbers.get("offset"):
             event.notes.append("apex = offset in the sheet")

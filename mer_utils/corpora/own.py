@@ -1,4 +1,4 @@
-"""A laboratory's own clips: a csv of subject, clip, label, onset, apex, offset, path.
+"""A laboratory's own clips: a csv or xlsx of subject, clip, label, onset, apex, offset, path.
 
     subject,clip,label,onset,apex,offset,path
     01,smile_1,positive,12,30,55,frames/01/smile_1
@@ -8,21 +8,24 @@
 folder go by the number in their name; a video's are counted from 1. An empty apex is spotted, an
 empty offset is the last frame. Optional columns: emotion, action_units, fps, note.
 
-A table with an unknown label or a clip that occurs twice is refused, all such lines named at once;
-a clip whose frames are not there is left out with its line.
+A table with an unknown label, a time where a frame number belongs, two ids that a person would
+read as one, or one recording of two people is refused, all such lines named at once; a clip whose
+frames are not there is left out with its line.
 """
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import StudyError
-from .frames import VIDEOS, is_video
-from .reader import Copy, Event, frame_numbers
-from .sheets import check_columns, columns_of, csv_rows, letters
-from .table import Scheme, nearest
+from . import ids, schemes, sheets
+from .annotations import frame_numbers, is_missing, is_time
+from .frames import VIDEOS, entries, is_video
+from .reader import Copy, Event
+from .table import FRAME_NUMBERS, Scheme
 
 NAME = "clips.csv"
 REQUIRED = ("subject", "clip", "label", "onset", "apex", "offset", "path")
@@ -31,16 +34,16 @@ _NAMED = 5  # mistakes in one sentence
 
 
 def table(path: Path) -> Path:
-    """The csv: `path` itself, or `clips.csv` in it, or the only csv in it. Raises StudyError."""
+    """The sheet: `path`, or `clips.csv` in it, or the only sheet in it. Raises StudyError."""
     if path.is_file():
         return path
-    if (path / NAME).is_file():
-        return path / NAME
-    files = sorted(file for file in path.glob("*.csv") if file.name != "errata.csv")
-    if len(files) == 1:
-        return files[0]
+    files = [Path(entry.path) for entry in entries(path) if entry.name != "errata.csv"]
+    files = [file for file in files if sheets.is_sheet(file)]
+    for few in ([path / NAME], [file for file in files if file.stem == "clips"], files):
+        if len(few) == 1 and few[0].is_file():
+            return few[0]
     names = " and ".join(file.name for file in files[:3])
-    has = f"has more than one csv, {names}" if files else f"has no {NAME}"
+    has = f"has more than one sheet, {names}" if files else f"has no {NAME}"
     raise StudyError(
         f"{path} {has}: put {NAME} there, with the columns {','.join(REQUIRED)}, or give its path"
     )
@@ -55,75 +58,144 @@ def read(copy: Copy) -> None:
         copy.sources.append(f"columns not read: {', '.join(unread)}")
     for line, cells in lines:
         numbers, wrong = frame_numbers(cells, copy.apex, open_end=True)
-        frames = Path(os.path.abspath(file.parent / os.path.expanduser(cells["path"])))
+        frames = _place(file, cells)
         fps = pd.to_numeric(cells["fps"], errors="coerce")
-        if cells["fps"] and not 0 < fps < 100_000:
+        if not (is_missing(cells["fps"]) or 0 < fps < 100_000):
             reason = f"fps '{cells['fps']}' is not a number of frames per second"
         elif wrong:
             reason = f"{wrong}: correct the line"
         else:
             reason = _missing(cells["path"], frames, numbers, copy)
         event = Event(
-            *(cells["subject"], cells["clip"], numbers, frames, cells["label"]),
+            *(
+                cells["subject"],
+                cells["clip"],
+                numbers,
+                frames,
+                _class(cells["label"], copy.scheme),
+            ),
             *(cells["emotion"].lower(), cells["action_units"], [cells["note"]]),
         )
         copy.settle(event, reason and f"{file.name} line {line}: {reason}", fps)
 
 
+def _place(file: Path, cells: Mapping[str, str]) -> Path:
+    """The folder of frames or the video of a line, absolute."""
+    return Path(os.path.abspath(file.parent / os.path.expanduser(cells["path"])))
+
+
+def _class(label: str, scheme: Scheme) -> str:
+    """The class that a label names, in upper or lower case; "" if none."""
+    label = sheets.text_of(label).casefold()
+    return next((name for name in scheme.classes if name.casefold() == label), "")
+
+
 def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """(line number, cells by column) and the columns that are not read. Raises StudyError."""
-    grid = [(line, cells) for line, cells in csv_rows(file) if any(cells)]
+    required, fields = ({name: (name,) for name in names} for names in (REQUIRED, COLUMNS))
+    grid = sheets.lines(file, fields)
     head = ",".join(REQUIRED)
     if not grid:
         raise StudyError(f"{file} is empty: its first line is {head}")
     heads = grid.pop(0)[1]
-    required, fields = ({name: (name,) for name in names} for names in (REQUIRED, COLUMNS))
-    check_columns(file, heads, required, f"its first line must be {head}")
-    columns = columns_of(heads, fields)
-    names = [name for head in heads if (name := letters(head))]
+    sheets.check_columns(file, heads, required, f"its first line must be {head}")
+    columns = sheets.columns_of(heads, fields)
+    names = [name for head in heads if (name := sheets.letters(head))]
     if twice := sorted(name for name in names if names.count(name) > 1):
         raise StudyError(f"{file} has the column '{twice[0]}' twice: keep one")
     lines = []
     for line, cells in grid:
-        if any(cells[len(heads) :]):
-            raise StudyError(
-                f"{file} line {line} has {len(cells)} cells for {len(heads)} columns: "
-                f'put a cell that holds a comma into quotes ("a, b")'
-            )
+        sheets.check_width(file, line, cells, heads)
         row = {name: cells[at] for name, at in columns.items() if at < len(cells)}
+        row |= {name: sheets.text_of(row[name]) for name in (*FRAME_NUMBERS, "fps") if name in row}
         lines.append((line, dict.fromkeys(fields, "") | row))
     unread = [one for n, one in enumerate(heads) if one and n not in columns.values()]
     return lines, unread
 
 
+# --- what is refused ------------------------------------------------------------------------------
+
+
 def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme) -> None:
     """Raises StudyError for a doubtful table, naming each mistake with its line."""
-    mistakes, first_lines, spelled = [], {}, {}
-    for line, cells in lines:
-        for name in ("subject", "clip", "label", "path"):
-            if not cells[name]:
-                mistakes.append(f"line {line} has no {name}: fill it in")
-        person, clip, label = cells["subject"], cells["clip"], cells["label"]
-        if label and label not in scheme.classes:
-            mistakes.append(
-                f"line {line}: label '{label}' is none of {', '.join(scheme.classes)}: correct it "
-                f"(nearest '{nearest(label, scheme.classes)}') or name your classes"
-            )
-        plain = person.lstrip("0") if person.isdecimal() else person.casefold()
-        other = spelled.setdefault(plain, person)
-        if other != person:
-            mistakes.append(
-                f"line {line}: subject '{person}' is '{other}' above: spell one person one way"
-            )
-        first = first_lines.setdefault((person, clip), line)
-        if person and clip and first != line:
-            mistakes.append(
-                f"lines {first} and {line} are both clip {person}/{clip}: rename or remove one"
-            )
+    mistakes = [f"line {line}{wrong}" for line, cells in lines for wrong in _wrong(cells, scheme)]
+    mistakes += _one_for_two(file, lines)
     if mistakes:
         more = len(mistakes) - _NAMED
         rest = f"; and {more} more such" if more > 0 else ""
-        raise StudyError(f"{file.name}: {'; '.join(mistakes[:_NAMED])}{rest}")
+        named = f"{'; '.join(mistakes[:_NAMED])}{rest}"
+        labels = {cells["label"] for _, cells in lines if not is_missing(cells["label"])}
+        raise StudyError(f"{file.name}: {named}{_other_classes(labels, scheme)}")
+
+
+def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
+    """What is wrong with one line, each with its remedy."""
+    for name in ("subject", "clip", "label", "path"):
+        if not cells[name]:
+            yield f" has no {name}: fill it in"
+    for name, longest in (("subject", ids.LONGEST), ("clip", ids.LONGEST_CLIP)):
+        if why := ids.flaw(cells[name], longest):
+            yield f": {name} {cells[name]!r} {why}: give it another name"
+    for name in FRAME_NUMBERS:
+        if is_time(cells[name]):
+            yield (
+                f": {name} '{cells[name]}' is a time: write frame numbers in all lines, seconds "
+                f"times fps"
+            )
+    label = cells["label"]
+    if label and not _class(label, scheme):
+        near = f" (nearest '{near[0]}')" if (near := _near(label, scheme)) else ""
+        yield f": label '{label}' is none of {', '.join(scheme.classes)}: correct it{near}"
+
+
+def _near(label: str, scheme: Scheme) -> list[str]:
+    return difflib.get_close_matches(label.lower(), scheme.classes, n=1)
+
+
+def _other_classes(labels: set[str], scheme: Scheme) -> str:
+    """How to name these classes, where a label of them is no misspelling of the scheme's."""
+    unknown = [label for label in labels if not _class(label, scheme)]
+    names = sorted({label.casefold(): label for label in labels}.values())
+    if all(_near(label, scheme) for label in unknown) or not all(map(schemes.can_be_class, names)):
+        return ""
+    return f"; or name your classes: --corpus own-{','.join(names)}"
+
+
+def _one_for_two(file: Path, lines: list[tuple[int, dict[str, str]]]) -> Iterator[str]:
+    """Two spellings of one person or clip, one recording of two people, one clip listed twice."""
+    rows = [
+        cells
+        | {"line": line, "person": ids.person(cells["subject"]), "name": ids.alike(cells["clip"])}
+        | {"recording": _recording(_place(file, cells))}
+        for line, cells in lines
+        if cells["subject"] and cells["clip"]
+    ]
+    for same, other, problem in (
+        ("person", "subject", "'{0[subject]}' and '{1[subject]}' read as one person"),
+        ("person name", "line", "{0[subject]}/{0[clip]} and {1[subject]}/{1[clip]} are one clip"),
+        ("recording", "person", "{0[subject]} and {1[subject]} have one recording, {1[path]}"),
+        (
+            *("recording onset apex offset", "line"),
+            "{0[clip]} and {1[clip]} are the same frames of {1[path]}",
+        ),
+    ):
+        first: dict[tuple, dict] = {}
+        for row in rows:
+            key = tuple(row[name] for name in same.split())
+            one = first.setdefault(key, row)
+            if one and None not in key and one[other] != row[other]:
+                first[key] = {}  # named once
+                text = problem.format(one, row)
+                yield f"lines {one['line']} and {row['line']}: {text}: correct one"
+
+
+def _recording(path: Path) -> str | None:
+    """One text for a file or folder, however its path is spelled; None where it is not there."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return f"{facts.st_dev} {facts.st_ino}"
 
 
 def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) -> str:

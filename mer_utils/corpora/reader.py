@@ -14,8 +14,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from ..errors import StudyError
-from . import errata, ids, schemes, sheets
-from .frames import entries, folders, frame_names, frame_numbers, is_video, packed_in
+from . import ids, schemes, sheets
+from .annotations import frame_numbers
+from .errata import Errata
+from .frames import entries, folders, frame_names, is_video, packed_in
 from .table import FRAME_VIEWS, Scheme, unknown_words
 
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
@@ -109,6 +111,7 @@ class Copy:
         self.is_subject = re.compile(self.release.subject_folder, re.IGNORECASE).fullmatch
         # of the last folders only: a film's clips follow one another in the sheets
         self.frame_names = lru_cache(maxsize=8)(frame_names)
+        self.errata = Errata(self.corpus)
 
     def read(self) -> "Copy":
         """Calls its reader, then settles the events as clips and exclusions.
@@ -128,6 +131,7 @@ class Copy:
             if not event.reason and event.frames:
                 event.reason = self.missing_frames(event.frames, event.numbers, WRONG_NUMBER)
             self.settle(event, event.reason)
+        self.sources += self.errata.idle()
         return self
 
     def _check_words(self) -> None:
@@ -158,7 +162,11 @@ class Copy:
                     )
 
     def settle(self, event: Event, reason: str, fps: float | None = None) -> None:
-        """Makes an event a clip, or an exclusion where there is a reason."""
+        """Makes an event a clip, or an exclusion where there is a reason, or no name for it."""
+        if why := ids.flaw(event.subject):
+            reason = reason or f"its subject {why}: rename it"
+        if why := ids.flaw(event.clip, ids.LONGEST_CLIP):
+            reason = reason or f"its name {why}: rename it"
         if reason:
             self.exclusions.append((self.corpus, event.subject, event.clip, reason))
             return
@@ -282,7 +290,7 @@ class Copy:
 
         Rows without a subject are left out.
         """
-        corrections, names = errata.load(), self.release.names
+        names = self.release.names
         for text in sheet.rows:
             try:
                 subject = names.subject(text["subject"])
@@ -294,7 +302,7 @@ class Copy:
                 continue
             key = {"subject": subject, "clip": names.clip(text["clip"])}
             text = {"apex": "", "action_units": ""} | text | key
-            yield errata.apply(corrections, self.corpus, sheet.sha256, text, self.scheme.name)
+            yield self.errata.apply(sheet.sha256, text, self.scheme.name)
 
     def add(
         self, row: Mapping[str, str], notes: Sequence[str], reason: str, open_end: bool = False

@@ -3,10 +3,16 @@
 `counts` are the clips of a complete copy, as the sheets and the official MEGC2019 list give them.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from ..errors import StudyError
+from .apexes import POLICIES
 from .table import CLASSES, Scheme
+
+LONGEST = 100  # bytes of all names together: they are part of the names of files
+NAME = re.compile(r"\w([\w .+-]*[\w+])?")
 
 
 def grouped(
@@ -45,15 +51,33 @@ def each(title: str, counts: Mapping[str, int], none: str = "") -> Scheme:
 def named(classes: str | Sequence[str] | int | None = None) -> Scheme:
     """Classes of a laboratory's own clips: those of MEGC2019, or the names that are given.
 
-    Raises StudyError for fewer than two names and for a name given twice.
+    Raises StudyError for fewer than two names, for one given twice, in upper or lower case, and
+    for one that cannot be part of the name of a file.
     """
     if classes is None or str(classes).strip() == "3":
         return three(title="the MEGC2019 classes")
     given = classes if isinstance(classes, list | tuple) else str(classes).split(",")
-    names = tuple(str(name).strip() for name in given)
-    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+    names = tuple(unicodedata.normalize("NFC", str(name).strip()) for name in given)
+    if len(names) < 2 or not all(names) or len(set(map(str.casefold, names))) < len(names):
         raise StudyError(
             f"classes '{classes}' must be two names or more, each once, separated by commas: "
             f"such as happy,sad,neutral"
         )
-    return Scheme(",".join(names), "the classes given", names, {name: name for name in names})
+    for name in names:
+        if not can_be_class(name):
+            raise StudyError(
+                f"class '{name}' cannot be a name: write letters, digits, _ and between them "
+                f"blanks, dots, + or -, without the words {', '.join(POLICIES)}"
+            )
+    text = ",".join(names)
+    if len(text.encode()) > LONGEST:
+        raise StudyError(
+            f"the names of the classes have {len(text.encode())} letters (bytes of UTF-8), "
+            f"{LONGEST} are possible: shorten them"
+        )
+    return Scheme(text, "the classes given", names, {name: name for name in names})
+
+
+def can_be_class(name: str) -> bool:
+    """Whether a class may be called so: corpora, tables and files bear its name."""
+    return bool(NAME.fullmatch(name)) and not set(name.split("-")) & set(POLICIES)

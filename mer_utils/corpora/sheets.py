@@ -1,10 +1,12 @@
 """Annotation sheets as they circulate: prose above the header, blank columns, several tabs."""
 
+import codecs
 import csv
 import hashlib
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,32 +61,101 @@ def is_sheet(path: Path) -> bool:
     return path.suffix.lower() in (".xlsx", ".xlsm", ".csv", ".xls") and path.name[:2] != "~$"
 
 
+def decoded(path: Path) -> str:
+    """The text of a file, in UTF-8 or with the mark of UTF-16 at its beginning.
+
+    No other encoding is guessed: it would read wrong letters without a word. Raises StudyError
+    naming the line.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+        end = text.find("\0")  # UTF-16 without its mark, or no text at all
+    except UnicodeDecodeError as error:
+        text, end = content[: error.start].decode("latin-1"), -2
+    if end != -1:
+        line = text[:end].count("\n") + 1
+        raise StudyError(
+            f"{path} line {line} is not text in UTF-8: save the file in it (in a spreadsheet: as "
+            f"CSV UTF-8)"
+        )
+    return text
+
+
+def _delimiter(text: str) -> str:
+    """The sign that splits most lines into equally many cells: a comma, a semicolon or a tab."""
+    lines = [re.sub('"[^"]*"', "", line) for line in text[:100_000].splitlines()[:300]]
+
+    def cells(sign: str) -> int:
+        counts = Counter(line.count(sign) for line in lines)
+        return max((count * times for count, times in counts.items()), default=0)
+
+    return max(",;\t", key=cells)
+
+
 def csv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of a csv, commas or semicolons between them. Raises StudyError."""
-    with reading(path, " as a csv"):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        first = next((line for line in lines if line.strip(",; \t")), "")
-        reader = csv.reader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
-        return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    """(line number, cells) of a csv as spreadsheets write it. Raises StudyError naming the line.
+
+    Between the cells are commas, semicolons or tabs; a break of a line in a cell is a blank here.
+    """
+    text = re.sub("^sep=(.)(?=\r|\n)", "", decoded(path))  # what Excel alone reads; the line stays
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    rows, line = [], 1
+    try:
+        for cells in reader:
+            rows.append((line, [re.sub(r"[\r\n]+", " ", cell).strip() for cell in cells]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise StudyError(
+            f"{path} cannot be read as a csv from line {line} on ({error}): is a quote missing?"
+        ) from error
+    return rows
 
 
 def text_table(path: Path) -> pd.DataFrame:
-    """A csv whose first line is its header, all text. Raises StudyError."""
-    with reading(path, " as a csv"):
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    """A csv whose first line is its header, all text, by the number of the line. As `csv_rows`.
+
+    Raises StudyError for no header, for two columns of one name, for cells without a column.
+    """
+    rows = [(line, cells) for line, cells in csv_rows(path) if any(cells)]
+    heads = rows.pop(0)[1] if rows else []
+    heads = heads[: max((n for n, head in enumerate(heads, start=1) if head), default=0)]
+    if not heads or len(set(heads)) < len(heads):
+        what = "two columns of one name" if heads else "no header"
+        raise StudyError(f"{path} cannot be read as a csv, it has {what}: mend its first line")
+    for line, cells in rows:
+        check_width(path, line, cells, heads)
+    return pd.DataFrame(
+        [(cells + [""] * len(heads))[: len(heads)] for _, cells in rows],
+        pd.Index([line for line, _ in rows], dtype=int),
+        heads,
+        dtype="str",
+    )
+
+
+def check_width(path: Path, line: int, cells: Sequence[str], heads: Sequence[str]) -> None:
+    """Raises StudyError for a line with text to the right of the last column."""
+    if any(cells[len(heads) :]):
+        raise StudyError(
+            f"{path} line {line} has {len(cells)} cells for {len(heads)} columns: "
+            f'put a cell that holds a comma into quotes ("a, b")'
+        )
 
 
 def grids(path: Path) -> dict[str, list[list]]:
     """Every tab of a file as rows of cells. Raises StudyError where it cannot be opened."""
+    with reading(path), path.open("rb") as stream:
+        start = stream.read(8)  # what a file is, whatever its name says
+        if start == OLE and ENCRYPTED in stream.read():
+            raise StudyError(PROTECTED.format(path))
     kind = path.suffix.lower()
-    if kind == ".csv":
+    is_zip = start[:2] == b"PK"
+    if not is_zip and start != OLE and kind not in (".xlsx", ".xlsm", ".xls"):
         return {"": [cells for _, cells in csv_rows(path)]}
+    old = start == OLE or (kind == ".xls" and not is_zip)
     try:
-        with path.open("rb") as stream:
-            start = stream.read(8)
-            old = start == OLE or (kind == ".xls" and start[:2] != b"PK")  # whatever its name says
-            if start == OLE and ENCRYPTED in stream.read():
-                raise StudyError(PROTECTED.format(path))
         if old:
             import xlrd  # here: a machine that only trains reads no sheet; pandas drops it soon
 
@@ -98,13 +169,12 @@ def grids(path: Path) -> dict[str, list[list]]:
             f"{path} is in the old .xls format, which needs the package xlrd: install it as "
             f"environment.yml has it, or save the sheet as .xlsx"
         ) from error
-    except StudyError:
-        raise
     except Exception as error:  # a damaged workbook raises whatever its zip or XML reader does
         if "encrypted" in str(error).lower():
             raise StudyError(PROTECTED.format(path)) from error
         raise StudyError(
-            f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again"
+            f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again, or "
+            f"save it as .xlsx or CSV UTF-8"
         ) from error
     return {str(tab): frame.values.tolist() for tab, frame in tabs.items()}
 
@@ -177,6 +247,17 @@ def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
         if sum(map(bool, row.values())) >= 2:
             rows.append(dict.fromkeys(fields, "") | row | {"row": str(number)})
     return Sheet(path, tab, rows, digest(path))
+
+
+def lines(path: Path, fields: Fields) -> list[tuple[int, list[str]]]:
+    """(line or row number, cells as text) of the tab most like `fields`, empty ones left out."""
+    tabs = grids(path)
+    if list(tabs) == [""]:
+        rows = csv_rows(path)
+    else:
+        tab = max(tabs, key=lambda name: len(_header(tabs[name], fields)[1]), default="")
+        rows = [(n, list(map(plain, cells))) for n, cells in enumerate(tabs.get(tab, ()), start=1)]
+    return [(number, cells) for number, cells in rows if any(cells)]
 
 
 def holds(path: Path, fields: Fields) -> bool:

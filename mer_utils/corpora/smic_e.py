@@ -9,6 +9,7 @@ wrong), one third event is the second once more, one emotion contradicts the fil
 """
 
 from . import smic
+from .annotations import is_missing
 from .reader import Copy
 
 FIELDS = {
@@ -23,7 +24,6 @@ FIELDS = {
     "first": ("FirstF",),
     "emotion": ("Emotion",),
 }
-NO_EVENT = ("", "0", "/", "-", "nan")
 OTHER_CAMERAS = ("vis", "nir", "vis_long", "nir_long", "smic-vis-e", "smic-nir-e")
 
 
@@ -43,7 +43,7 @@ def read(copy: Copy) -> None:
             reason = reason or f"the sheet says {label}, the name {film} says {named}"
         for end in ("", "2", "3"):
             onset, offset = row[f"onset{end}"], row[f"offset{end}"]
-            if end and onset in NO_EVENT and offset in NO_EVENT:
+            if end and all(cell == "0" or is_missing(cell) for cell in (onset, offset)):
                 continue
             part = {"clip": f"{film}_event{end}", "onset": onset, "offset": offset} if end else {}
             event = copy.add(row | part, notes, reason)

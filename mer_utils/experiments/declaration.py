@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import systems, training
+from ..corpora import ids
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from ..evaluation import protocol
@@ -98,6 +99,8 @@ def declare(
     training.one_of("leak", leak, ("", *LEAKS))
     if seed < 0:
         raise StudyError(f"seed {seed} is below 0: give a whole number from 0 up")
+    if why := ids.flaw(corpus, ids.LONGEST_CLIP):
+        raise StudyError(f"corpus {corpus!r} {why}: give it another name")
     classes = tuple(classes)
     module, config = resolve(system, corpus, views, overrides, preset)
     protocol.check(views.clips, classes)

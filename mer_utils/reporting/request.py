@@ -48,20 +48,17 @@ def prepare(options: argparse.Namespace) -> Request:
     """
     notebooks = choose_notebooks(options)
     corpus, groups = groups_of(options)
-    release = corpus.partition("-")[0]
-    if release not in corpora.CORPORA:
-        raise unknown_name("corpus", release, corpora.CORPORA)
+    corpus, release, *_ = corpora.named(corpus)  # casme2-3 is casme2
     studies.expand(groups)  # refuses an unknown system, preset or field
     if all(metadata(path).get("reads") == "rows" for path in notebooks):
         return Request(options, corpus, groups, notebooks, {}, {})
     jobs = 0 if options.plan else options.jobs
-    if release == "synthetic" and options.data is None:
+    if release.name == "synthetic" and options.data is None:
         if jobs:
             synthetic.write(jobs=jobs)
         elif not paths.SYNTHETIC.is_dir():
             raise NotCached
     loaded = corpora.load(corpus, options.data)
-    corpus = loaded.name  # casme2-3 is casme2
     counts = f"{len(loaded.clips)} clips of {len(loaded.classes)} classes"
     print(f"{corpus}: {counts}; views {', '.join(loaded.views)}", flush=True)
     notebooks = _fed(notebooks, loaded, by_name=bool(options.notebooks))
