@@ -261,10 +261,10 @@ def test_a_log_is_compared_with_the_official_list(tmp_path, capsys, monkeypatch)
     listed = pd.read_csv(official.TABLE, dtype=str)
     line = listed[(listed["corpus"] == "smic") & (listed["label"] == "positive")].iloc[0]
     path = tmp_path / "log.txt"
-    path.write_text(f"smic {line['subject']}\n{line['subject']}_xx_99 1 1\nmmew 1\na 0 0\n")
+    path.write_text(f"smic {line['subject']}\n{line['subject']}_xx_99 1 1\nnowhere 1\na 0 0\n")
     assert cli.main(["scores", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "Corpus 'mmew' is none of this study: its ids are taken as they are." in said
+    assert "Corpus 'nowhere' is none of this study: its ids are taken as they are." in said
     assert "1 clips where the official MEGC2019 list (smic part) has 164: 164 missing here" in said
     assert (
         f"smic/{line['subject']}: {line['clips']} positive clip(s) of the list are missing" in said
