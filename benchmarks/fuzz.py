@@ -1,0 +1,151 @@
+"""What readers make of damaged and invented files: read, refused in one sentence, or a crash.
+
+    python benchmarks/fuzz.py                       # 2,000 files for each reader, some minutes
+    python benchmarks/fuzz.py --reader logs --count 20000 --seed 7
+
+A reader is an entry of READERS: a good file and a function that reads a path. A file is the good
+one with bytes, cells and lines changed, doubled, cut or dropped, as a seed says. Counted are files
+that were read and refused; what is no StudyError of one line is printed with its seed, and so is
+what took longer than five seconds of the processor. Memory is the highest of the process so far.
+"""
+
+import argparse
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from mer_utils import corpora, paths
+from mer_utils.corpora import errata, lists, own, sheets
+from mer_utils.errors import StudyError
+from mer_utils.evaluation import logs, scores
+
+SLOW = 5.0  # seconds
+HEAD = ",".join(own.REQUIRED)
+ROWS = "run,system,seed,selection,corpus,subject,clip,label,predicted,p_negative,p_positive"
+SHEET = "Subject,Filename,Onset Frame,Apex Frame,Offset Frame,Action Units,Estimated Emotion"
+WORDS = (
+    *(b"", b"\0", b'"', b"'", b",", b";", b"\t", b"\n", b"\r", b" ", b"NA", b"nan", b"inf", b"-1"),
+    *(b"1e400", b"0.52", b"9" * 30, b"9" * 5000, b"=1+1", b"../../x", b"~nobody", b"\xff\xfe"),
+    *(b"\xef\xbb\xbf", b"\xe9", b"\xd0\xa6", "\u2028\u200b\u00a0".encode(), "\uff11".encode()),
+    *(b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"sep=;", b"x" * 300, b"casme2", b"%"),
+)
+
+
+def _own(path: Path) -> None:
+    corpora.load("own", path)
+
+
+def _scored_log(path: Path) -> None:
+    scores.table(logs.read_log(path))
+
+
+def _scored_rows(path: Path) -> None:
+    rows = logs.read_rows(path)
+    scores.table(rows)
+    logs.remarks(rows)
+
+
+READERS: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name: (file, good, reader)
+    "own": (
+        "clips.csv",
+        f"{HEAD},fps,note\n01,smile,positive,12,30,55,a,90,x\n02,b,negative,1,,,b.avi,,\n",
+        _own,
+    ),
+    "errata": (
+        "errata.csv",
+        ",".join(errata.COLUMNS)
+        + "\ncasme2,,sub01,EP02,apex,/,,mail\nsamm,,006,,excluded:3,,a,b\n",
+        errata.read,
+    ),
+    "lists": ("list.csv", "casme2,sub01,EP02_01f,1\nsmic,s01,s01_ne_01,0\n", lists.read),
+    "sheets": (
+        "coding.csv",
+        f"prose\n{SHEET}\n01,EP02,46,59,86,4,happiness\n02,EP03,1,/,9,R1,others\n",
+        sheets.read,
+    ),
+    "logs": ("log.txt", "casme2 sub01\nEP02_01f 1 1\nsmic s01\ns01_ne_01 0 2\n", _scored_log),
+    "rows": (
+        "rows.csv",
+        f"{ROWS},p_surprise,epoch\nr,svm,0,last,samm,006,a,negative,positive,.5,.4,.1,3\n",
+        _scored_rows,
+    ),
+}
+
+
+def mutated(good: bytes, dice: random.Random) -> bytes:
+    """The good file after one to six changes; now and then in UTF-16."""
+    content = good
+    for _ in range(dice.randint(1, 6)):
+        sign = dice.choice([b"\n", b",", b" ", b""])
+        parts = content.split(sign) if sign else [bytes([byte]) for byte in content]
+        at, word = dice.randrange(len(parts) or 1), dice.choice(WORDS)
+        change = dice.choice(("replace", "insert", "drop", "double", "swap", "cut", "join"))
+        if change == "cut":
+            parts = parts[: at + 1]
+        elif change == "join" and at + 1 < len(parts):
+            parts[at : at + 2] = [parts[at] + word + parts[at + 1]]
+        elif change == "swap" and parts:
+            other = dice.randrange(len(parts))
+            parts[at], parts[other] = parts[other], parts[at]
+        elif change == "double":
+            parts[at:at] = parts[at : at + 1] * dice.choice((1, 1, 3, 50))
+        else:
+            new = [] if change == "drop" else [word]
+            parts[at : at + (change != "insert")] = new
+        content = sign.join(parts)
+    if dice.random() < 0.05:
+        content = content.decode("latin-1").encode(
+            dice.choice(("utf-16", "utf-16-le", "utf-8-sig"))
+        )
+    return content
+
+
+def fuzz(name: str, count: int, seed: int, place: Path, out=sys.stdout) -> Counter:
+    """Reads `count` files by one reader: how many were read, refused, crashed and slow."""
+    file, good, read = READERS[name]
+    counted = Counter(read=0, refused=0, crashed=0, slow=0)
+    path = place / file
+    for number in range(seed, seed + count):
+        path.write_bytes(mutated(good.encode(), random.Random(number)))
+        began = time.process_time()
+        try:
+            read(path)
+            kind = "read"
+        except StudyError as error:
+            kind = "refused" if "\n" not in str(error) else "crashed"
+            told = f"an error of several lines: {error}"
+        except Exception as error:
+            kind, told = "crashed", f"{type(error).__name__}: {error}"
+        counted[kind] += 1
+        if kind == "crashed":
+            print(f"{name} --seed {number} --count 1: {told[:300]}", file=out)
+        if time.process_time() - began > SLOW:
+            counted["slow"] += 1
+            print(f"{name} --seed {number} --count 1: slow", file=out)
+    return counted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reader", choices=READERS, help="one of them; default: all")
+    parser.add_argument("--count", type=int, default=2000, help="files for each reader")
+    parser.add_argument("--seed", type=int, default=0, help="of the first file")
+    options = parser.parse_args()
+    for name in [options.reader] if options.reader else READERS:
+        with tempfile.TemporaryDirectory() as place:
+            paths.DATA = Path(place) / "data"  # no errata of this machine
+            began = time.perf_counter()
+            counted = fuzz(name, options.count, options.seed, Path(place))
+        seconds = time.perf_counter() - began
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        numbers = ", ".join(f"{number} {kind}" for kind, number in counted.items())
+        print(f"{name}: {numbers}; {seconds:.0f} s, {memory:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
