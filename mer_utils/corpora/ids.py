@@ -26,7 +26,8 @@ def flaw(name: str, longest: int = LONGEST) -> str:
     """Why a text cannot be the id of a subject, or of a clip with LONGEST_CLIP, or ""."""
     if len(name.encode(errors="replace")) > longest:
         return f"is longer than {longest} letters (bytes of UTF-8)"
-    if unseen := [sign for sign in name if not sign.isprintable() or sign == "\ufffd"]:
+    written = name.encode(errors="ignore").decode()  # bytes that are no text: see `corpora.load`
+    if unseen := [sign for sign in written if not sign.isprintable() or sign == "\ufffd"]:
         return f"holds a character that cannot be read (U+{ord(unseen[0]):04X})"
     if "/" in name or "\\" in name or name in (".", ".."):
         return "holds / or \\ or is . or .., which name folders"
