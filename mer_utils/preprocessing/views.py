@@ -6,6 +6,7 @@ only where something is computed: `load` does without.
 """
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ def compute(
         clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
     exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     arrays = {name: np.stack([result[name] for result in results]) for name in names}
+    if "landmarks" in names and "frames" not in corpus.views:
+        flow = np.stack([result["flow_legacy"] for result in results])
+        arrays["landmarks"] = _registered(arrays["landmarks"], flow, clips)
     return Views(clips, exclusions, arrays)
 
 
@@ -167,6 +171,20 @@ def _second_images(corpus: Corpus) -> list[str]:
             "them only: complete both, or move one of them elsewhere"
         )
     return second.clips["frames"].tolist()
+
+
+def _registered(points: np.ndarray, flow: np.ndarray, clips: pd.DataFrame) -> np.ndarray:
+    """Landmarks moved to where the flow images have the face; a warning where they never fit."""
+    from . import registration
+
+    moved, table = registration.registered(points, flow, clips["corpus"].to_numpy())
+    for line in table[table["fit after"] < registration.FITS].to_dict("records"):
+        warnings.warn(
+            f"the landmarks of {line['corpus']} do not fit its flow images, however they are moved "
+            f"(they explain {line['fit after']:.0%} of where the images move): check landmarks.csv",
+            stacklevel=3,
+        )
+    return moved
 
 
 def save(

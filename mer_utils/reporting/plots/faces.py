@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ...corpora import Corpus
 from ...errors import StudyError
+from ...preprocessing import registration
 from .face import outline
 from .motion import shares_below as shares_below
 from .style import EDGE, INK, LIGHT, PALE, panels
@@ -24,6 +25,33 @@ def clouds(points: np.ndarray, corpus: Sequence[str], size: float, unit: str) ->
         outline(axis, points[part].mean(axis=0), EDGE)
         axis.set(xlim=(0, size), ylim=(size, 0), xlabel=unit, aspect="equal")
         axis.set_yticks([tick for tick in axis.get_xticks() if tick <= size])
+    return fig
+
+
+def registered(
+    flow: np.ndarray, given: np.ndarray, moved: np.ndarray, corpus: Sequence[str]
+) -> Figure:
+    """Mean strain of a corpus's flow images with its mean landmarks, as given and registered.
+
+    flow: (N, 3, 28, 28); given, moved: (N, 68, 2) in cells; a column per corpus.
+    """
+    corpus = np.asarray(corpus)
+    names = list(dict.fromkeys(corpus))
+    fig, axes = plt.subplots(
+        2,
+        len(names),
+        figsize=(0.6 + 2.7 * len(names), 5.6),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for column, name in zip(axes.T, names, strict=True):
+        strain = registration.mean_strain(flow[corpus == name])
+        for axis, points, word in zip(column, (given, moved), ("as given", "moved"), strict=True):
+            axis.imshow(strain, cmap="Blues")
+            axis.plot(*points[corpus == name].mean(0).T, "o", ms=2.5, color=EDGE)
+            axis.set(title=f"{name}, {word}", xlim=(-0.5, 27.5), ylim=(27.5, -2.5))
+            axis.set(xticks=(), yticks=())
     return fig
 
 
