@@ -86,8 +86,7 @@ def write_run(line: studies.Line, rows: pd.DataFrame, folds: pd.DataFrame, predi
         "folds.csv": folds.to_csv(index=False, lineterminator="\n").encode(),
     }
     losses = np.zeros((len(folds), len(predicted)), np.float32)
-    validation = np.zeros((len(folds), 0, 2), np.float32)
-    arrays = {"predicted": predicted, "losses": losses, "validation": validation}
+    arrays = {"predicted": predicted, "losses": losses}
     for name, values in arrays.items():
         packed = io.BytesIO()
         np.save(packed, values, allow_pickle=False)

@@ -59,7 +59,7 @@ HELP = {
     "systems": "systems to train, an ablation as system/ablation; default: all that the corpus "
     "can feed; known: ",
     "preset": "small (default): sized for a laptop; paper: every number as published",
-    "selection": "what picks the epoch: nothing (last, default) or training subjects (inner)",
+    "selection": "the budget: as it is (last, default) or chosen by training subjects (inner)",
     "epochs": "train all neural systems for N epochs instead of the preset's",
     "set": "change one field of one system's Config; may be given more than once",
     "precision": "of matrix products while training; two precisions never share a table",

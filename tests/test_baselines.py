@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 def real(megc2019_folder):
     """The 442 real flow images."""
     corpus = corpora.load("megc2019_flow", megc2019_folder)
-    return views.compute(corpus, ("flow_legacy",), jobs=1, progress=False)
+    return views.compute(corpus, ("flow_legacy", "flow_centred"), jobs=1, progress=False)
 
 
 def run(system: str, given, monkeypatch, tmp_path, **options) -> pd.DataFrame:
@@ -54,7 +54,8 @@ def test_majority_on_the_real_parts(real, monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def svm_rows(real, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        yield run("svm", real, patch, tmp_path_factory.mktemp("svm"))
+        raw = {"flow": "flow_legacy", "mirror": False}
+        yield run("svm", real, patch, tmp_path_factory.mktemp("svm"), **raw)
 
 
 def test_svm_on_the_real_images_scores_what_was_measured(svm_rows):
@@ -66,10 +67,11 @@ def test_svm_on_the_real_images_scores_what_was_measured(svm_rows):
     assert parts == pytest.approx({"smic": 0.677, "casme2": 0.841, "samm": 0.576}, abs=0.02)
 
 
-def test_random_folds_flatter_the_svm_on_the_real_images(real, svm_rows):
+def test_random_folds_flatter_the_svm_on_the_real_images(real):
     """field.md E3: +0.056 UF1 from other clips of the same person, and nothing else."""
     flattered = experiments.try_folds("svm", real, protocol.random_folds(real.clips))
-    assert scores.uf1(flattered) > scores.uf1(svm_rows) + 0.02
+    honest = experiments.try_folds("svm", real, protocol.folds(real.clips))
+    assert scores.uf1(flattered) > scores.uf1(honest) + 0.01
 
 
 # --- STSTNet --------------------------------------------------------------------------------------

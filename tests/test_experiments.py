@@ -25,6 +25,7 @@ from mer_utils.preprocessing import views
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
+FLOW = VIEWS.arrays["flow"]
 QUICK = {"epochs": 3, "batch_size": 8}
 
 
@@ -88,8 +89,10 @@ def test_text_from_a_command_line_is_the_value_it_means():
 
 def test_flow_in_pixels_where_there_is_one():
     assert json.loads(declare().config)["flow"] == "flow"
-    legacy = replace(VIEWS, arrays={"flow_legacy": VIEWS.arrays["flow"]})
-    assert json.loads(declare(given=legacy).config)["flow"] == "flow_legacy"
+    images = replace(VIEWS, arrays=dict.fromkeys(("flow_centred", "flow_legacy"), FLOW))
+    assert json.loads(declare(given=images).config)["flow"] == "flow_centred"
+    with pytest.raises(StudyError, match="needs the view 'flow_centred'"):  # never the raw one
+        declare(given=replace(VIEWS, arrays={"flow_legacy": FLOW}))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_refusals_name_the_nearest(system, options, words):
 
 
 def test_a_view_that_is_not_there_is_told_with_its_remedy():
-    flow = replace(VIEWS, arrays={"flow_legacy": VIEWS.arrays["flow"]})
+    flow = replace(VIEWS, arrays={"flow_centred": FLOW})
     with pytest.raises(
         StudyError, match="needs the view 'landmarks', which made has not: put land"
     ):
@@ -179,7 +182,7 @@ def stop_after(count: int, monkeypatch, experiment, **options) -> None:
 
 
 def test_a_half_finished_run_is_read_and_finished(runs, monkeypatch):
-    experiment = declare(selection="inner")
+    experiment = declare()
     whole = train(experiment)
     content = (runs / f"{experiment.key}.zip").read_bytes()
     (runs / f"{experiment.key}.zip").unlink()
@@ -190,7 +193,7 @@ def test_a_half_finished_run_is_read_and_finished(runs, monkeypatch):
     assert experiments.predicted(experiment.key).shape == (3, 15)
     assert experiments.find(key=experiment.key)["folds"].tolist() == [3]
     pd.testing.assert_frame_equal(train(experiment), whole)
-    names = {"experiment.json", "rows.csv", "predicted.npy", "losses.npy", "validation.npy"}
+    names = {"experiment.json", "rows.csv", "predicted.npy", "losses.npy"}
     once, again = zipfile.ZipFile(io.BytesIO(content)), zipfile.ZipFile(store.file(experiment.key))
     with once, again:
         assert all(once.read(name) == again.read(name) for name in names)
@@ -412,9 +415,9 @@ def test_what_every_fold_would_refuse_is_refused_before_the_first():
         declare("svm", given=replace(VIEWS, clips=unlike), leak="clip_names")
     kept = {name: values[:10] for name, values in VIEWS.arrays.items()}
     few = replace(VIEWS, clips=CLIPS[:10], arrays=kept)  # of two persons
-    with pytest.raises(StudyError, match="selection inner: with .* fewer than two classes are"):
+    with pytest.raises(StudyError, match="selection inner: with .* fewer than two classes"):
         declare(given=few, selection="inner")
-    assert declare("svm", selection="inner").selection == "last"  # no epochs, none to pick
+    assert declare("majority", selection="inner").selection == "last"  # nothing to choose
 
 
 def test_command_line_lists_and_refuses(runs, tmp_path, capsys):

@@ -10,7 +10,7 @@ from mer_utils import experiments, paths
 from mer_utils.analysis import leaks
 from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
-from mer_utils.evaluation import protocol
+from mer_utils.evaluation import protocol, scores
 
 CLIPS = clip_table()
 UNITS = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(CLIPS))
@@ -77,7 +77,8 @@ def test_the_scaler_of_a_leak_has_seen_everybody(monkeypatch):
     folds = protocol.folds(VIEWS.clips)[:2]
     experiments.try_folds("hoof", VIEWS, folds, jobs=1)
     experiments.try_folds("hoof", VIEWS, folds, jobs=1, leak="scaler")
-    assert seen == [len(CLIPS) - 5] * 2 + [len(CLIPS)] * 2
+    both = 2  # a clip and its mirror image
+    assert seen == [both * (len(CLIPS) - 5)] * 2 + [both * len(CLIPS)] * 2
 
 
 def test_the_graph_of_a_leak_is_counted_over_all_clips(monkeypatch):
@@ -127,8 +128,22 @@ def test_folds_of_a_leak_put_persons_on_both_sides():
     assert len(rows) == len(CLIPS)
 
 
+def test_random_folds_are_priced_by_as_many_folds_of_whole_subjects():
+    train("svm")
+    _, control = train("svm", leak=experiments.CONTROL)
+    train("svm", leak="random_folds")
+    person = np.array(["/".join(each) for each in protocol.person_of(CLIPS)])
+    folds = experiments.folds_of(declare("svm", leak=experiments.CONTROL), CLIPS)
+    assert not any(set(person[fold.train]) & set(person[fold.test]) for fold in folds)
+    found = study("svm", random_folds=[0], subject_folds=[0])
+    assert list(found.results["leak"]) == [""]  # the control is no result
+    (line,) = leaks.trained(found).to_dict("records")
+    assert (line["system"], line["leak"]) == ("svm", "random_folds")
+    assert line["honest"] == pytest.approx(scores.uf1(control))
+
+
 def test_random_folds_are_dealt_anew_for_every_seed():
-    rows = leaks.random_folds("svm", VIEWS, (0, 1), jobs=1)
+    rows = leaks.dealt_folds(protocol.random_folds, "svm", VIEWS, (0, 1), jobs=1)
     assert len(rows) == 2 * len(CLIPS) and set(rows["seed"]) == {0, 1}
     price = leaks.price(rows, experiments.try_folds("svm", VIEWS, protocol.folds(CLIPS), jobs=1))
     assert price["low"] <= price["inflation"] <= price["high"]

@@ -213,7 +213,7 @@ def test_the_choice_is_by_persons_and_not_by_clips():
 def test_without_centring_grey_stands_for_zero():
     _, config = systems.resolve("mirror_ridge/no_centre")
     grey = {"flow_legacy": np.full((2, 3, 28, 28), 127.5, np.float32)}
-    x = features(grey, systems.inputs.resolved(config, ("flow_legacy",)))
+    x = features(grey, config)
     assert x.shape == (2, 1, 1, 2, 6465) and not x[..., : 2 * 784].any()
 
 

@@ -50,16 +50,17 @@ def test_signs_that_no_file_name_may_hold_are_spelled_out():
     assert [fold.name for fold in protocol.folds(clips)][2] == "left__a%2Fb"
 
 
-def test_inner_split_takes_the_next_fifth_of_subjects_around_the_end():
+def test_subjects_are_dealt_whole_and_every_group_gets_some_of_each_corpus():
     clips = clip_table(12)
-    folds = protocol.folds(clips)
-    order = [(fold.corpus, fold.subject) for fold in folds]
-    for place, fold in enumerate(folds):
-        train, validation = protocol.inner_split(clips, fold)
-        wanted = {order[(place + step) % 12] for step in (1, 2, 3)}  # ceil(0.2 * 11)
-        assert people(clips, validation) == wanted
-        assert people(clips, train) == set(order) - wanted - {order[place]}
-        assert sorted([*train, *validation]) == sorted(fold.train)
+    groups = protocol.dealt(clips, 3)
+    per_person = clips.assign(group=groups).groupby(["corpus", "subject"])["group"]
+    assert (per_person.nunique() == 1).all()
+    counts = per_person.first().groupby("corpus").value_counts().unstack(fill_value=0)
+    assert counts.shape[1] == 3 and (counts.max(1) - counts.min(1)).max() <= 1
+    order = np.random.default_rng(0).permutation(len(clips))
+    np.testing.assert_array_equal(protocol.dealt(clips.iloc[order], 3), groups[order])
+    unlabelled = clips.assign(label="negative")
+    np.testing.assert_array_equal(protocol.dealt(unlabelled, 3), groups)
 
 
 @pytest.mark.parametrize(

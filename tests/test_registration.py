@@ -10,7 +10,7 @@ from mer_utils.synthetic import faces
 
 def face() -> np.ndarray:
     """(68, 2) the face of the synthetic people in the 28x28 grid."""
-    points = faces._rest().points
+    points = faces._rest()["points"]
     low, high = points.min(0), points.max(0)
     return ((points - low) / (high - low).max() * 22 + 3).astype(np.float32)
 

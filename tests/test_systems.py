@@ -197,11 +197,11 @@ def test_names_without_any_to_choose_from():
 
 
 def test_the_table_names_what_a_corpus_lacks():
-    table = systems.table(["flow_legacy"]).set_index("system")
+    table = systems.table(["flow_centred", "flow_legacy"]).set_index("system")
     assert table.loc["svm", "lacks"] == ""
     assert table.loc["mhssa_gcn", "lacks"] == "landmarks"
-    assert table.loc["svm", "reads"] == "flow_legacy"
-    both = systems.table(["flow", "flow_legacy"]).set_index("system")
+    assert table.loc["svm", "reads"] == "flow_centred"
+    both = systems.table(["flow", "flow_centred"]).set_index("system")
     assert both.loc["svm", "reads"] == "flow"
     assert isinstance(table, pd.DataFrame) and list(table.index) == ALL
 

@@ -58,7 +58,7 @@ def test_results_have_the_shapes_they_say(reference):
         assert result.probabilities.dtype == np.float32
         np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-6)
         assert result.losses.shape == (3,)
-        assert result.validation.shape == (0, 2)
+        assert result.errors.shape == (3, len(result.fold.test))
         assert result.epoch == 3
         assert (result.probabilities.argmax(1) == result.predicted[-1]).all()
         assert result.seconds > 0
@@ -101,18 +101,16 @@ def test_draws_depend_on_every_word_and_on_nothing_else():
 # --- the left-out subject chooses nothing ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("selection", training.SELECTIONS)
-def test_labels_of_the_left_out_subject_move_nothing(selection):
+def test_labels_of_the_left_out_subject_move_nothing():
     fold = FOLDS[2]
     spoiled = LABELS.copy()
     spoiled[fold.test] = (spoiled[fold.test] + 1) % 3
-    true = train(folds=[fold], selection=selection)[fold.name]
-    wrong = train(folds=[fold], selection=selection, labels=spoiled)[fold.name]
+    true = train(folds=[fold])[fold.name]
+    wrong = train(folds=[fold], labels=spoiled)[fold.name]
     assert same(true, wrong)
 
 
-@pytest.mark.parametrize("selection", training.SELECTIONS)
-def test_clips_of_the_left_out_subject_move_no_weight(selection, tmp_path):
+def test_clips_of_the_left_out_subject_move_no_weight(tmp_path):
     fold = FOLDS[2]
     module, config = systems.resolve("ststnet", SMALL, "small")
     features = module.features(VIEWS.arrays, CLIPS, config)
@@ -120,7 +118,7 @@ def test_clips_of_the_left_out_subject_move_no_weight(selection, tmp_path):
     spoiled["flow"][fold.test] = 1e3
     weights = []
     for name, given in (("true", features), ("spoiled", spoiled)):
-        train(folds=[fold], features=given, selection=selection, keep_weights=tmp_path / name)
+        train(folds=[fold], features=given, keep_weights=tmp_path / name)
         weights.append((tmp_path / name / f"{fold.name}.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
@@ -140,18 +138,6 @@ def test_a_system_is_shown_training_clips_only():
     assert {where for where, _ in made_system.SHOWN} == {
         "fit_context", "targets", "counts", "batch", "rate"
     }  # fmt: skip
-
-
-def test_inner_selection_keeps_validation_subjects_out_of_training():
-    made_system.SHOWN.clear()
-    fold = FOLDS[1]
-    train(made_system, folds=[fold], selection="inner")
-    inner, validation = protocol.inner_split(CLIPS, fold)
-    shown = [set(what.tolist()) for where, what in made_system.SHOWN if where == "batch"]
-    assert set().union(*shown) <= set(inner.tolist())
-    context = next(what for where, what in made_system.SHOWN if where == "fit_context")
-    assert set(context.tolist()) == set(inner.tolist())
-    assert len(validation)
 
 
 # --- batches and epochs ---------------------------------------------------------------------------
@@ -188,14 +174,32 @@ def test_batches_of_one_clip_train_where_they_are_asked_for():
     assert result.losses[0] > 0
 
 
-def test_inner_picks_the_best_validation_epoch_the_lower_loss_of_equals():
-    config = made_system.Config(epochs=12)
-    for result in train(made_system, selection="inner", config=config).values():
-        f1, loss = result.validation.T
-        assert len(f1) == 12
-        best = np.flatnonzero(f1 == f1.max())
-        assert result.epoch == best[loss[best].argmin()] + 1
-        assert (result.probabilities.argmax(1) == result.predicted[result.epoch - 1]).all()
+def test_the_brier_score_of_every_epoch_is_kept(reference):
+    for result in reference.values():
+        truth = np.eye(3)[LABELS[result.fold.test]]
+        assert result.errors.shape == (3, len(result.fold.test))
+        expected = ((result.probabilities - truth) ** 2).sum(1)
+        np.testing.assert_allclose(result.errors[-1], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("system", ["ststnet", "svm"])
+def test_a_mirrored_clip_is_learned_from_and_its_prediction_is_the_mean_of_both(system):
+    module, config = systems.resolve(system, SMALL if system == "ststnet" else {"flow": "flow"})
+    features = module.features(VIEWS.arrays, CLIPS, config)
+    (name,) = features
+    both = {name: np.concatenate((features[name], features[name][..., ::-1]))}
+    swapped = {name: np.concatenate((features[name][..., ::-1], features[name]))}
+    plain, one, other = (
+        training.Task(module, config, values, CLIPS, LABELS, n_classes=3)
+        for values in (features, both, swapped)
+    )
+    assert one.mirrored and not plain.mirrored
+    alone, mirrored, twin = (next(training.train_folds(t, FOLDS[:1])) for t in (plain, one, other))
+    assert np.abs(alone.probabilities - mirrored.probabilities).max() > 1e-3
+    assert mirrored.probabilities.shape == alone.probabilities.shape
+    np.testing.assert_allclose(mirrored.probabilities.sum(1), 1, atol=1e-5)
+    if system == "svm":  # fitted on both, in whatever order
+        np.testing.assert_allclose(mirrored.probabilities, twin.probabilities)
 
 
 def test_training_learns_what_is_there_to_learn():
@@ -216,10 +220,9 @@ def test_a_run_that_diverges_says_where():
 # --- weights --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("selection", training.SELECTIONS)
-def test_kept_weights_predict_what_the_rows_say(selection, tmp_path):
+def test_kept_weights_predict_what_the_rows_say(tmp_path):
     config = made_system.Config(epochs=6)
-    found = train(made_system, config=config, selection=selection, keep_weights=tmp_path)
+    found = train(made_system, config=config, keep_weights=tmp_path)
     features = made_system.features(VIEWS.arrays, CLIPS, config)
     for result in found.values():
         blank = made_system.network(config, 3, {"mean": np.zeros((3, 7, 7), np.float32)})
@@ -247,9 +250,7 @@ def test_estimators_go_through_the_same_call():
     np.testing.assert_allclose(shares, np.tile(known, (len(shares), 1)), rtol=1e-6)
 
 
-def test_unknown_selections_and_devices_are_refused():
-    with pytest.raises(StudyError, match="selection 'test' is not known"):
-        train(selection="test")
+def test_unknown_devices_are_refused():
     with pytest.raises(StudyError, match="device 'gpu' is not known"):
         training.choose_device("gpu")
     with pytest.raises(StudyError, match="epochs=0 trains nothing"):

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .. import systems
-from ..evaluation import scores, statistics
-from ..experiments import INPUTS
+from ..evaluation import protocol, scores, statistics
+from ..experiments import INPUTS, budget
 from ..experiments.variations import names_of
 
 if TYPE_CHECKING:
@@ -64,22 +64,26 @@ def questions() -> tuple[Question, ...]:
 
 
 def answers(
-    study: "Study", selection: str = "last", metric: str = "UF1", seed: int = 0
+    study: "Study", metric: str = "UF1", seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What every change did (QUESTION, ANSWER); and the questions without an answer, with `why`.
 
     `effect` is the score as described less the score of the changed system, paired over subjects,
-    with its 95 % interval; p is after Holm over all questions that have an answer.
+    with its 95 % interval; p is after Holm over all questions that have an answer.  A budget is
+    chosen alike for both.
     """
-    runs = study.runs[(study.runs["selection"] == selection) & (study.runs["leak"] == "")]
+    runs = study.runs[study.runs["leak"] == ""]
+    system = runs["label"].str.partition("/")[0]
+    described = protocol.fairest(runs[runs["label"] == system]).groupby("label")["selection"]
+    runs = runs[runs["selection"] == system.map(described.first())]
     by_label = dict(list(runs.groupby("label")))
     described = runs.loc[~runs["label"].str.contains("/"), "config"]
-    images = any(json.loads(config).get("flow") == "flow_legacy" for config in described)
+    images = any(json.loads(config).get("flow", "flow") != "flow" for config in described)
     lines = [(*line[:3], _why_not(line, by_label, study, images)) for line in questions()]
     table = pd.DataFrame(lines, columns=[*QUESTION, "why"])
     missing = table[table["why"] != ""].reset_index(drop=True)
     table = table.loc[table["why"] == "", QUESTION].reset_index(drop=True)
-    table = table.join(_effects(study, runs, table["ablation"], selection, metric, seed))
+    table = table.join(_effects(study, runs, table["ablation"], metric, seed))
     several = table["ingredient"] == SEVERAL  # says nothing about a single ingredient
     table.loc[several, "answer"] = table.loc[several, "answer"].replace(AS_A_WHOLE)
     return table, missing
@@ -97,11 +101,13 @@ def named(answered: pd.DataFrame) -> str:
     return f": {'; '.join(names) or 'none'}"
 
 
-def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, selection, metric, seed):
+def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, metric, seed):
     """ANSWER of each ablation."""
     if ablations.empty:
         return pd.DataFrame(columns=ANSWER)
-    pairs = [((name.partition("/")[0], selection), (name, selection)) for name in ablations]
+    rule = runs.groupby("label")["selection"].first()
+    both = [(name.partition("/")[0], name) for name in ablations]
+    pairs = [tuple((name, rule[name]) for name in names) for names in both]
     rows = study.rows(runs[runs["label"].isin({label for pair in pairs for label, _ in pair})])
     table = statistics.compare(rows, pairs, metric, seed=seed)
     tally = scores.tally(rows)
@@ -128,6 +134,8 @@ def _why_not(line: Question, by_label: dict, study: "Study", images: bool) -> st
     one = by_label[line.system].iloc[0]
     preset, fields = one["preset"], json.loads(one["config"])
     if not line.inputs:
+        if one["selection"] == "inner" and line.changes.keys() <= budget.fields(module, config):
+            return "what it changes is chosen inside the training folds"
         _, own = systems.resolve(line.system, {}, preset)
         own = vars(module.Config()) | vars(own)  # a published code may have further fields
         if all(own[name] == value for name, value in line.changes.items()):

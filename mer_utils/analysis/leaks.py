@@ -85,10 +85,18 @@ def _fold_mean(rows: pd.DataFrame, metric: str) -> float:
 
 
 def _twins(study: "Study") -> pd.DataFrame:
-    """Leaky runs (`leaky`) and the honest runs (`key`, `label`) that they equal in all else."""
-    wrong = study.runs["leak"] != ""
-    leaky = study.runs.loc[wrong, ["key", "leak", *SAME]].rename(columns={"key": "leaky"})
-    return study.runs.loc[~wrong, ["key", "label", *SAME]].merge(leaky, on=SAME)
+    """Leaky runs (`leaky`) and the honest runs (`key`, `label`) that they equal in all else.
+
+    Random folds train on less than a run that leaves out one subject: they have a twin of their own
+    with ten folds of whole subjects.
+    """
+    runs = study.runs.assign(label=study.runs["label"].str.partition(" (leak")[0])
+    wrong, control = runs["leak"] != "", runs["leak"] == experiments.CONTROL
+    leaky = runs.loc[wrong & ~control, ["key", "leak", *SAME]].rename(columns={"key": "leaky"})
+    honest = runs.loc[~wrong | control, ["key", "label", "leak", *SAME]]
+    twins = honest.merge(leaky, on=SAME, suffixes=("_honest", ""))
+    dealt = twins["leak"] == "random_folds"
+    return twins[dealt == (twins.pop("leak_honest") == experiments.CONTROL)]
 
 
 def _leaky_rows(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -113,11 +121,14 @@ def price(wrong: pd.DataFrame, honest: pd.DataFrame, metric: str = "UF1") -> dic
     return means | dict(zip(("inflation", "low", "high"), gap, strict=True))
 
 
-def random_folds(system: str, views: "Views", seeds: Sequence[int], **options) -> pd.DataFrame:
-    """Rows of `experiments.try_folds` in ten random folds, dealt anew for every seed."""
+def dealt_folds(deal, system: str, views: "Views", seeds: Sequence[int], **options) -> pd.DataFrame:
+    """Rows of `experiments.try_folds` in the folds that `deal` gives anew for every seed.
+
+    deal: `protocol.random_folds` or `protocol.subject_folds`.
+    """
     rows = []
     for seed in seeds:
-        folds = protocol.random_folds(views.clips, seed=seed)
+        folds = deal(views.clips, seed=seed)
         rows.append(experiments.try_folds(system, views, folds, seed=seed, **options))
     return pd.concat(rows, ignore_index=True)
 
@@ -126,16 +137,20 @@ def trials(views: "Views", classes: Sequence[str] = CLASSES, seed: int = 0) -> p
     """Three leaks in quick classifiers, trained here and kept nowhere: system, leak and `price`."""
     folds = protocol.folds(views.clips, tuple(classes))
     options = {"views": views, "classes": tuple(classes)}
-    honest = {name: experiments.try_folds(name, folds=folds, **options) for name in ("svm", "hoof")}
-    named = protocol.folds_by_name(views.clips)
-    wrong = {
-        ("svm", "random_folds"): random_folds("svm", seeds=range(seed, seed + SPLITS), **options),
-        ("svm", "clip_names"): experiments.try_folds("svm", folds=named, **options),
-        ("hoof", "scaler"): experiments.try_folds("hoof", folds=folds, leak="scaler", **options),
+    svm, hoof = (experiments.try_folds(name, folds=folds, **options) for name in ("svm", "hoof"))
+    splits = options | {"seeds": range(seed, seed + SPLITS)}
+    deals = (protocol.random_folds, protocol.subject_folds)
+    random, control = (dealt_folds(deal, "svm", **splits) for deal in deals)
+    named = experiments.try_folds("svm", folds=protocol.folds_by_name(views.clips), **options)
+    scaled = experiments.try_folds("hoof", folds=folds, leak="scaler", **options)
+    pairs = {
+        ("svm", "random_folds"): (random, control),
+        ("svm", "clip_names"): (named, svm),
+        ("hoof", "scaler"): (scaled, hoof),
     }
     lines = [
-        {"system": systems.title(system), "leak": leak} | price(rows, honest[system])
-        for (system, leak), rows in wrong.items()
+        {"system": systems.title(system), "leak": leak} | price(*both)
+        for (system, leak), both in pairs.items()
     ]
     return pd.DataFrame(lines)
 

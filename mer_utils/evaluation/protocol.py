@@ -3,7 +3,6 @@
 A person is (corpus, subject), since `01` of one corpus is not `01` of another.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -14,8 +13,6 @@ import pandas as pd
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from .scores import PERSON, classes_of
-
-INNER_SHARE = 0.2  # of the training subjects, held out to pick the epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +79,25 @@ def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
             )
 
 
-def inner_split(clips: pd.DataFrame, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation positions inside `fold.train`, no subject in both.
+def dealt(clips: pd.DataFrame, count: int) -> np.ndarray:
+    """(N,) group of every clip, 0 to count - 1: the subjects of each corpus are dealt in turn.
 
-    The next fifth of the subjects in order after the left-out one, around the end: the rule of the
-    unified macro/micro system, the one code of the five that kept the test subject out of it.
+    Those with most clips come first: groups are alike in clips and corpora. No label counts.
     """
-    person = person_of(clips)
-    order = sorted(set(person))
-    place = order.index((fold.corpus, fold.subject))
-    others = order[place + 1 :] + order[:place]
-    held_out = set(others[: math.ceil(INNER_SHARE * len(others))])
-    validates = np.array([person[i] in held_out for i in fold.train])
-    return fold.train[~validates], fold.train[validates]
+    sizes = clips.groupby(PERSON, sort=True).size()
+    order = sizes.sort_values(ascending=False, kind="stable").index
+    order = sorted(order, key=lambda person: person[0])  # by corpus, which a sort leaves in order
+    group = {person: number % count for number, person in enumerate(order)}
+    return np.array([group[person] for person in person_of(clips)])
+
+
+def fairest(runs: pd.DataFrame, name: str = "label") -> pd.DataFrame:
+    """Runs or rows whose budget was chosen by training subjects; of a system without any, all.
+
+    name: of the column that tells systems apart.
+    """
+    chosen = runs["selection"] == "inner"
+    return runs[chosen | ~runs[name].isin(runs.loc[chosen, name])]
 
 
 def subset(clips: pd.DataFrame, count: int = 6) -> np.ndarray:
@@ -126,6 +129,19 @@ def random_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fo
     return [
         Fold("random", str(number), np.sort(np.setdiff1d(order, part)), np.sort(part))
         for number, part in enumerate(np.array_split(order, count))
+    ]
+
+
+def subject_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fold]:
+    """What `random_folds` are compared with: as many folds, as large, of whole subjects."""
+    person = pd.factorize(pd.Series(person_of(clips)))[0]
+    order = np.random.default_rng(seed).permutation(person.max() + 1)
+    tests = [np.flatnonzero(np.isin(person, part)) for part in np.array_split(order, count)]
+    everyone = np.arange(len(clips))
+    return [
+        Fold("subjects", str(number), np.setdiff1d(everyone, test), test)
+        for number, test in enumerate(tests)
+        if len(test)
     ]
 
 

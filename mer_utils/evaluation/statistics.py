@@ -214,7 +214,7 @@ def compare(
 
 
 def label(system: str, selection: str) -> str:
-    """`svm`, or `svm (inner)` where subjects of the training set picked the epoch."""
+    """`svm`, or `svm (inner)` where training subjects chose the budget."""
     return system if selection == "last" else f"{system} ({selection})"
 
 

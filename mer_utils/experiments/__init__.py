@@ -4,7 +4,7 @@
 `studies` which runs stand in one study, `variations` gives systems other inputs.
 """
 
-from .declaration import LABELS, LEAKS, Experiment, declare, fingerprint, subset
+from .declaration import CONTROL, LABELS, LEAKS, Experiment, declare, fingerprint, subset
 from .run import folds_of, run, task_of, try_folds
 from .store import curves, epochs, file, find, load, predicted, read, seconds
 from .studies import Study, study
@@ -13,6 +13,7 @@ from .variations import INPUTS, corpus_name, views_of
 __all__ = [
     "INPUTS",
     "LABELS",
+    "CONTROL",
     "LEAKS",
     "Experiment",
     "Study",

@@ -18,15 +18,19 @@ from ..errors import StudyError
 from ..evaluation import protocol
 from ..preprocessing.views import REMEDIES, Views
 from ..systems import inputs
+from . import budget
 
 LABELS = ("true", "permuted")
+SELECTIONS = ("last", "inner")
 ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 VERSION = 2  # counts up when a change of the training code moves a prediction
+CONTROL = "subject_folds"  # is honest, but leaves out several subjects at once
 # Trained wrong on purpose, so that notebook 40 can price it: never a result.
 LEAKS = {
     "scaler": "the scaler of the inputs was fitted on all clips, the left-out subject's too",
     "graph": "the graph was counted over all clips, the left-out subject's too",
     "random_folds": "clips were dealt to ten folds at random, so that a person is on both sides",
+    CONTROL: "whole subjects were dealt to ten folds, to compare random folds with",
     "clip_names": "a clip's file name alone said whose it is, so that namesakes change hands",
 }
 
@@ -39,7 +43,7 @@ class Experiment:
     corpus: str
     preset: str  # "small" | "paper"
     seed: int
-    selection: str  # "last": the epochs given | "inner": training subjects pick the epoch
+    selection: str  # "last": the Config as it is | "inner": a budget chosen by training subjects
     labels: str  # "true" | "permuted", to see chance
     config: str  # resolved fields of the system's Config, as JSON
     data: str  # hash of clip keys, labels, action units, inputs and files of weights
@@ -89,11 +93,11 @@ def declare(
 ) -> Experiment:
     """Resolve every name and field of a run against the views at hand; trains nothing.
 
-    A system without epochs has none to pick: its selection is `last`.  Raises StudyError for what
+    The selection of a system with nothing to choose is `last`.  Raises StudyError for what
     is unknown, where the corpus lacks a view that the system reads, and for a leak that the system
     has no place for.
     """
-    training.one_of("selection", selection, training.SELECTIONS)
+    training.one_of("selection", selection, SELECTIONS)
     training.one_of("labels", labels, LABELS)
     training.one_of("precision", precision, training.PRECISIONS)
     training.one_of("leak", leak, ("", *LEAKS))
@@ -104,9 +108,12 @@ def declare(
     classes = tuple(classes)
     module, config = resolve(system, corpus, views, overrides, preset)
     protocol.check(views.clips, classes)
+    selection = selection if systems.has_budget(module) else "last"
+    if selection == "inner":
+        budget.check(views.clips)
     neural = systems.neural(module)
     if neural:
-        _check_trains(module, config, views.clips, classes, selection)
+        _check_trains(module, config, views.clips, classes)
         if overrides:
             _check_built(system, module, config, views, len(classes))
     if leak:
@@ -116,7 +123,7 @@ def declare(
         corpus,
         preset,
         int(seed),
-        selection if neural else "last",
+        selection,
         labels,
         json.dumps(dataclasses.asdict(config), sort_keys=True),
         data_hash(module, config, views),
@@ -146,21 +153,12 @@ def config_of(module, text: str):
 # --- refused before the first fold ----------------------------------------------------------------
 
 
-def _check_trains(module, config, clips: pd.DataFrame, classes: tuple, selection: str) -> None:
+def _check_trains(module, config, clips: pd.DataFrame, classes: tuple) -> None:
     """Refuse what every fold would refuse."""
     if hasattr(module, "loss"):
         module.loss(config, clips["label"].value_counts().reindex(classes).to_numpy(copy=True))
     if hasattr(module, "check"):
         module.check(clips, config)
-    if selection == "inner":
-        for fold in protocol.folds(clips, classes):
-            train, _ = protocol.inner_split(clips, fold)
-            if clips["label"].iloc[train].nunique() < 2:
-                raise StudyError(
-                    f"selection inner: with {fold.corpus} {fold.subject} left out and others set "
-                    "aside to pick the epoch, fewer than two classes are left to learn: take "
-                    "selection last"
-                )
 
 
 def _check_built(system: str, module, config, views: Views, n_classes: int) -> None:
@@ -188,8 +186,8 @@ def _check_leak(leak: str, system: str, module, config, views: Views, selection:
             f"{system} has the same graph without the left-out subject's clips; take mhssa_gcn on "
             "a corpus with action units"
         )
-    elif leak in ("random_folds", "clip_names") and selection != "last":
-        why = "its folds are no persons, so that none can pick an epoch"
+    elif leak in ("random_folds", CONTROL, "clip_names") and selection != "last":
+        why = "its folds are no persons, so that none can choose a budget"
     elif leak == "clip_names" and not views.clips["clip"].duplicated().any():
         why = "no two clips have one name here, so that no clip changes hands"
     if why:

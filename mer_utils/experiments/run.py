@@ -13,10 +13,11 @@ from .. import paths, systems, training
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from ..evaluation import protocol
+from ..preprocessing.mirror import mirrored
 from ..preprocessing.views import Views
 from ..training import cluster
-from . import store
-from .declaration import ANY_PRECISION, Experiment, config_of, data_hash, resolve
+from . import budget, store
+from .declaration import ANY_PRECISION, CONTROL, Experiment, config_of, data_hash, resolve
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
         if dask is not None:
             workers = open_until_done.enter_context(cluster.connect(dask, jobs))
             task = dataclasses.replace(task, device=workers.place(device))
-        training.check(task.config, experiment.selection, task.precision, task.device)
+        training.check(task.config, task.precision, task.device)
         chosen = training.choose_schedule(task, missing, schedule)
         finished = store.file(key) is not None  # and weights alone are missing
         if not finished:
@@ -60,12 +61,15 @@ def run(
         name = f"{experiment.label} seed {experiment.seed}"
         bar = tqdm(desc=name, total=len(folds), initial=before, unit="fold", disable=not progress)
         open_until_done.enter_context(bar)
-        if workers:
-            results = workers.train(task, missing, chosen, stack)
-        else:
-            if progress:
-                bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
-            results = training.train_task(task, missing, chosen, jobs, stack, _ticks(bar))
+        if progress and not workers:
+            bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
+
+        def train(task: training.Task, folds: Sequence[protocol.Fold]):
+            if workers:
+                return workers.train(task, folds, chosen, stack)
+            return training.train_task(task, folds, chosen, jobs, stack, _ticks(bar))
+
+        results = _by_budget(experiment, task, missing, train, progress)
         for done, result in enumerate(results, start=before + 1):
             if finished:
                 _check_same(experiment, views.clips, result)
@@ -74,6 +78,31 @@ def run(
             bar.update(max(0, done - bar.n))
     store.finish(key)
     return store.load(key)
+
+
+def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: bool):
+    """Results of all folds; where a budget is chosen, of each group of subjects with its own.
+
+    It is chosen once, with seed 0 and no leak: other seeds and leaks of the same run take it over
+    where it is on disk.
+    """
+    if experiment.selection == "last":
+        yield from train(task, folds)
+        return
+    first = dataclasses.replace(experiment, seed=0, leak="")
+    shared = store.budgets(experiment.key)
+    if not shared and experiment.labels == "true":
+        shared = store.budgets(first.key)
+    if not shared:
+        seed = 0 if experiment.labels == "true" else task.seed
+        shared = budget.choose(dataclasses.replace(task, seed=seed), train, progress)
+    if not store.budgets(experiment.key):
+        store.note_budgets(experiment.key, shared)
+    groups = protocol.dealt(task.clips, budget.GROUPS)
+    for each in shared:
+        config = dataclasses.replace(task.config, **each["changes"])
+        own = [fold for fold in folds if groups[fold.test[0]] == each["group"]]
+        yield from train(dataclasses.replace(task, config=config), own) if own else ()
 
 
 def _ticks(bar: tqdm):
@@ -105,12 +134,11 @@ def task_of(
     return training.Task(
         module,
         config,
-        module.features(views.arrays, views.clips, config),
+        features_of(module, config, views),
         views.clips,
         labels,
         n_classes=len(experiment.classes),
         seed=experiment.seed,
-        selection=experiment.selection,
         device=training.choose_device(device),
         keep_weights=weights,
         precision="fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
@@ -118,10 +146,21 @@ def task_of(
     )
 
 
+def features_of(module, config, views: Views) -> dict[str, np.ndarray]:
+    """What a system makes of the views; where its Config says `mirror`, also of their images."""
+    features = module.features(views.arrays, views.clips, config)
+    if not getattr(config, "mirror", False):
+        return features
+    seen = module.features(mirrored(views.arrays), views.clips, config)
+    return {name: np.concatenate((features[name], seen[name])) for name in features}
+
+
 def folds_of(experiment: Experiment, clips: pd.DataFrame) -> list[protocol.Fold]:
     """One per left-out subject; those of a leak of the folds are made wrong on purpose."""
     if experiment.leak == "random_folds":
         return protocol.random_folds(clips, seed=experiment.seed)
+    if experiment.leak == CONTROL:
+        return protocol.subject_folds(clips, seed=experiment.seed)
     if experiment.leak == "clip_names":
         return protocol.folds_by_name(clips)
     return protocol.folds(clips, experiment.classes)
@@ -179,7 +218,7 @@ def try_folds(
     task = training.Task(
         module,
         config,
-        module.features(views.arrays, views.clips, config),
+        features_of(module, config, views),
         views.clips,
         pd.Categorical(labels, classes).codes.astype(int),
         n_classes=len(classes),

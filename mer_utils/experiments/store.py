@@ -4,12 +4,12 @@ A finished run is `<key>.zip`, the same bytes in data/runs/ and in reports/runs/
 those that travel with the repository are kept:
 
     experiment.json  the fields of the Experiment: what decides every number
-    provenance.json  what does not: commit, versions, device, times
+    provenance.json  what does not: commit, versions, device, times; budgets that were chosen
     rows.csv         a row per clip: corpus, subject, clip, label, predicted, p_<class>, epoch
     folds.csv        a row per fold, in the order of the rows: fold, clips, seconds
     predicted.npy    (E, clips) uint8, class number after every epoch; E = 0 without epochs
     losses.npy       (folds, E) mean training loss of every epoch
-    validation.npy   (folds, E, 2) UF1 and cross-entropy of the subjects that pick the epoch
+                     where folds have unlike budgets, both go on with the last one's value to E
 
 While it trains, `data/runs/<key>/` holds the two json files and `folds/<corpus>__<subject>.npz`.
 Every file appears whole, by rename: a stopped run goes on, and a half-finished one can be read.
@@ -43,7 +43,7 @@ COLUMNS = (
     *("key", "label", "system", "corpus", "preset", "seed", "selection", "labels", "leak"),
     *("precision", "config", "data", "version", "folds", "of", "device", "began"),
 )
-ARRAYS = ("predicted", "losses", "validation")
+ARRAYS = ("predicted", "losses")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same run
 DAMAGED = "{file} is damaged ({why}): delete it and run again, or take it from the repository again"
 
@@ -58,7 +58,6 @@ class Stored:
     folds: pd.DataFrame  # fold, clips, seconds
     predicted: np.ndarray
     losses: np.ndarray
-    validation: np.ndarray
 
 
 def file(key: str) -> Path | None:
@@ -104,6 +103,20 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         provenance = first
     paths.write_whole(path, _json(provenance))
     paths.write_whole(path.with_name("experiment.json"), _json(asdict(experiment)))
+
+
+def note_budgets(key: str, budgets: list[dict]) -> None:
+    """What was chosen inside the training folds, into the provenance of a run underway."""
+    path = folder(key) / "provenance.json"
+    provenance = json.loads(path.read_text(encoding="utf-8"))
+    paths.write_whole(path, _json(provenance | {"budgets": budgets}))
+
+
+def budgets(key: str) -> list[dict]:
+    """What was chosen for each group of left-out subjects; empty where nothing is on disk."""
+    if file(key) is None and not (folder(key) / "experiment.json").is_file():
+        return []
+    return read(key).provenance.get("budgets", [])
 
 
 def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:
@@ -235,6 +248,11 @@ def _underway(key: str) -> Stored:
         folds.append(fold)
     columns = [*KEY, "label", "predicted", *(f"p_{name}" for name in classes), "epoch"]
     rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    longest = max((len(fold["predicted"]) for fold in folds), default=0)
+    for fold in folds:
+        missing = longest - len(fold["predicted"])
+        fold["predicted"] = np.pad(fold["predicted"], ((0, missing), (0, 0)), "edge")
+        fold["losses"] = np.pad(fold["losses"], (0, missing), "edge")
     predicted = [fold["predicted"] for fold in folds] or [np.empty((0, 0), np.uint8)]
     return Stored(
         experiment,
@@ -294,13 +312,11 @@ def epochs(key: str) -> pd.DataFrame:
 
 
 def curves(key: str) -> pd.DataFrame:
-    """Training loss of every fold and epoch, and the inner subjects' score where there are any."""
+    """Training loss of every fold and epoch."""
     run = read(key)
     count, length = run.losses.shape if len(run.losses) else (0, 0)
     table = run.folds[["fold"]].loc[np.repeat(run.folds.index, length)].reset_index(drop=True)
     table = table.assign(epoch=np.tile(np.arange(1, length + 1), count), loss=run.losses.ravel())
-    if run.validation.size:
-        table["validation UF1"], table["validation loss"] = run.validation.reshape(-1, 2).T
     return table
 
 

@@ -27,10 +27,11 @@ import yaml
 from .. import paths, systems, training
 from ..corpora.table import KEY, nearest, one_line
 from ..errors import StudyError
+from ..evaluation import protocol
 from ..preprocessing.views import Views
 from ..systems import inputs
 from . import store
-from .declaration import ANY_PRECISION, LEAKS, VERSION, config_of, data_hash, resolve
+from .declaration import ANY_PRECISION, LEAKS, SELECTIONS, VERSION, config_of, data_hash, resolve
 from .variations import INPUTS, corpus_name, names_of
 
 GROUP = {
@@ -81,7 +82,7 @@ class Line:
     def configs(self) -> tuple[str, ...]:
         """The resolved fields as a run holds them, for either form of the flow."""
         _, config = systems.resolve(self.system, self.overrides, self.preset)
-        forms = [inputs.resolved(config, offered) for offered in (("flow",), ("flow_legacy",))]
+        forms = [inputs.resolved(config, offered) for offered in (("flow",), ("flow_centred",))]
         texts = [json.dumps(dataclasses.asdict(form), sort_keys=True) for form in forms]
         return tuple(dict.fromkeys(texts))
 
@@ -112,6 +113,11 @@ class Study:
     def results(self) -> pd.DataFrame:
         """The runs that are results: trained without a leak, and no ablation."""
         return self.runs[~self.runs["ablation"].astype(bool) & (self.runs["leak"] == "")]
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The results that a ranking compares: one rule for each system, the fairest there is."""
+        return protocol.fairest(self.results)
 
     def rows(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """Prediction rows of these runs (of all), `system` being the label.
@@ -210,7 +216,7 @@ def _checked(group: dict) -> dict:
     training.one_of("precision", group["precision"], training.PRECISIONS)
     training.one_of("leak", group["leak"], ("", *LEAKS))
     for selection in group["selections"]:
-        training.one_of("selection", selection, training.SELECTIONS)
+        training.one_of("selection", selection, SELECTIONS)
     for seed in group["seeds"]:
         if seed < 0:
             raise StudyError(f"seed {seed!r} is not possible: give {KINDS['seeds'][1]}")
@@ -250,7 +256,7 @@ def _expanded(group: dict) -> dict[tuple, Line]:
     lines = {}
     for name, selection, seed in itertools.product(names, group["selections"], group["seeds"]):
         system, other_inputs = _split(name)
-        neural = systems.neural(systems.resolve(system, overrides[name], group["preset"])[0])
+        module, _ = systems.resolve(system, overrides[name], group["preset"])
         label = f"{name} ({group['label']})" if group["label"] else name
         label += f" (leak: {group['leak']})" if group["leak"] else ""
         line = Line(
@@ -258,8 +264,8 @@ def _expanded(group: dict) -> dict[tuple, Line]:
             system,
             group["preset"],
             seed,
-            selection if neural else "last",
-            group["precision"] if neural else ANY_PRECISION,
+            selection if systems.has_budget(module) else "last",
+            group["precision"] if systems.neural(module) else ANY_PRECISION,
             overrides[name],
             other_inputs,
             group["leak"],

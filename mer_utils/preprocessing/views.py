@@ -143,7 +143,7 @@ def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str
     ):
         given = points.get(tuple(key))
         result = {"landmarks": given}
-        if {"flow_legacy", "flow_centred"} & {*names}:
+        if {"flow_legacy", "flow_centred", "landmarks"} & {*names}:
             result["flow_legacy"] = _channels_first(file)
             result["flow_centred"] = centring.centred(result["flow_legacy"])
         if len(second):

@@ -45,7 +45,7 @@ RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 30  # letters of a cell that wants room for words
 TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
-RULES = {"last": "last", "inner": "inner split"}  # of picking the epoch
+RULES = {"last": "as it is", "inner": "chosen inside"}  # of the budget
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import paths, systems
 from ..errors import StudyError
-from ..evaluation import logs, statistics
+from ..evaluation import logs, protocol, statistics
 
 CORPUS = "megc2019_flow"
 README = paths.ROOT / "README.md"
@@ -40,10 +40,10 @@ def _parts(readme: Path) -> tuple[str, str, str]:
 def results() -> str:
     """The table of systems and what follows from it, in Markdown."""
     rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
-    last = rows[rows["selection"] == "last"]
-    notes = systems.notes(last["system"].unique())
-    findings = [*([notes] if notes else []), *_findings(last)]
-    return "\n".join([*_table(last), "", *(f"* {line}" for line in findings)])
+    rows = protocol.fairest(rows, "system")
+    notes = systems.notes(rows["system"].unique())
+    findings = [*([notes] if notes else []), *_findings(rows)]
+    return "\n".join([*_table(rows), "", *(f"* {line}" for line in findings)])
 
 
 def kept(name: str) -> pd.DataFrame:
@@ -51,18 +51,19 @@ def kept(name: str) -> pd.DataFrame:
     return pd.read_csv(REPORTS / "tables" / f"{CORPUS}_{name}.csv")
 
 
-def _table(last: pd.DataFrame) -> list[str]:
+def _table(rows: pd.DataFrame) -> list[str]:
     """A line a system, the best first; each seed links to the file of its run."""
     oracle = kept("prices").set_index("name")["oracle"]
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for system in statistics.summary(last).sort_values("UF1", ascending=False).to_dict("records"):
+    for system in statistics.summary(rows).sort_values("UF1", ascending=False).to_dict("records"):
         name = system["system"]
-        runs = last[last["system"] == name].drop_duplicates("run").sort_values("seed")
+        runs = rows[rows["system"] == name].drop_duplicates("run").sort_values("seed")
         cells = [systems.SYSTEMS[name].TITLE, f"`{name}`"]
         for metric in ("UF1", "UAR"):
             low, high = system[f"{metric} low"], system[f"{metric} high"]
             cells.append(f"{system[metric]:.3f} ({low:.2f} to {high:.2f})")
-        cells.append("no epochs" if pd.isna(oracle[name]) else f"{oracle[name]:.3f}")
+        picked = oracle[statistics.label(name, system["selection"])]
+        cells.append("no epochs" if pd.isna(picked) else f"{picked:.3f}")
         links = [
             f"[{run.seed}](reports/runs/{CORPUS}/{quote(run.run)}.zip)" for run in runs.itertuples()
         ]
@@ -70,16 +71,16 @@ def _table(last: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _findings(last: pd.DataFrame) -> list[str]:
+def _findings(rows: pd.DataFrame) -> list[str]:
     """What the systems differ by, what the leaks add and what the ingredients add, a line each."""
-    pairs = statistics.compare(last[last["system"] != "majority"])
+    pairs = statistics.compare(rows[rows["system"] != "majority"])
     lower = pairs[pairs["significant"]].groupby("against", sort=False)["system"]
     above = [f"{_titles(better)} above {_titles([worse])}" for worse, better in lower]
     prices, leaks = kept("prices"), kept("leaks")
-    prices = prices[prices["name"].isin(last["system"])]
+    names = rows[["system", "selection"]].drop_duplicates()
+    prices = prices[prices["name"].isin(statistics.label(*name) for name in names.to_numpy())]
     oracle = prices["oracle"].sub(prices["honest"]).dropna()
     folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
-    inner = kept("honest_rules")["difference"]
     answered = kept("ablations")
     coded = answered["ablation"].str.endswith("/as_coded")
     single = answered[~coded]
@@ -94,8 +95,6 @@ def _findings(last: pd.DataFrame) -> list[str]:
         f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
         f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
         f"{folds.max():.3f} (one seed).",
-        f"Letting training subjects pick the epoch, instead of taking the last one, changes UF1 by "
-        f"{inner.min():.3f} to {inner.max():.3f} in {len(inner)} networks (one seed).",
         f"Of {len(single)} single ingredients, {len(helps)} helps significantly: "
         f"{', '.join(losses)}. For the others no difference is shown; effects of "
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",

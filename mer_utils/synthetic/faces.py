@@ -19,11 +19,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-MIRROR = np.array(  # landmark i of a mirrored face is this landmark of the face
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1)]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1)]
-    + [64, 63, 62, 61, 60, 67, 66, 65]
-)
+from ..preprocessing.mirror import LANDMARKS
+
 SAMPLES = 3  # per photograph pixel of the face at rest, so that warps lose no detail
 PARTS = ("skin", "eyes", "brows", "hair", "cloth", "behind")
 CORNER = (100, 0)  # photograph pixel at the upper left of the face at rest
@@ -97,7 +94,7 @@ def identity(random: np.random.Generator, size: tuple[int, int], scale: float) -
     masks = {part: warped(rest[part]) for part in PARTS}
     points = there[:68]
     if mirrored:
-        points = points[MIRROR]
+        points = points[LANDMARKS]
         points[:, 0] = size[0] - 1 - points[:, 0]
     texture = _marked(random, _toned(random, texture, masks), masks["skin"], scale)
     texture = np.clip(_lit(random, texture), 0, 255).astype(np.float32)

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from .faces import MIRROR, Identity, grid
+from ..preprocessing.mirror import LANDMARKS
+from .faces import Identity, grid
 
 # Pulls of the right half of each action unit (the person's right, the left of the picture):
 # landmarks at whose mean it pulls; shift of that place; displacement; standard deviations over
@@ -51,7 +52,7 @@ def unit_field(number: int, side: str, points: np.ndarray, size: tuple[int, int]
     outward = -1 if side == "R" else 1
     for pull in PULLS[PULLS["unit"] == number].itertuples():
         landmarks = [int(point) for point in pull.landmarks.split()]
-        at = points[landmarks if side == "R" else MIRROR[landmarks]].mean(axis=0)
+        at = points[landmarks if side == "R" else LANDMARKS[landmarks]].mean(axis=0)
         at = at + np.array((outward * pull.shift_out, pull.shift_down)) * eyes
         across = (x - at[0]) / (pull.fade_across * eyes)
         down = (y - at[1]) / (pull.fade_down * eyes)

@@ -69,6 +69,8 @@ def ablations(system: str) -> dict[str, Ablation]:
     }
     if inputs.reads_flow(described):
         table["stretched_flow"] = Ablation(described, *inputs.STRETCHED)
+    if hasattr(described.Config(), "mirror"):
+        table["no_mirror"] = Ablation(described, *inputs.MIRROR)
     return table
 
 
@@ -180,6 +182,11 @@ def neural(module: types.ModuleType) -> bool:
     return hasattr(module, "network")
 
 
+def has_budget(module: types.ModuleType) -> bool:
+    """Whether there is something to choose inside the training folds: a rate, or its own ARMS."""
+    return neural(module) or hasattr(module, "ARMS")
+
+
 def table(offered: Sequence[str]) -> pd.DataFrame:
     """Every system: its kind, the views it reads, and which of them are not among `offered`.
 
@@ -187,10 +194,7 @@ def table(offered: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for name, module in SYSTEMS.items():
-        config = module.Config()
-        if "flow_legacy" in offered:
-            config = inputs.resolved(config, offered)
-        needs = views_needed(module, config)
+        needs = views_needed(module, inputs.resolved(module.Config(), offered))
         kind = "network" if neural(module) else "classifier"
         lacks = ", ".join(need for need in needs if need not in offered)
         rows.append((name, module.TITLE, kind, ", ".join(needs), lacks, len(ablations(name))))

@@ -54,6 +54,7 @@ FLAT = 0.1  # of the mean squared slope: added so that flat skin does not seem t
 class Config:
     """Defaults are the numbers of the published script for three classes; ours are marked."""
 
+    mirror: bool = True  # ours: learn from mirror images too, and predict by the mean of both
     size: int = 224  # pixels a side; the last map has ceil(size / 16) cells a side
     motion: Literal["difference", "displacement"] = "difference"  # ours: displacement
     channels: int = 3  # the grey picture is repeated; displacement has two of its own

@@ -34,6 +34,7 @@ ABLATIONS = {
         "all at once",
         "What does the published code do, under the same honest protocol?",
         {
+            "mirror": False,
             "motion": "difference",
             "channels": 3,
             "position": False,

@@ -46,6 +46,7 @@ VIEWS = ("video", "landmarks")
 class Config:
     """Defaults are the numbers of the published scripts; ours are marked."""
 
+    mirror: bool = True  # ours: learn from mirror images too, and predict by the mean of both
     frames: int = 10  # of view `video`, at even steps
     size: int = 128  # pixels a side, of either picture
     shown: Literal["frames", "difference"] = "frames"  # ours: minus the first, less head and light

@@ -29,6 +29,7 @@ ABLATIONS = {
         "all at once",
         "What does the published script do, under the same honest protocol?",
         {
+            "mirror": False,
             "frames": 10,  # fewer would leave one step
             "channels": 3,
             "second": "face",

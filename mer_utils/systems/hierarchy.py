@@ -35,6 +35,7 @@ class TrunkConfig:
     """Input, trunk and training of HTNet; the sizes are the published ones."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     points: Literal["dlib", "constant"] = "dlib"  # crop centres; constant: the same for any face
     patch: int = 7  # cells a side of a token
     levels: int = 2  # 2: four tokens a block; 3, as coded: one

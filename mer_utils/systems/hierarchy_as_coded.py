@@ -18,7 +18,7 @@ from . import hierarchy
 from .inputs import RAW, SCALES, Arrays, Clips, scaled_flow
 
 AS_CODED = {"flow": "flow_legacy", "scale": "raw", "axes": "swapped"}
-AS_CODED |= {"levels": 3, "position": "scalar"}
+AS_CODED |= {"mirror": False, "levels": 3, "position": "scalar"}
 
 
 @dataclass(frozen=True)

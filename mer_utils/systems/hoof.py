@@ -37,6 +37,7 @@ class Config:
     """One histogram per block."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     blocks: int = 7  # a side; 28 cells must divide by it
     orientations: int = 8
     strain: bool = False  # weight each block by its mean strain (Bi-WOOF)
@@ -51,6 +52,7 @@ class Config:
 
 
 SMALL = {}
+ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
 ABLATIONS = {
     "bi_woof": ("strain", "Does weighting blocks by strain help?", {"strain": True}),
     "whole_face": ("region map", "Does it matter where the face moves?", {"blocks": 1}),

@@ -19,15 +19,20 @@ from ..errors import StudyError
 
 Arrays = dict[str, np.ndarray]
 Clips = pd.DataFrame
-# auto: in pixels where the corpus offers it; centred: with each clip's own zero and spread
+# auto: in pixels where the corpus offers it, else centred, with each clip's own zero and spread
 Flow = Literal["auto", "flow", "flow_legacy", "flow_centred"]
 # Each channel (u, v, strain) is divided by a constant that is the same for all clips.
 # flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
 SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
 RAW = dict.fromkeys(SCALES, (1.0, 1.0, 1.0))
+MIRROR = (  # asked of every system that can learn from them
+    "mirror images",
+    "Does it help to learn from mirror images, and to predict by them?",
+    {"mirror": False},
+)
 STRETCHED = (  # asked of every system that reads flow
     "input scaling",
-    "Is the stretched flow of the published images better than flow in pixels?",
+    "Is the flow as published images stretch it better than flow with its zero?",
     {"flow": "flow_legacy"},
 )
 # ... and of every system whose code is published and differs
@@ -48,7 +53,8 @@ def resolved(config, offered: Collection[str]):
     """The Config with `auto` decided by the views that are offered; any other Config as it is."""
     if getattr(config, "flow", "") != "auto":
         return config
-    return dataclasses.replace(config, flow="flow" if "flow" in offered else "flow_legacy")
+    images = "flow" not in offered and {"flow_centred", "flow_legacy"} & {*offered}
+    return dataclasses.replace(config, flow="flow_centred" if images else "flow")
 
 
 def views_needed(module: types.ModuleType, config) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ Plane = Literal["xy", "xt", "yt"]
 class Config:
     """One histogram per block and plane."""
 
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     blocks: int = 5  # a side, of the face
     neighbours: int = 4  # 2^neighbours patterns
     radius: int = 3  # pixels, and frames
@@ -61,6 +62,7 @@ class Config:
 
 
 SMALL = {}
+ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
 ABLATIONS = {
     "as_published": (
         "all at once",

@@ -41,6 +41,8 @@ class Config:
     """Defaults are the published numbers; where two forms exist, the one the abstract describes."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
+    landmarks: Literal["own", "mean"] = "own"  # of each clip, or their mean over the corpus
     patch_norm: bool = True  # LayerNorm on each patch before the embedding
     dim: int = 256  # width of a token
     region_dim: int = 32  # width of the region embedding
@@ -80,6 +82,8 @@ ABLATIONS = {
     "no_action_units":
         ("graph", "Does co-occurrence add to manifold distances?", {"graph": "manifold"}),
     "product": ("mix of the graphs", "Sum or product of the two graphs?", {"combine": "product"}),
+    "constant_points":
+        ("region map", "Do patches need this face's landmarks?", {"landmarks": "mean"}),
     "no_patch_norm": ("input scaling", "Does a patch need its own scale?", {"patch_norm": False}),
 }  # fmt: skip
 
@@ -91,6 +95,8 @@ NOISE = 0.05  # in scaled units: patches that vary less than this are not blown 
 def features(views: Arrays, clips: Clips, config: Config, scales=SCALES, points=POINTS) -> Arrays:
     """Patches (N, 43, 147) and the positions of their landmarks (N, 43, 2), in cells."""
     landmarks = views["landmarks"]
+    if config.landmarks == "mean":  # which no label enters
+        landmarks = np.broadcast_to(landmarks.mean(0), landmarks.shape)
     patches, _ = regions.patches(scaled_flow(views, config, scales), landmarks, points)
     positions = np.clip(landmarks[:, np.concatenate(points)], 0, regions.GRID)
     return {"patches": patches, "positions": positions.astype(np.float32)}

@@ -51,7 +51,7 @@ class Config(mhssa_gcn.Config):
 
 AS_CODED = {"flow": "flow_legacy", "scale": "raw", "patch_norm": False, "points": "published"}
 AS_CODED |= {"padding": True, "spatial": "inverse", "manifold": "mds", "combine": "free_sum"}
-AS_CODED |= {"units": "published", "dead_encoder": True}
+AS_CODED |= {"units": "published", "dead_encoder": True, "mirror": False}
 ABLATIONS = {
     "as_coded": (*CODED, AS_CODED),
     "coded_spatial_bias": (

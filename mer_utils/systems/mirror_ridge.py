@@ -75,7 +75,7 @@ ABLATIONS = {
     "no_centre": (
         "centring",
         "Does giving each clip its own zero and spread help?",
-        {"flow": "auto"},  # which has no copy less affine motion either
+        {"flow": "flow_legacy"},  # which has no copy less affine motion either
     ),
     "no_affine": ("affine motion", "Does a copy less affine motion help?", {"affine": False}),
     "no_mirror": ("mirror", "Must a clip and its mirror image be alike?", {"mirrored": False}),

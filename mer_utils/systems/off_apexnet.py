@@ -32,6 +32,7 @@ class Config:
     """Defaults are the paper's sizes; the schedule is STSTNet's."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     maps: tuple[int, ...] = (6, 16)  # of the two convolutions of a stream
     kernel: int = 5
     hidden: tuple[int, ...] = (1024, 1024)  # widths of the joined layers

@@ -39,6 +39,7 @@ class Config:
     """Defaults are those of the published training script."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     size: int = 60  # pixels a side
     maps: int = 64
     steps: int = 2  # times the 3x3 convolution is used in a row

@@ -32,6 +32,7 @@ class Config:
     """Defaults are the published numbers."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     channels: tuple[Channel, ...] = CHANNELS  # flow maps the network sees
     widths: tuple[int, ...] = (3, 5, 8)  # maps of the three streams
     dropout: float = 0.5

@@ -25,11 +25,13 @@ class Config:
     """One number of the machine, and whether rare classes weigh more."""
 
     flow: Flow = "auto"
+    mirror: bool = True  # learn from mirror images too, and predict by the mean of both
     cost: float = 10.0  # C, the price of a clip on the wrong side
     balanced: bool = True  # weigh classes by 1 / frequency
 
 
 SMALL = {}
+ARMS = tuple({"cost": cost} for cost in (0.3, 1.0, 3.0, 10.0, 30.0))
 ABLATIONS = {
     "cost_1": ("margin", "Does a softer margin do better?", {"cost": 1.0}),
     "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),

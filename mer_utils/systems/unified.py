@@ -52,6 +52,7 @@ HIGHEST = 32 * 23 + 22  # 758: the two extremes of 24 responses are never the sa
 class Config:
     """Defaults are the numbers of the published command line; ours are marked."""
 
+    mirror: bool = True  # ours: learn from mirror images too, and predict by the mean of both
     frames: Literal["keyframes", "rise"] = "keyframes"  # LMKS, or even steps from onset to apex
     pattern: Literal["stldn", "difference"] = "stldn"
     stilled: bool = True  # ours: take the movement of the head and of the light off first

@@ -44,6 +44,7 @@ class Config(unified.Config):
 
 
 AS_CODED = {
+    "mirror": False,
     "frames": "rise",
     "pattern": "codes",
     "stilled": False,

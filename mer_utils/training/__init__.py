@@ -23,10 +23,20 @@ from .. import environment, systems
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import stacked
-from .fold import load_weights, loop, make_optimizer, predict, time_steps, train_fold, try_network
-from .task import PRECISIONS, SELECTIONS, FoldResult, Task, batch_sizes, one_of, training_clips
+from .fold import (
+    Diverged,
+    load_weights,
+    loop,
+    make_optimizer,
+    predict,
+    time_steps,
+    train_fold,
+    try_network,
+)
+from .task import PRECISIONS, FoldResult, Task, batch_sizes, one_of
 
-__all__ = ["load_weights", "loop", "make_optimizer", "one_of", "predict", "try_network"]
+__all__ = ["Diverged", "load_weights", "loop", "make_optimizer", "one_of", "predict"]
+__all__ += ["try_network"]
 
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster
@@ -44,7 +54,7 @@ def train_folds(
     task: Task, folds: Sequence[Fold], schedule: str = "auto", jobs: int | None = None, **options
 ) -> Iterator[FoldResult]:
     """`train_task` after `check` and `choose_schedule`."""
-    check(task.config, task.selection, task.precision, task.device)
+    check(task.config, task.precision, task.device)
     return train_task(task, folds, choose_schedule(task, folds, schedule), jobs, **options)
 
 
@@ -85,9 +95,8 @@ def _train_stack(task: Task, folds: Sequence[Fold]) -> list[FoldResult]:
     return list(stacked.train_all(task, [folds]))
 
 
-def check(config, selection: str, precision: str, device: str) -> None:
+def check(config, precision: str, device: str) -> None:
     """Refuse what cannot be trained."""
-    one_of("selection", selection, SELECTIONS)
     one_of("precision", precision, PRECISIONS)
     for field in ("epochs", "batch_size"):
         if getattr(config, field, 1) < 1:
@@ -148,7 +157,7 @@ def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None, count: 
     else:
         timings = list(_in_processes(jobs, time_steps, task, middle))
     begin, step, clips, predicting = np.mean(timings, axis=0)
-    sizes = [batch_sizes(len(training_clips(task, f)[0]), task.config.batch_size) for f in folds]
+    sizes = [batch_sizes(len(f.train), task.config.batch_size) for f in folds]
     epoch = step / clips * np.mean([sum(each) for each in sizes]) + predicting
     return -(-len(folds) // jobs) * (begin + task.config.epochs * epoch)
 

@@ -13,7 +13,6 @@ from torch import nn
 
 from .. import paths, systems
 from ..errors import StudyError
-from ..evaluation import scores
 from ..evaluation.protocol import Fold
 from .noise import Noise
 from .numerics import numerics, one_thread
@@ -34,34 +33,30 @@ def loop(task: Task, fold: Fold) -> FoldResult:
     begin, data = start(task, fold), on_device(task, task.features)
     net = to_device(begin.net, task)
     optimizer = make_optimizer(task.module, task.config, net.parameters())
-    probabilities, losses, validation, best_weights = [], [], [], None
+    probabilities, losses = [], []
     with numerics(task.precision, task.device):
         for epoch in range(1, task.config.epochs + 1):
             net.train()
             set_rate(task, optimizer, epoch)
-            order, total = begin.order(epoch).to(task.device), 0.0
+            order, seen, total = begin.order(epoch).to(task.device), begin.seen(epoch), 0.0
             for number, places in enumerate(order.split(begin.sizes)):
-                loss = step(net, optimizer, begin, data, places, begin.seed(epoch, number))
+                seed = begin.seed(epoch, number)
+                loss = step(net, optimizer, begin, gather(data, seen[places]), places, seed)
                 total = total + loss * len(places)
             losses.append(float(total) / sum(begin.sizes))
             if not np.isfinite(losses[-1]):
                 raise diverged(task, fold, epoch, losses[-1])
-            probabilities.append(predict(net, data, fold.test))
-            if task.selection == "inner":
-                inner = predict(net, data, begin.validation)
-                validation.append(validation_score(inner, task.labels[begin.validation]))
-                if task.keep_weights is not None and best_epoch(validation) == epoch:
-                    best_weights = {k: v.clone() for k, v in net.state_dict().items()}
+            probabilities.append(predict(net, data, fold.test, begin.mirror))
     if task.keep_weights is not None:
-        save_weights(best_weights or net.state_dict(), task.keep_weights, fold)
+        save_weights(net.state_dict(), task.keep_weights, fold)
     seconds = time.perf_counter() - began
-    return result(fold, np.stack(probabilities), losses, validation, seconds)
+    return result(task, fold, np.stack(probabilities), losses, seconds)
 
 
-def step(net, optimizer, begin: Start, data, places: torch.Tensor, seed: int) -> torch.Tensor:
-    """Learn from the training clips at `places`; the mean loss of the batch."""
+def step(net, optimizer, begin: Start, batch, places: torch.Tensor, seed: int) -> torch.Tensor:
+    """Learn from a batch, the inputs of the training clips at `places`; its mean loss."""
     with Noise.seeded(seed):
-        output = net(**gather(data, begin.clips[places]))
+        output = net(**batch)
     loss = begin.criterion(output, begin.labels[places], **gather(begin.targets, places))
     optimizer.zero_grad()
     loss.backward()
@@ -69,40 +64,31 @@ def step(net, optimizer, begin: Start, data, places: torch.Tensor, seed: int) ->
     return loss.detach()
 
 
-# --- epochs ---------------------------------------------------------------------------------------
-
-
-def validation_score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """UF1 pooled over the validation subjects, and their cross-entropy, which breaks ties."""
-    size = probabilities.shape[1]
-    cells = size * labels + probabilities.argmax(1)
-    counts = np.bincount(cells, minlength=size**2).reshape(size, size)
-    likelihood = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
-    return float(scores.score(counts, "UF1")), float(-np.log(likelihood).mean())
-
-
-def best_epoch(validation: list[tuple[float, float]]) -> int:
-    """1..E: of the highest UF1, then of the lowest loss, then the earliest."""
-    ranks = [(uf1, -loss) for uf1, loss in validation]
-    return 1 + ranks.index(max(ranks))
-
-
-def result(fold: Fold, probabilities: np.ndarray, losses, validation: list, seconds: float):
-    """FoldResult of (E, n, C) probabilities, losses and scores; without scores the last epoch."""
-    chosen = best_epoch(validation) if validation else len(probabilities)
+def result(task: Task, fold: Fold, probabilities: np.ndarray, losses, seconds: float):
+    """FoldResult of (E, n, C) probabilities and (E,) losses."""
     return FoldResult(
         fold,
-        probabilities[chosen - 1],
-        chosen,
+        probabilities[-1],
+        len(probabilities),
         probabilities.argmax(2).astype(np.uint8),
-        np.array(validation, np.float32).reshape(-1, 2),
+        brier(probabilities, task.labels[fold.test]),
         np.array(losses, probabilities.dtype),
         seconds,
     )
 
 
-def diverged(task: Task, fold: Fold, epoch: int, loss: float) -> StudyError:
-    return StudyError(
+def brier(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(..., n, C) probabilities -> (..., n): squared distance from the label (Brier, 1950)."""
+    truth = np.eye(probabilities.shape[-1], dtype=np.float32)[labels]
+    return np.square(probabilities - truth).sum(-1).astype(np.float32)
+
+
+class Diverged(StudyError):
+    """The loss of a fold is no number."""
+
+
+def diverged(task: Task, fold: Fold, epoch: int, loss: float) -> Diverged:
+    return Diverged(
         f"{task.name} diverged in epoch {epoch} when {fold.corpus} {fold.subject} was left out "
         f"(loss {loss}): set a learning_rate below {task.config.learning_rate:g}"
     )
@@ -140,8 +126,15 @@ def set_rate(task: Task, optimizer: torch.optim.Optimizer, epoch: int) -> None:
 
 
 @torch.no_grad()
-def predict(net: nn.Module, data: dict[str, torch.Tensor], positions: np.ndarray) -> np.ndarray:
-    """(n, C) class probabilities of the clips at `positions`; float32, of a float64 net float64."""
+def predict(
+    net: nn.Module, data: dict[str, torch.Tensor], positions: np.ndarray, mirror: int = 0
+) -> np.ndarray:
+    """(n, C) class probabilities of the clips at `positions`; float32, of a float64 net float64.
+
+    With a `mirror`, the mean of the clip's and of its mirror image's, so far behind it.
+    """
+    if mirror:
+        return (predict(net, data, positions) + predict(net, data, positions + mirror)) / 2
     net.eval()
     index = torch.as_tensor(positions).to(next(iter(data.values())).device)
     parts = index.split(EVALUATION_BATCH)
@@ -180,12 +173,12 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
         net.train()
         for _ in range(count + 1):
             began = clock()
-            float(step(net, optimizer, begin, data, places, 0))  # the GPU is waited for
+            batch = gather(data, begin.clips[places])
+            float(step(net, optimizer, begin, batch, places, 0))  # the GPU is waited for
             steps.append(clock() - began)
         for _ in range(2):
             began = clock()
-            for positions in filter(len, (fold.test, begin.validation)):
-                predict(net, data, positions)
+            predict(net, data, fold.test, begin.mirror)
             predicting = clock() - began
     return beginning, float(np.median(steps[1:])), len(places), predicting
 
@@ -200,18 +193,25 @@ def fit_estimator(task: Task, fold: Fold) -> FoldResult:
     model = task.module.estimator(task.config, task.n_classes, state)
     if task.leak == "scaler":  # the pipeline's first step is fitted on the left-out subject too
         x, model = model[0].fit(x).transform(x), model[1:]
+    clips, labels, tests = fold.train, task.labels[fold.train], [fold.test]
     extra = {}
     if has_fit_parameter(model, "groups"):  # it leaves training subjects out itself
         extra["groups"] = task.clips.iloc[fold.train].groupby(["corpus", "subject"]).ngroup()
-    model = model.fit(x[fold.train], task.labels[fold.train], **extra)
+    if task.mirrored:
+        clips, labels = np.append(clips, clips + len(task.clips)), np.tile(labels, 2)
+        extra = {name: np.tile(values, 2) for name, values in extra.items()}
+        tests.append(fold.test + len(task.clips))
+    model = model.fit(x[clips], labels, **extra)
     probabilities = np.zeros((len(fold.test), task.n_classes), np.float32)
     if hasattr(model, "predict_proba"):
-        probabilities[:, model.classes_] = model.predict_proba(x[fold.test])
-    else:  # a machine without probabilities: 1 for the class it predicts
-        probabilities[np.arange(len(fold.test)), model.predict(x[fold.test])] = 1.0
-    predicted, validation = np.zeros((0, len(fold.test)), np.uint8), np.zeros((0, 2), np.float32)
-    losses, seconds = np.zeros(0, np.float32), time.perf_counter() - began
-    return FoldResult(fold, probabilities, 0, predicted, validation, losses, seconds)
+        probabilities[:, model.classes_] = np.mean([model.predict_proba(x[t]) for t in tests], 0)
+    else:  # a machine without probabilities: 1 for the class that it decides for
+        decided = np.mean([model.decision_function(x[t]) for t in tests], 0)
+        decided = decided.argmax(1) if decided.ndim == 2 else (decided > 0).astype(int)
+        probabilities[np.arange(len(fold.test)), model.classes_[decided]] = 1.0
+    predicted, losses = np.zeros((0, len(fold.test)), np.uint8), np.zeros(0, np.float32)
+    errors, seconds = brier(probabilities, task.labels[fold.test]), time.perf_counter() - began
+    return FoldResult(fold, probabilities, 0, predicted, errors[None], losses, seconds)
 
 
 # --- weights --------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from ..evaluation.protocol import Fold
 from . import fold as single
 from .noise import Noise, key_of
 from .numerics import numerics, one_thread
-from .task import FoldResult, Task, batch_sizes, on_device, start, training_clips
+from .task import FoldResult, Task, batch_sizes, on_device, start
 
 SHARE = 0.8  # of a GPU's free memory
 ELEMENTWISE = (
@@ -58,7 +58,7 @@ def refusal(task: Task, fold: Fold) -> str:
     """
     if hasattr(task.module, "LOOP_ONLY"):
         return task.module.LOOP_ONLY
-    net = start(replace(task, selection="last", device="cpu"), fold).net
+    net = start(replace(task, device="cpu"), fold).net
     for layer in net.modules():
         if isinstance(layer, UNSTACKED):
             return f"{type(layer).__name__} has no rule for a stack of weights in torch.func"
@@ -70,10 +70,9 @@ def refusal(task: Task, fold: Fold) -> str:
 
 def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
     """Folds in groups of equally many steps an epoch, each from the largest to the smallest."""
-    clips = {fold.name: len(training_clips(task, fold)[0]) for fold in folds}
     groups: dict[int, list[Fold]] = {}
-    for fold in sorted(folds, key=lambda fold: -clips[fold.name]):
-        steps = len(batch_sizes(clips[fold.name], task.config.batch_size))
+    for fold in sorted(folds, key=lambda fold: -len(fold.train)):
+        steps = len(batch_sizes(len(fold.train), task.config.batch_size))
         groups.setdefault(steps, []).append(fold)
     return list(groups.values())
 
@@ -174,7 +173,6 @@ class Stack:
         self.net.to(task.device)
         parameters = list(self.parameters.values())
         self.optimizer = single.make_optimizer(task.module, task.config, parameters)
-        self.train_index = self._padded([begin.clips for begin in self.starts])
         self.labels = self._padded([begin.labels for begin in self.starts])
         self.steps = []
         for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
@@ -195,31 +193,22 @@ class Stack:
         """All epochs; a result of each fold, without its seconds."""
         task, starts = self.task, self.starts
         tests = self._padded([begin.fold.test for begin in starts])
-        inner = self._padded([begin.validation for begin in starts])
-        probabilities, losses, validation, best_weights = [], [], [[] for _ in starts], None
+        probabilities, losses = [], []
         for epoch in range(1, task.config.epochs + 1):
             single.set_rate(task, self.optimizer, epoch)
             losses.append(self.epoch(epoch))
             if epoch % CHECK == 0 or epoch == task.config.epochs:
                 self._check(torch.stack(losses).numpy(force=True))
             probabilities.append(self.predict(tests))
-            if task.selection == "inner":
-                predicted = self.predict(inner).numpy(force=True)
-                for begin, own, scores in zip(starts, predicted, validation, strict=True):
-                    labels = task.labels[begin.validation]
-                    scores.append(single.validation_score(own[: len(labels)], labels))
-                if task.keep_weights is not None:
-                    better = [single.best_epoch(scores) == epoch for scores in validation]
-                    best_weights = self._weights(best_weights, better)
             if tick:
                 tick(len(starts) / task.config.epochs)
         if task.keep_weights is not None:
-            self._save(best_weights or self._weights())
+            self._save()
         probabilities = torch.stack(probabilities, dim=1).numpy(force=True)  # (F, E, longest, C)
         losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         return [
-            single.result(begin.fold, own[:, : len(begin.fold.test)], *rest, seconds=0.0)
-            for begin, own, *rest in zip(starts, probabilities, losses, validation, strict=True)
+            single.result(task, begin.fold, own[:, : len(begin.fold.test)], loss, seconds=0.0)
+            for begin, own, loss in zip(starts, probabilities, losses, strict=True)
         ]
 
     def _check(self, losses: np.ndarray) -> None:
@@ -237,6 +226,7 @@ class Stack:
     def first_steps(self, count: int, epoch: int = 1) -> torch.Tensor:
         """The first steps of an epoch, begun anew at its end; (F,) summed losses."""
         orders = self._padded([begin.order(epoch) for begin in self.starts])
+        seen = self._padded([begin.seen(epoch) for begin in self.starts])
         numbers = range(len(self.steps))
         keys = [[key_of(begin.seed(epoch, step)) for step in numbers] for begin in self.starts]
         keys = torch.tensor(keys, dtype=torch.int32).to(self.task.device)  # (F, steps)
@@ -245,12 +235,12 @@ class Stack:
         for number in range(count):
             number %= len(self.steps)
             step = self.steps[number]
-            total = total + self.step(orders[:, step.columns], keys[:, number], step)
+            total = total + self.step(orders[:, step.columns], seen, keys[:, number], step)
         return total
 
-    def step(self, places: torch.Tensor, keys: torch.Tensor, step: Step) -> torch.Tensor:
+    def step(self, places, seen, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
-        batch = single.gather(self.data, self.train_index.gather(1, places))  # (F, B, ...)
+        batch = single.gather(self.data, seen.gather(1, places))  # (F, B, ...)
         forward = vmap(self._noisy, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
         output = forward(self.parameters, self.buffers, batch, keys, step.real)
         losses = self._losses(output, self.labels.gather(1, places), places, step)  # (F,)
@@ -284,8 +274,10 @@ class Stack:
     # --- predicting, keeping ----------------------------------------------------------------------
 
     @torch.no_grad()
-    def predict(self, positions: torch.Tensor) -> torch.Tensor:
+    def predict(self, positions: torch.Tensor, own: bool = True) -> torch.Tensor:
         """positions (F, T) of clips -> (F, T, C) probabilities, on the device."""
+        if mirror := self.starts[0].mirror * own:
+            return (self.predict(positions, False) + self.predict(positions + mirror, False)) / 2
         self.net.eval()
         forward = vmap(self._call)
         logits = [
@@ -295,18 +287,8 @@ class Stack:
         return torch.cat([single.softmax(part) for part in logits], dim=1)
 
     @torch.no_grad()
-    def _weights(self, before: dict | None = None, better: Sequence[bool] = ()) -> dict:
-        """Copies of all weights and buffers; with `before` only of the folds that got better."""
-        now = {**self.parameters, **self.buffers}
-        if before is None:
-            return {name: values.detach().clone() for name, values in now.items()}
-        folds = torch.from_numpy(np.flatnonzero(better)).to(self.task.device)
-        for name, values in now.items():
-            before[name][folds] = values[folds]
-        return before
-
-    @torch.no_grad()
-    def _save(self, weights: dict[str, torch.Tensor]) -> None:
+    def _save(self) -> None:
+        weights = {**self.parameters, **self.buffers}
         for number, begin in enumerate(self.starts):
             for name, values in (*self.net.named_parameters(), *self.net.named_buffers()):
                 values.copy_(weights[name][number])

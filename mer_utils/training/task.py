@@ -13,10 +13,8 @@ from torch import nn
 
 from .. import systems
 from ..corpora.table import unknown
-from ..evaluation import protocol
 from ..evaluation.protocol import Fold
 
-SELECTIONS = ("last", "inner")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp64")
 
 
@@ -26,13 +24,12 @@ class Task:
 
     module: object  # the system's
     config: object
-    features: dict[str, np.ndarray]  # first axis clips
+    features: dict[str, np.ndarray]  # first axis clips; of a mirrored task then their mirror images
     clips: pd.DataFrame
     labels: np.ndarray  # (N,) int class numbers
     _: KW_ONLY
     n_classes: int
     seed: int = 0
-    selection: str = "last"  # in SELECTIONS
     device: str = "cpu"  # or "cuda"
     precision: str = "fp32"  # in PRECISIONS
     keep_weights: Path | None = None  # a folder for <fold>.safetensors
@@ -41,6 +38,11 @@ class Task:
     @property
     def name(self) -> str:
         return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether clips are also learned from, and predicted, as seen in a mirror."""
+        return len(next(iter(self.features.values()))) == 2 * len(self.clips)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -53,10 +55,10 @@ class FoldResult:
     """What a system predicted of the left-out subject."""
 
     fold: Fold
-    probabilities: np.ndarray  # (n_test, C) at the chosen epoch; float32, in fp64 float64
-    epoch: int  # the chosen one, 1..E; 0 where a system has no epochs
+    probabilities: np.ndarray  # (n_test, C) after the last epoch; float32, in fp64 float64
+    epoch: int  # how many there were; 0 where a system has none
     predicted: np.ndarray  # (E, n_test) uint8 class numbers after every epoch; E = 0 without epochs
-    validation: np.ndarray  # (E, 2) macro F1 and loss on the inner subjects; E = 0 for `last`
+    errors: np.ndarray  # (E or 1, n_test) Brier score of every clip: 0 to 2
     losses: np.ndarray  # (E,) mean training loss
     seconds: float
 
@@ -66,10 +68,9 @@ class Start:
     """What a fold begins with: the same for the loop and for a stack."""
 
     fold: Fold
-    train: np.ndarray  # positions into the clips
-    validation: np.ndarray
+    mirror: int  # how far behind a clip its mirror image is in the features; 0 without
     net: nn.Module  # on the CPU; all tensors below are on the device
-    clips: torch.Tensor  # `train`
+    clips: torch.Tensor  # positions of the training clips
     labels: torch.Tensor  # of the training clips, in their order
     targets: dict[str, torch.Tensor]  # what else its loss reads of them
     criterion: Callable  # (output, labels, **targets) -> mean loss of a batch
@@ -77,9 +78,17 @@ class Start:
     scope: tuple  # seed, corpus, subject: its random numbers depend on these alone
 
     def order(self, epoch: int) -> torch.Tensor:
-        """The training clips of an epoch in their random order: places in `train`."""
+        """The training clips of an epoch in their random order: places in `clips`."""
         generator = torch.Generator().manual_seed(draw(*self.scope, epoch, "order"))
-        return torch.randperm(len(self.train), generator=generator)[: sum(self.sizes)]
+        return torch.randperm(len(self.clips), generator=generator)[: sum(self.sizes)]
+
+    def seen(self, epoch: int) -> torch.Tensor:
+        """Where in the features each of `clips` is read in an epoch: half of them in a mirror."""
+        if not self.mirror:
+            return self.clips
+        generator = torch.Generator().manual_seed(draw(*self.scope, epoch, "mirror"))
+        mirrored = torch.randint(2, (len(self.clips),), generator=generator)
+        return self.clips + self.mirror * mirrored.to(self.clips.device)
 
     def seed(self, epoch: int, step: int) -> int:
         """The random state of one step, from which dropout gets its noise."""
@@ -101,7 +110,7 @@ def draw(*scope) -> int:
 def start(task: Task, fold: Fold) -> Start:
     """The context, initial weights, targets and loss of a fold."""
     module, config = task.module, task.config
-    train, validation = training_clips(task, fold)
+    train = fold.train
     labels, scope = task.labels[train], (task.seed, fold.corpus, fold.subject)
     context = {}
     if hasattr(module, "fit_context"):  # else no copy of the features is made
@@ -117,7 +126,7 @@ def start(task: Task, fold: Fold) -> Start:
     if hasattr(module, "loss"):
         criterion = module.loss(config, np.bincount(labels, minlength=task.n_classes))
     return Start(
-        *(fold, train, validation, net),
+        *(fold, len(task.clips) * task.mirrored, net),
         torch.as_tensor(train).to(task.device),
         torch.as_tensor(labels).to(task.device),
         on_device(task, targets),
@@ -125,13 +134,6 @@ def start(task: Task, fold: Fold) -> Start:
         batch_sizes(len(train), config.batch_size),
         scope,
     )
-
-
-def training_clips(task: Task, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """Positions a fold trains on, and those of the subjects that pick its epoch."""
-    if task.selection == "inner":
-        return protocol.inner_split(task.clips, fold)
-    return fold.train, np.array([], int)
 
 
 def batch_sizes(clips: int, batch_size: int) -> list[int]:

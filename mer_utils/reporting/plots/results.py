@@ -62,9 +62,6 @@ def learning(curves: pd.DataFrame) -> Figure:
     axis.plot(curves.pivot(index="epoch", columns="fold", values="loss"), color=PALE, lw=0.7)
     means = curves.groupby("epoch").mean(numeric_only=True)
     axis.plot(means["loss"], color=INK, lw=2, label="training, mean of folds")
-    if "validation loss" in means:
-        look = {"color": WARNING, "ls": "--", "label": "inner validation subjects"}
-        axis.plot(means["validation loss"], **look)
     axis.set(ylim=(0, None), xlabel="epoch", ylabel="loss (nats per clip)")
     axis.legend()
     return fig
