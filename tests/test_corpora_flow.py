@@ -428,8 +428,8 @@ def test_lists_that_cannot_be_used(tmp_path, text, message):
 
 
 def test_list_that_is_no_text(tmp_path):
-    (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(StudyError, match="cannot be read as a csv"):
+    (tmp_path / "list.csv").write_bytes(b"\x81\xff\x00\x81")
+    with pytest.raises(StudyError, match="list.csv line 1 is not text in UTF-8"):
         lists.read(tmp_path / "list.csv")
 
 

@@ -205,7 +205,7 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips)
         "cut": "img1.jpg is cut off: copy it again",
         "empty": "img2.jpg is an empty file: copy it again",
         "text": "img1.jpg is no image that OpenCV can decode: copy it again",
-        "missing": "apex frame 2 is not in missing, which holds 1 to 1",
+        "missing": "offset frame 2 is not in missing, which holds 1 to 1",
         "png": "img2.png is cut off: copy it again",
     }
     # that no face is found is cached too

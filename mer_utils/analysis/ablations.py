@@ -73,7 +73,7 @@ def answers(
     chosen alike for both.
     """
     runs = study.runs[study.runs["leak"] == ""]
-    system = runs["label"].str.partition("/")[0]
+    system = runs["label"].str.split("/").str[0]
     described = protocol.fairest(runs[runs["label"] == system]).groupby("label")["selection"]
     runs = runs[runs["selection"] == system.map(described.first())]
     by_label = dict(list(runs.groupby("label")))

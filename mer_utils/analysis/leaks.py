@@ -90,7 +90,7 @@ def _twins(study: "Study") -> pd.DataFrame:
     Random folds train on less than a run that leaves out one subject: they have a twin of their own
     with ten folds of whole subjects.
     """
-    runs = study.runs.assign(label=study.runs["label"].str.partition(" (leak")[0])
+    runs = study.runs.assign(label=study.runs["label"].str.split(" (leak", regex=False).str[0])
     wrong, control = runs["leak"] != "", runs["leak"] == experiments.CONTROL
     leaky = runs.loc[wrong & ~control, ["key", "leak", *SAME]].rename(columns={"key": "leaky"})
     honest = runs.loc[~wrong | control, ["key", "label", "leak", *SAME]]

@@ -46,7 +46,7 @@ def write_table(official: Path) -> str:
 
 def table() -> pd.DataFrame:
     """Columns corpus, subject, label, clips (int), fingerprints (separated by blanks)."""
-    return text_table(TABLE).astype({"clips": int})
+    return text_table(TABLE).astype({"clips": int}).reset_index(drop=True)
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:

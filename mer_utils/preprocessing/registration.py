@@ -21,6 +21,7 @@ EDGE = 2  # cells along the edge of the image, where flow is unreliable
 FINE = 8  # of a cell, to draw the nose and the outline
 EYES, BROWS, MOUTH = range(36, 48), range(17, 27), range(48, 68)
 NOSE, OUTLINE = (27, 31, 33, 35), (*range(17), 24, 19)
+COLUMNS = ("corpus", "clips", "fit before", "fit after", "eyes", "width", "height")
 FEWEST = 10  # clips whose mean strain shows a face
 FITS = 0.35  # a fit below this is no face; the two sets of public images have 0.60 to 0.81
 
@@ -53,7 +54,7 @@ def registered(points: np.ndarray, flow: np.ndarray, corpus: np.ndarray):
                 "height": float(np.exp(size_shift[1])),
             }
         )
-    return moved.astype(np.float32), pd.DataFrame(lines)
+    return moved.astype(np.float32), pd.DataFrame(lines, columns=COLUMNS)
 
 
 def mean_strain(flow: np.ndarray) -> np.ndarray:
