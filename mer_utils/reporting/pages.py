@@ -45,7 +45,7 @@ RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 30  # letters of a cell that wants room for words
 TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
-RULES = {"last": "as it is", "inner": "chosen inside"}  # of the budget
+RULES = {"last": "as given", "inner": "chosen inside"}  # of the budget
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _results(table: pd.DataFrame) -> Markup:
         limits = zip(table[f"{metric} low"], table[f"{metric} high"], strict=True)
         columns[metric] = table[metric].map("{:.3f}".format)
         columns[f"95 % of {metric}"] = [f"{low:.2f} to {high:.2f}" for low, high in limits]
-    columns["epoch"] = table["selection"].replace(RULES)
+    columns["budget"] = table["selection"].replace(RULES)
     columns |= {name: table[name] for name in ("seeds", "preset") if name in table}
     caption = "Results of the finished runs, left-out subjects pooled; intervals over subjects"
     body = BeautifulSoup(pd.DataFrame(columns).to_html(index=False, border=0), "html.parser")
