@@ -313,8 +313,8 @@ def test_rows_and_folders_without_each_other(tmp_path):
     corpus = corpora.load("casme2", root)
     why = reasons(corpus)
     assert list(corpus.clips["clip"]) == ["EP03_02"]
-    assert why["sub01/EP02_01f"] == f"no folder sub01 in {root}/CASME2_RAW_selected"
-    assert why["sub02/EP01_2"] == f"no folder sub02/EP01_2 in {root}/CASME2_RAW_selected"
+    assert why["sub01/EP02_01f"] == "no folder sub01 in CASME2_RAW_selected"
+    assert why["sub02/EP01_2"] == "no folder sub02/EP01_2 in CASME2_RAW_selected"
     assert why["sub02/EP99_01"].startswith("sub02/EP99_01 on disk has no row in CASME2-coding")
 
 

@@ -1,20 +1,15 @@
 """Figures and controls over faces and motion: who may be shown, and what is drawn."""
 
-from dataclasses import replace
-
 import matplotlib.pyplot as plt
-import moving_face
 import numpy as np
 import pandas as pd
 import pytest
 
 from mer_utils.corpora.table import clip_table, exclusion_table
-from mer_utils.errors import StudyError
 from mer_utils.preprocessing import views
 from mer_utils.reporting import widgets
-from mer_utils.reporting.plots import faces as face_plots
 from mer_utils.reporting.plots import motion as motion_plots
-from mer_utils.reporting.plots import style
+from mer_utils.reporting.plots import people, style
 from mer_utils.systems import SYSTEMS
 
 
@@ -44,19 +39,10 @@ def made(corpus: str) -> views.Views:
     return views.Views(clips, exclusion_table([]), arrays)
 
 
-def test_faces_of_people_are_refused(tmp_path):
-    corpus = moving_face.corpus(tmp_path, {})
-    frames, points = np.zeros((2, 128, 128), np.uint8), np.zeros((2, 68, 2))
-    assert len(face_plots.aligned(corpus, frames, points, ["a", "b"]).axes) == 2
-    people = replace(corpus, name="casme2", synthetic=False)
-    with pytest.raises(StudyError, match="faces of casme2 may not be shown"):
-        face_plots.aligned(people, frames, points, ["a", "b"])
-
-
-@pytest.mark.parametrize(("corpus", "figures"), [("synthetic_casme2", 2), ("casme2", 1)])
-def test_the_browser_shows_no_person_even_when_asked(corpus, figures):
-    assert len(list(widgets._figures(made(corpus), 0, show_faces=True))) == figures
-    assert len(list(widgets._figures(made(corpus), 0, show_faces=False))) == 1
+@pytest.mark.parametrize(("synthetic", "figures"), [(True, 2), (False, 1)])
+def test_the_browser_shows_synthetic_faces_only(monkeypatch, synthetic, figures):
+    monkeypatch.setattr(people, "_corpus", {"synthetic": synthetic})
+    assert len(list(widgets._figures(made("casme2"), 0))) == figures
 
 
 def test_the_browser_follows_its_corpus():

@@ -4,11 +4,14 @@ Training is cut short: what is shown is that everything runs and answers, not ho
 """
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import seen_faces
 from test_corpora_flow import write_flat
 
 from mer_utils import paths
@@ -90,6 +93,27 @@ def test_a_corpus_without_action_units_has_its_answers_too(disk):
     made = reports(disk, "smic-smoke")
     assert_answered(done, made, {name for name in ALL if name[:2] in some.split(",")})
     assert "action units" in made["20_region_graph"].answer.partition(" on smic")[0]
+
+
+@pytest.mark.slow
+def test_no_page_shows_a_face_of_people_or_a_folder_of_the_machine(disk):
+    """Four of the synthetic people in CASME II's layout, taken for a licensed copy."""
+    synthetic, licensed = disk / "data" / "synthetic" / "casme2", disk / "licensed"
+    for subject in ("sub02", "sub06", "sub09", "sub12"):
+        place = f"CASME2_RAW_selected/{subject}"
+        shutil.copytree(synthetic / place, licensed / place)
+    shutil.copy(synthetic / "CASME2-coding-20140508.xlsx", licensed)
+    done = study(disk, "--corpus", "casme2", "--data", str(licensed), "--smoke", "--systems", "svm")
+    assert_answered(done, reports(disk, "casme2-smoke"), ALL)
+    html = disk / "reports" / "html"
+    seen = {}
+    for folder in ("casme2-smoke", "synthetic-smoke"):
+        pages_of = [page.read_text("utf-8") for page in html.glob(f"{folder}/*.html")]
+        seen[folder] = sum(map(seen_faces.faces_in, pages_of))
+    assert seen["casme2-smoke"] == 0 and seen["synthetic-smoke"] >= 2  # 10_faces, 30_baselines
+    for page in (html / "casme2-smoke").glob("*.html"):
+        text = page.read_text("utf-8")
+        assert not any(str(place) in text for place in (disk, paths.ROOT, Path.home())), page.name
 
 
 @pytest.mark.slow

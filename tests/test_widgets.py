@@ -1,6 +1,5 @@
 """Controls that look inside: what they show follows what is chosen."""
 
-import dataclasses
 from pathlib import Path
 
 import ipywidgets
@@ -132,14 +131,6 @@ def test_curves_follow_the_run(shown, tmp_path, monkeypatch):
     assert len(line.get_xdata()) == 3 and np.isfinite(line.get_ydata()).all()
     chosen.value = runs["key"].iloc[1]
     assert shown[-1] == "This system is fitted in one go: it has no epochs."
-
-
-def test_no_face_of_a_person_is_ever_drawn(shown):
-    frames = np.zeros((len(CLIPS), 2, 128, 128), np.uint8)
-    with_faces = dataclasses.replace(VIEWS, arrays=VIEWS.arrays | {"frames": frames})
-    widgets.clip_browser(with_faces, show_faces=True)
-    figures = [fig for fig in shown if not isinstance(fig, str)]
-    assert figures and all(len(fig.axes) > 3 for fig in figures)  # flow, no pictures
 
 
 def test_what_is_shown_takes_the_place_of_what_was():

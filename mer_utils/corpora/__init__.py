@@ -121,19 +121,23 @@ def load(
     rows, misnamed = _named_as_text(copy.clips)
     rows, without_apex = apexes.choose(apex, rows)
     folder = folder.parent if folder.is_file() else folder
+
+    def told(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        # Below the corpus's own folder: a report must not name folders of this machine.
+        inside, itself = f"{folder}{os.sep}", str(folder)
+        return _as_text(
+            [text.replace(inside, "").replace(itself, folder.name) for text in row] for row in rows
+        )
+
     corpus = Corpus(
         name=full_name,
         path=folder,
         clips=clip_table(rows),
-        exclusions=exclusion_table(_as_text([*copy.exclusions, *misnamed, *without_apex])),
+        exclusions=exclusion_table(told([*copy.exclusions, *misnamed, *without_apex])),
         classes=scheme.classes,
         views=copy.views,
         synthetic=release.synthetic,
-        # Below the corpus's own folder: a report must not name folders of this machine.
-        sources=tuple(
-            sentence.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
-            for (sentence,) in _as_text(zip(copy.sources, strict=True))
-        ),
+        sources=tuple(sentence for (sentence,) in told(zip(copy.sources, strict=True))),
         scheme=scheme,
         apex=apex,
     )

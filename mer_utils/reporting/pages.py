@@ -29,6 +29,7 @@ from .report import SYNTHETIC
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+UNTOLD = "A picture is left out here: only those of `report.show` come to a page."
 WIDGET_NOTE = "An interactive view is here in JupyterLab: open the notebook to use it."
 # No JavaScript and no widget state: what needs them is replaced by a sentence.
 SHOWN = ["text/html", "text/markdown", "image/png", "text/plain"]
@@ -231,6 +232,8 @@ def _readable_output(output: NotebookNode) -> NotebookNode | None:
     if WIDGET in data:
         output.data = {"text/markdown": f"*{WIDGET_NOTE}*"}
         output.metadata = {}
+    elif "image/png" in data and "alt" not in output.metadata.get("image/png", {}):
+        output.data = {"text/markdown": f"*{UNTOLD}*"}  # nobody has looked for a person in it
     elif "text/html" in data:
         html = BeautifulSoup(data["text/html"], "html.parser")
         for element in html(["script", "style", "link", "iframe"]):

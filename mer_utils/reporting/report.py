@@ -24,6 +24,7 @@ from pygments.lexers import PythonLexer
 from .. import corpora, paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports
+from .plots import people
 
 FIGURE_DPI = 150  # pixels per inch in the file: sharp on a phone, about 50 KB a figure
 SCREEN_DPI = 100  # pixels per inch at which the page lays the figure out
@@ -66,6 +67,7 @@ def header(corpus) -> None:
     if excluded := len(getattr(corpus, "exclusions", ())):
         counts += f"; {excluded} left out, each with its reason"
     synthetic = getattr(corpus, "synthetic", corpus.name.startswith("synthetic"))
+    people.announce(synthetic)
     banner = f"> **{SYNTHETIC}**\n\n" if synthetic else ""
     _display(f"{banner}{counts}.", {"header": {"synthetic": bool(synthetic), "counts": counts}})
 
@@ -115,13 +117,14 @@ def _without_docstring(code: str) -> str:
 def show(fig: Figure, alt: str, *, name: str = "") -> None:
     """Show a figure as PNG; `alt` is one sentence with what it shows, for readers who cannot see.
 
+    Of a corpus of people no picture that shows a face is left in it (`plots.people`).
     name: the driver also keeps it as reports/figures/<corpus>_<name>.svg and .pdf.
     The figure is closed afterwards, so that the kernel does not show it a second time.
     """
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
+    people.without_faces(fig).savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
     png = buffer.getvalue()
     pixels = int.from_bytes(png[16:20], "big")  # the width in a PNG's first chunk
     metadata = {"image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)}}

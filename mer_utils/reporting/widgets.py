@@ -25,6 +25,7 @@ from .plots import comparison as comparison_plots
 from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
 from .plots import motion as motion_plots
+from .plots import people
 from .plots import regions as region_plots
 from .plots import results as result_plots
 from .plots.style import title
@@ -52,12 +53,11 @@ def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
     return _drawn(draw, subject)
 
 
-def clip_browser(views: Views, show_faces: bool = False) -> ipywidgets.Widget:
+def clip_browser(views: Views) -> ipywidgets.Widget:
     """Choose a corpus and a clip; see its flow, strain and landmarks on blank ground.
 
-    views: with `flow` or `flow_legacy`, and `landmarks` where the corpus has them.
-    show_faces: the aligned onset and apex too (view `frames`). Only for synthetic corpora, whose
-    rows all begin with "synthetic": any other row is shown without its face.
+    views: with `flow` or `flow_legacy`, and `landmarks` where the corpus has them. Of synthetic
+    clips the aligned onset and apex are shown too (view `frames`).
     """
     clips = views.clips
     corpus = _dropdown("corpus", list(dict.fromkeys(clips["corpus"])))
@@ -69,18 +69,18 @@ def clip_browser(views: Views, show_faces: bool = False) -> ipywidgets.Widget:
 
     def draw() -> Iterator[Shown]:
         if clip.value is not None:
-            yield from _figures(views, clip.value, show_faces)
+            yield from _figures(views, clip.value)
             yield _annotation(clips.loc[clip.value])
 
     _dependent(clip, clips_of_corpus, corpus)
     return _drawn(draw, corpus, clip)
 
 
-def _figures(views: Views, i: int, show_faces: bool) -> Iterator[Figure]:
+def _figures(views: Views, i: int) -> Iterator[Figure]:
     row, points = views.clips.loc[i], views.arrays.get("landmarks")
     points = None if points is None else points[[i]]
     yield motion_plots.looks(views.arrays, np.array([i]), [row["label"]], points)
-    if show_faces and "frames" in views.arrays and row["corpus"].startswith("synthetic"):
+    if "frames" in views.arrays and people.may_be_shown():
         marks = np.empty((1, 0, 2)) if points is None else points * (faces.SIZE / motion.GRID)
         marks = np.repeat(marks, 2, axis=0)
         yield face_plots.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
@@ -246,7 +246,7 @@ def _widget(shown: Shown) -> ipywidgets.Widget:
     if isinstance(shown, str):
         return ipywidgets.HTML(html.escape(shown))
     buffer = io.BytesIO()
-    shown.savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
+    people.without_faces(shown).savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
     plt.close(shown)
     layout = {"width": f"{shown.get_figwidth() * DPI:.0f}px", "max_width": "100%"}
     return ipywidgets.Image(value=buffer.getvalue(), format="png", layout=layout)

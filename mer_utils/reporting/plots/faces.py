@@ -1,4 +1,4 @@
-"""Figures of landmarks on blank ground, and of aligned faces where no real person is in them."""
+"""Figures of landmarks on blank ground, and of aligned faces."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...corpora import Corpus
-from ...errors import StudyError
 from ...preprocessing import registration
 from .face import outline
 from .motion import shares_below as shares_below
@@ -65,22 +63,8 @@ def steadiness(spread: pd.DataFrame) -> Figure:
     return fig
 
 
-def aligned(
-    corpus: Corpus, frames: np.ndarray, points: np.ndarray, titles: Sequence[str]
-) -> Figure:
-    """Aligned onsets (n, H, W) with their landmarks (n, 68, 2) in the same pixels.
-
-    Raises StudyError for a corpus of people: their faces may not be shown.
-    """
-    if not corpus.synthetic:
-        raise StudyError(
-            f"faces of {corpus.name} may not be shown in a report: draw its landmarks with `clouds`"
-        )
-    return pictures(frames, points, titles)
-
-
 def pictures(frames: np.ndarray, points: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Frames (n, H, W) with points (n, k, 2) on them. Call `aligned`, which refuses real people."""
+    """Frames (n, H, W) with points (n, k, 2) on them, in the same pixels."""
     columns = min(len(frames), 6)
     rows = -(-len(frames) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(1.75 * columns, 2.0 * rows), squeeze=False)
