@@ -31,6 +31,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` closed the pipe
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in paths.REFUSALS:
+            raise
+        told = paths.disk_error(error, error.filename or "a disk", "used")
+        print(f"error: {told}", file=sys.stderr)
+        return ARGUMENT_ERROR
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on where it stopped.", file=sys.stderr)
         return INTERRUPTED

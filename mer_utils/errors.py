@@ -1,8 +1,12 @@
-"""The errors of the study: one that a user is meant to read, and one that ends a notebook."""
+"""The errors of the study: those that a user is meant to read, and one that ends a notebook."""
 
 
 class StudyError(Exception):
     """Something the user can mend. Command lines print it in one line and exit with status 2."""
+
+
+class DiskError(StudyError):
+    """A disk is full or may not be used: of no clip in particular, so that no clip is left out."""
 
 
 class EndOfNotebook(Exception):

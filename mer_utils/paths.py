@@ -3,8 +3,15 @@
 `MER_DATA` and `MER_REPORTS` move the data and the reports to another disk.
 """
 
+import errno
 import os
+import secrets
+import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+
+from .errors import DiskError
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mer_utils"
@@ -26,9 +33,61 @@ FIGURES = REPORTS / "figures"
 PREDICTIONS = REPORTS / "predictions"  # rows of finished runs, one file a corpus
 
 
+# How a system says that a disk is full or may not be used.
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+UNFINISHED = "." + 16 * "[0-9a-f]" + ".part"  # how the name of a file ends while it is written
+ABANDONED = 86400  # seconds after which it is the rest of a process that was killed
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all, whoever is stopped or reads meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    """A file that is there whole or not at all, whoever is stopped or reads meanwhile.
+
+    Both the file and its name are on the disk when this returns: a power cut leaves no empty file.
+    Raises DiskError.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path.parent)
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _keep_names(path.parent)
+    except OSError as error:
+        raise disk_error(error, path.parent) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def disk_error(error: OSError, place: Path | str, doing: str = "written") -> DiskError:
+    """The sentence for a disk that is full or may not be used, with the remedy."""
+    moved = {DATA: "MER_DATA", REPORTS: "MER_REPORTS"}
+    names = [name for root, name in moved.items() if Path(place).is_relative_to(root)]
+    other = f"put all on another disk with {names[0]}=/another/disk" if names else "name another"
+    return DiskError(
+        f"{place} cannot be {doing} ({error.strerror or error}): make room there, get the right "
+        f"to use it, or {other}"
+    )
+
+
+@cache
+def _tidy(folder: Path) -> None:
+    """Remove what processes that were killed have left of their files; once in a process."""
+    for part in folder.glob(f".*{UNFINISHED}"):
+        with suppress(OSError):  # another process tidies too
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names in a folder written to the disk, where the system can."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some network disks refuse it for a folder
+                os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -149,8 +149,9 @@ def test_archives_that_nobody_unpacked(tmp_path):
     shutil.rmtree(person.with_name("sub02") / "EP01_2")
     (person.with_name("sub02") / "EP01_2.zip").write_bytes(b"PK")
     why = reasons(corpora.load("casme2", root))
-    assert why["sub01/EP02_01f"] == f"sub01.rar in {person.parent} is not unpacked: unpack it there"
-    assert why["sub02/EP01_2"] == f"EP01_2.zip in {person.parent} is not unpacked: unpack it there"
+    place = "CASME2_RAW_selected is not unpacked: unpack it there"
+    assert why["sub01/EP02_01f"] == f"sub01.rar in {place}"
+    assert why["sub02/EP01_2"] == f"EP01_2.zip in {place}"
     for name, folder, archive in (
         ("casme2", "a", "CASME2_RAW_selected.zip"),
         ("smic", "b/SMIC", "SMIC_all_raw.7z"),

@@ -1,9 +1,11 @@
 """Views are computed once, cached by content, and equal for any number of processes."""
 
 import os
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import joblib
 import moving_face
@@ -179,12 +181,20 @@ def test_a_pickle_in_the_cache_is_not_opened(corpus, cache):
 def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips):
     import cv2
 
-    names = ["complete", "faceless", "cut", "empty", "text", "missing", "png"]
+    names = ["complete", "faceless", "black", "cut", "empty", "text", "missing", "png"]
+    names += ["dot", "strip", "bomb", "other size"]
     copies = dict(zip(names, [clips[f"pair{i % 3}"] for i in range(len(names))], strict=True))
     corpus = moving_face.corpus(tmp_path / "broken", copies)
     folder = {row.clip: row.frames for row in corpus.clips.itertuples()}
-    blank = np.full((300, 360), 120, np.uint8)
-    cv2.imwrite(f"{folder['faceless']}/img2.jpg", blank)
+    column = np.tile(np.linspace(0, 255, 360).astype(np.uint8), (300, 1))
+    cv2.imwrite(f"{folder['faceless']}/img2.jpg", column)
+    cv2.imwrite(f"{folder['black']}/img2.jpg", np.zeros((300, 360), np.uint8))
+    for name, size in (("dot", (1, 1)), ("strip", (20, 60000)), ("other size", (300, 400))):
+        os.remove(f"{folder[name]}/img2.jpg")
+        cv2.imwrite(f"{folder[name]}/img2.png", np.resize(column, size))
+    os.remove(f"{folder['bomb']}/img2.jpg")
+    with open(f"{folder['bomb']}/img2.png", "wb") as file:
+        file.write(png_of_zeros(30_000, 30_000))
     with open(f"{folder['cut']}/img1.jpg", "r+b") as file:
         file.truncate(9000)
     open(f"{folder['empty']}/img2.jpg", "wb").close()
@@ -200,6 +210,7 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips)
     assert list(usable.clips["clip"]) == ["complete"]
     assert usable.arrays["flow"].shape == (1, 3, 28, 28)
     reasons = dict(zip(usable.exclusions["clip"], usable.exclusions["reason"], strict=True))
+    sides = "and its onset 360x300: the frames of a clip are of one size"
     assert reasons == {
         "faceless": "no face found in apex frame img2.jpg",
         "cut": "img1.jpg is cut off: copy it again",
@@ -207,12 +218,30 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path, cache, clips)
         "text": "img1.jpg is no image that OpenCV can decode: copy it again",
         "missing": "offset frame 2 is not in missing, which holds 1 to 1",
         "png": "img2.png is cut off: copy it again",
+        "black": "apex frame img2.jpg is blank: it has no contrast",
+        "dot": f"img2.png has 1x1 pixels {sides}",
+        "strip": f"img2.png has 60000x20 pixels {sides}",
+        "bomb": "img2.png is 30000x30000 pixels, no frame of a face: copy it again",
+        "other size": f"img2.png has 400x300 pixels {sides}",
     }
     # that no face is found is cached too
     again = views.compute(corpus, ("flow",), jobs=1, progress=False)
     assert again.exclusions.equals(usable.exclusions)
     with pytest.raises(StudyError, match="no clip of moving can be used.*no face found"):
         views.compute(only(corpus, "faceless"), ("flow",), jobs=1, progress=False)
+
+
+def png_of_zeros(width: int, height: int) -> bytes:
+    """A file of some kilobytes that would take width x height bytes of memory."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes((width + 1) * 100)) for _ in range(height // 100))
+    parts = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)}
+    parts |= {b"IDAT": rows + packer.flush(), b"IEND": b""}
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts.items():
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    return content
 
 
 def only(corpus: Corpus, clip: str) -> Corpus:

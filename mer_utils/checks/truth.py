@@ -141,7 +141,7 @@ def head_errors(
         clip = clip_views.clips.iloc[i]
         onset, apex = clip_views.arrays["frames"][i]
         field = motion.flow(onset, apex, method)
-        picture = images.Frame(frame_files(clip["frames"])[int(clip["apex"])]).image
+        picture = images.Frame(frame_files(clip["frames"])[int(clip["apex"])]).decode()
         own = faces.align(picture, faces.alignment(clip_views.arrays["points"][i, 1]))
         ways = {
             "left in": field,

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import paths
-
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # of a damaged .npz
+from ..errors import DiskError
 
 
 class NotCached(Exception):
@@ -24,19 +22,21 @@ def cached(
 ) -> np.ndarray:
     """The array kept under `parts`, or what `compute` returns, which is then kept.
 
-    A file that cannot be read whole is warned about and made again. Raises NotCached where there is
-    no file and `compute` is None.
+    A damaged file is warned about and made again. Raises NotCached where there is none and
+    `compute` is None, and DiskError where the file may not be read or written.
     """
     key = hashlib.sha256(repr((kind, *parts)).encode()).hexdigest()
     file = folder / kind / key[:2] / f"{key}.npz"
-    if file.exists():
-        try:
-            with opened(file) as stored:
-                return stored["value"]
-        except UNREADABLE as error:
-            message = f"{file} in the cache is damaged ({error}): it is made again"
-            warnings.warn(message, stacklevel=2)
-            file.unlink(missing_ok=True)
+    try:
+        with opened(file) as stored:
+            return stored["value"]
+    except FileNotFoundError:
+        pass
+    except DiskError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged bytes
+        message = f"{file} in the cache is damaged ({error}): it is made again"
+        warnings.warn(message, stacklevel=2)
     if compute is None:
         raise NotCached
     value = compute()
@@ -46,8 +46,17 @@ def cached(
 
 @contextmanager
 def opened(file: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """An .npz to read without pickle. Raises UNREADABLE; of a damaged file no handle stays open."""
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+    """An .npz to read without pickle; of a damaged file no handle stays open.
+
+    Raises FileNotFoundError, DiskError where it may not be read, anything where it is damaged.
+    """
+    try:
+        stream = file.open("rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise paths.disk_error(error, file, "read") from error
+    with stream, np.load(stream, allow_pickle=False) as stored:
         yield stored
 
 

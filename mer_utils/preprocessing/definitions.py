@@ -67,15 +67,15 @@ def video(clip: Clip) -> np.ndarray:
     steps = np.linspace(0, len(numbers) - 1, VIDEO_FRAMES)
     before, after = np.floor(steps).astype(int), np.ceil(steps).astype(int)
     needed, place = np.unique((before, after), return_inverse=True)
-    frames = [clip.frame(numbers[i]) for i in needed]
+    used = [numbers[i] for i in needed]
 
     def compute() -> np.ndarray:
-        aligned = np.stack([faces.align(f.image, clip.matrix) for f in frames]).astype(float)
+        aligned = np.stack([clip.face(number) for number in used]).astype(float)
         first, second = aligned[place.reshape(2, -1)]
         return np.rint(first + (steps - before)[:, None, None] * (second - first)).astype(np.uint8)
 
     parts = (faces.VERSION, clip.matrix.tobytes(), tuple(steps), tuple(needed.tolist()))
-    return clip.cached("video", (*parts, *(frame.digest for frame in frames)), compute)
+    return clip.cached("video", (*parts, *(clip.files[one].digest for one in used)), compute)
 
 
 def key_frames(clip: Clip) -> np.ndarray:
@@ -108,24 +108,23 @@ def _key_frames(clip: Clip) -> tuple[np.ndarray, list[int], tuple]:
 def _rise(clip: Clip) -> tuple[np.ndarray, list[int], tuple]:
     """The same; a frame that is not on disk is replaced by the nearest one that is."""
     onset = int(clip.row["onset"])
-    there = [number for number in sorted(clip.files) if number >= onset]
     wanted = keyframes.rise(onset, clip.apex_number)
-    numbers = [min(there, key=lambda number: abs(number - step)) for step in wanted]
+    numbers = [min(clip.there, key=lambda number: abs(number - step)) for step in wanted]
     points, parts = _tracked(clip, "rise", numbers)
     return points, numbers, parts
 
 
 def _tracked(clip: Clip, name: str, numbers: list[int]) -> tuple[np.ndarray, tuple]:
     """(len(numbers), 68, 2) landmarks followed from the onset, and the parts they depend on."""
-    frames = {number: clip.frame(number) for number in numbers}  # a number may occur twice
+    once = tuple(dict.fromkeys(numbers))  # a number may occur twice
     place = (clip.matrix.tobytes(), tuple(numbers))
-    digests = (frame.digest for frame in frames.values())
+    digests = (clip.files[number].digest for number in once)
     parts = (faces.VERSION, keyframes.SELECTION_VERSION, *place, *digests)
 
     def compute() -> np.ndarray:
-        return keyframes.follow([frame.image for frame in frames.values()], clip.onset_points)
+        return keyframes.follow(map(clip.image, once), clip.onset_points)
 
-    course = dict(zip(frames, clip.cached(f"{name}_course", parts, compute), strict=True))
+    course = dict(zip(once, clip.cached(f"{name}_course", parts, compute), strict=True))
     return np.stack([course[number] for number in numbers]), parts
 
 
@@ -133,7 +132,7 @@ def _images(clip: Clip, name: str, numbers: list[int], parts: tuple) -> np.ndarr
     """(COUNT, SIZE, SIZE) uint8 aligned frames."""
 
     def compute() -> np.ndarray:
-        return np.stack([faces.align(clip.frame(n).image, clip.matrix) for n in numbers])
+        return np.stack([clip.face(number) for number in numbers])
 
     return clip.cached(name, (*parts, tuple(numbers)), compute)
 

@@ -1,6 +1,10 @@
-"""Grey frames from image files and videos, or the reason why a file gives none."""
+"""Grey frames from image files and videos, or the reason why a file gives none.
+
+A frame is decoded when it is asked for and not kept: a clip may be longer than the memory is large.
+"""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..corpora import frame_files
-from ..corpora.frames import grey, is_video
+from ..corpora.frames import MOST_PIXELS, grey, is_video
 from ..errors import StudyError
 
 
@@ -21,17 +25,25 @@ class Video:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self._stream, self._position = None, 0
+
+    @cached_property
+    def digest(self) -> str:
+        return _digest(self.path)
+
+    def count(self) -> int:
+        """Frames that can be decoded: the header may name more."""
         self._open()
         while self._stream.grab():
             self._position += 1
-        self.count = self._position  # frames that can be decoded: the header may name more
-        if not self.count:
+        if not self._position:
             code = int(self._stream.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
             codec = code.decode("ascii", "replace").strip("\0 ") or "unknown"
             raise StudyError(
                 f"{self.path.name} has no frame that OpenCV can decode (its codec is {codec!r}): "
                 f"save it with another codec, such as H.264"
             )
+        return self._position
 
     def _open(self) -> None:
         self._stream, self._position = cv2.VideoCapture(str(self.path)), 0
@@ -40,11 +52,15 @@ class Video:
                 f"{self.path.name} is no video that OpenCV can open: copy it again, or save it "
                 f"with another codec, such as H.264"
             )
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        width, height = (int(self._stream.get(side)) for side in sides)
+        if width * height > MOST_PIXELS:
+            raise StudyError(f"{self.path.name} is {width}x{height} pixels, no film of a face")
 
     def grey(self, number: int) -> np.ndarray:
         """(H, W) uint8 of frame `number`. Raises StudyError where the video ends before."""
         name = self.path.name
-        if number <= self._position:
+        if self._stream is None or number <= self._position:
             self._open()
         while self._position < number:
             if not self._stream.grab():
@@ -58,7 +74,7 @@ class Video:
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """A frame of a video, used in place of the path of an image file."""
+    """A frame of a video, used as a `Frame` is."""
 
     video: Video
     number: int
@@ -67,35 +83,59 @@ class VideoFrame:
     def name(self) -> str:
         return f"{self.number} of {self.video.path.name}"
 
-    def read_bytes(self) -> bytes:
-        """The frame as a grey bitmap."""
-        return cv2.imencode(".bmp", self.video.grey(self.number))[1].tobytes()
+    @property
+    def digest(self) -> str:
+        return f"{self.video.digest} {self.number}"
+
+    def decode(self) -> np.ndarray:
+        """(H, W) uint8 grey."""
+        return self.video.grey(self.number)
 
 
-def files(place: Path | str) -> dict[int, Path | VideoFrame]:
-    """Frame number -> what `Frame` reads, of a folder of frames or a video. Raises StudyError."""
-    if not is_video(Path(place)):
-        return frame_files(place)
-    video = Video(place)
-    return {number: VideoFrame(video, number) for number in range(1, video.count + 1)}
-
-
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """One frame, read once; hashed and decoded when asked. Raises StudyError naming it."""
+    """A frame in a file of its own. Raises StudyError naming it."""
 
-    def __init__(self, path: Path | VideoFrame):
-        self.name = path.name
-        try:
-            self.content = path.read_bytes()
-        except OSError as error:
-            reason = error.strerror or error
-            raise StudyError(f"{self.name} cannot be read: {reason}; copy it again") from error
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
     @cached_property
     def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+        return _digest(self.path)
 
-    @cached_property
-    def image(self) -> np.ndarray:
+    def decode(self) -> np.ndarray:
         """(H, W) uint8 grey."""
-        return grey(self.content, self.name)
+        return grey(_read(self.path, Path.read_bytes), self.name)
+
+
+def _digest(path: Path) -> str:
+    def hashed(path: Path) -> str:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    return _read(path, hashed)
+
+
+def _read(path: Path, how: Callable):
+    try:
+        return how(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StudyError(f"{path.name} cannot be read: {reason}; copy it again") from error
+
+
+def files(
+    place: Path | str, cached: Callable = lambda kind, parts, compute: compute()
+) -> dict[int, Frame | VideoFrame]:
+    """Frame number -> frame, of a folder of frames or a video. Raises StudyError.
+
+    cached: as `Clip.cached`, which keeps the number of frames of a video.
+    """
+    if not is_video(Path(place)):
+        return {number: Frame(path) for number, path in frame_files(place).items()}
+    video = Video(place)
+    count = int(cached("frame_count", (video.digest,), lambda: np.array(video.count())))
+    return {number: VideoFrame(video, number) for number in range(1, count + 1)}

@@ -9,6 +9,9 @@ Key frames are those in which the landmarks move most from frame to frame: landm
 key-frame selection (LMKS) of the unified macro/micro framework, see `systems/unified.py`.
 """
 
+from collections.abc import Iterable
+from itertools import chain
+
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -34,20 +37,29 @@ INNER = slice(17, 68)  # all landmarks but the jaw
 TRACK_SIZE = 256  # pixels a side of the aligned face while tracking
 
 
-def movement(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+def movement(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
     """(T,) progress of the clip's main movement, in pixels (root mean square).
 
-    frames (T, 128, 128) uint8 aligned faces, the onset first; points (68, 2) of the onset there.
+    frames: T aligned faces (128, 128) uint8, the onset first, looked at one by one; points (68, 2)
+    of the onset there.
     """
-    used = _without_eyes(motion.face_mask(points, frames.shape[-1]), points)
-    cells = np.zeros((len(frames), 2, motion.GRID, motion.GRID), np.float32)  # 0 in the onset
-    for t in range(1, len(frames)):
-        cells[t] = motion.on_grid(motion.expression(frames[0], frames[t], points, METHOD) * used)
-    flat = cells.reshape(len(frames), -1)  # (T, 2 * 28 * 28)
-    _, _, directions = np.linalg.svd(flat, full_matrices=False)
-    course = flat @ directions[0]
+    frames = iter(frames)
+    onset = next(frames)
+    used = _without_eyes(motion.face_mask(points, len(onset)), points)
+    cells = (2 * motion.GRID**2,)
+    flows = (motion.expression(onset, frame, points, METHOD) * used for frame in frames)
+    flat = (motion.on_grid(flow).ravel() for flow in flows)
+    flat = np.fromiter(chain([np.zeros(cells)], flat), np.dtype((np.float32, cells)))  # onset: 0
+    course = flat @ _main_direction(flat)
     course *= np.sign(course.sum()) or 1.0
     return course / motion.GRID
+
+
+def _main_direction(flat: np.ndarray) -> np.ndarray:
+    """(C,) direction of length 1 that explains most of (T, C)."""
+    if len(flat) > flat.shape[1]:  # a long clip: less memory, and as exact for the first one
+        return np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    return np.linalg.svd(flat, full_matrices=False)[2][0]
 
 
 def _without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -62,15 +74,23 @@ def apex(course: np.ndarray) -> int:
     return 1 + int(np.argmax(smooth[1:]))
 
 
-def spot(images: list[np.ndarray], points: np.ndarray | None = None) -> int:
+def spot(images: Iterable[np.ndarray], points: np.ndarray | None = None) -> int:
     """Position of the apex among the frames (H, W) of a clip that begins with its onset.
 
     points: (68, 2) landmarks of the onset if they are known, else found. Raises faces.NoFace.
     """
-    points = faces.landmarks(images[0]) if points is None else points
+    images, points = _with_points(images, points)
     matrix = faces.alignment(points)
-    frames = np.stack([faces.align(image, matrix) for image in images])
+    frames = (faces.align(image, matrix) for image in images)
     return apex(movement(frames, faces.move(points, matrix)))
+
+
+def _with_points(images: Iterable[np.ndarray], points: np.ndarray | None):
+    """The images, and the landmarks of the first."""
+    images = iter(images)
+    onset = next(images)
+    points = faces.landmarks(onset) if points is None else points
+    return chain([onset], images), points
 
 
 def midpoint(count: int) -> int:
@@ -78,16 +98,17 @@ def midpoint(count: int) -> int:
     return count // 2
 
 
-def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+def track(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
     """(T, 68, 2) landmarks in every frame, in pixels of the frames, smoothed over time.
 
-    frames (T, S, S) uint8 aligned faces, the onset first; points (68, 2) of the onset there. Every
+    frames: T aligned faces (S, S) uint8, the onset first; points (68, 2) of the onset there. Every
     frame is compared with the onset itself, so that errors do not add up.
     """
-    onset = points.astype(np.float32).reshape(-1, 1, 2)
+    frames = iter(frames)
+    first, onset = next(frames), points.astype(np.float32).reshape(-1, 1, 2)
     positions = [onset]
-    for frame in frames[1:]:
-        pair, guess = (frames[0], frame, onset), positions[-1].copy()
+    for frame in frames:
+        pair, guess = (first, frame, onset), positions[-1].copy()
         moved, _, _ = cv2.calcOpticalFlowPyrLK(
             *pair, guess, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **TRACK
         )
@@ -96,15 +117,15 @@ def track(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
-def follow(images: list[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
+def follow(images: Iterable[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
     """(T, 68, 2) landmarks of the frames (H, W) of a clip, in pixels of the aligned face.
 
     The first frame is the onset; points: (68, 2) as `spot`. Raises faces.NoFace.
     """
-    points = faces.landmarks(images[0]) if points is None else points
+    images, points = _with_points(images, points)
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
-    frames = [faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images]
-    course = track(np.stack(frames), faces.move(points, larger))
+    frames = (faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images)
+    course = track(frames, faces.move(points, larger))
     return course * np.float32(faces.SIZE / TRACK_SIZE)
 
 

@@ -77,6 +77,7 @@ def face_mask(points: np.ndarray, size: int) -> np.ndarray:
     return mask.astype(bool)
 
 
+MOST = 16.0  # pixels: a broad smile moves a corner of the mouth by 13, micro-expressions by 1 to 4
 FOREHEAD = 20  # pixels above the brows that belong to the face
 RIM = 3  # pixels inside the outline where the background leaks into the flow
 SOFT = 2.0  # pixels, standard deviation of the region's edge
@@ -171,6 +172,14 @@ def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
     """
     stacked = np.concatenate((field, strain(field)[None]))
     return on_grid(stacked if region is None else stacked * region)
+
+
+def doubt(channels: np.ndarray) -> str:
+    """What to note of a clip whose `channels` (3, 28, 28) no face can have, or ""."""
+    largest = float(np.hypot(*channels[:2]).max())
+    if largest <= MOST:
+        return ""
+    return f"moves by {largest:.0f} pixels of a face of 128, more than a face can: check its frames"
 
 
 def legacy(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:

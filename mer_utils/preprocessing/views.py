@@ -7,7 +7,8 @@ only where something is computed: `load` does without.
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ import pandas as pd
 from .. import environment, paths
 from ..corpora import CLASSES, COLUMNS, KEY, Corpus, megc2019_flow
 from ..corpora import load as load_corpus
-from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest
-from ..errors import StudyError
+from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest, one_line
+from ..errors import DiskError, StudyError
 from . import cache, centring
 
 VIEWS = (*FRAME_VIEWS, "points")
@@ -31,11 +32,29 @@ REMEDIES = {  # for a view that a corpus of flow images lacks
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """The usable clips of a corpus and their arrays, in the same order."""
+    """The usable clips of a corpus and their arrays, in the same order.
+
+    Raises StudyError for a value that is no finite number: it would end every training.
+    """
 
     clips: pd.DataFrame  # corpora.COLUMNS; spotted apexes filled in; index 0..N-1
     exclusions: pd.DataFrame  # those of the reader, and clips that turned out unusable
     arrays: dict[str, np.ndarray]  # view -> (N, ...)
+
+    def __post_init__(self):
+        if name := _unsound(self.arrays):
+            bad = ~np.isfinite(self.arrays[name]).reshape(len(self.clips), -1).all(axis=1)
+            key = "/".join(self.clips[KEY].iloc[np.argmax(bad)])
+            raise StudyError(
+                f"view '{name}' of clip {key} holds a value that is no finite number, as in "
+                f"{bad.sum()} of {len(bad)} clips: compute the views again, or leave these out"
+            )
+
+
+def _unsound(arrays: Mapping[str, np.ndarray]) -> str:
+    """The first view with a value that is no finite number, or ""."""
+    kinds = (name for name, array in arrays.items() if array.dtype.kind == "f")
+    return next((name for name in kinds if not np.isfinite(arrays[name]).all()), "")
 
 
 def compute(
@@ -67,6 +86,9 @@ def compute(
     if "frames" in corpus.views:
         clips.loc[clips["apex"].isna(), "apex_source"] = "spotted"
         clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
+        found = ([result["note"]] if result["note"] else [] for result in results)
+        both = zip(clips["note"], found, strict=True)
+        clips["note"] = ["; ".join([note, *new] if note else new) for note, new in both]
     exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     arrays = {name: np.stack([result[name] for result in results]) for name in names}
     if "landmarks" in names and "frames" not in corpus.views:
@@ -89,7 +111,7 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
 
 
 def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]:
-    """Apex and arrays of every clip, or the reason why it cannot be used."""
+    """Apex, note and arrays of every clip, or the reason why it cannot be used."""
     import joblib
     from tqdm import tqdm
 
@@ -109,16 +131,23 @@ def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]
         computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
         title = f"views of {corpus.name}"
         bar = tqdm(computed, title, len(missing), unit="clip", disable=not progress)
-        computed = iter(list(bar))
+        try:
+            computed = iter(list(bar))
+        except BrokenProcessPool as error:
+            raise StudyError(
+                f"a process that computed {title} was killed, most often for lack of memory: run "
+                "the same command again with fewer --jobs, what was computed is kept"
+            ) from error
     return [next(computed) if result is None else result for result in results]
 
 
 def _arrays_or_reason(
     row: dict, names: tuple[str, ...], method: str, folder: Path, only_cached: bool = False
 ) -> dict | str | None:
-    """Apex and arrays of a clip, or why it cannot be used, or None where a value is not cached."""
+    """Apex, note and arrays of a clip, or why it cannot be used, or None if it is not cached."""
     import cv2
 
+    from . import motion
     from .clip import Clip
     from .definitions import VIEWS
 
@@ -126,11 +155,19 @@ def _arrays_or_reason(
         cv2.setNumThreads(1)  # this process is one of several
     try:
         clip = Clip(row, method, folder, only_cached)
-        return {"apex": clip.apex_number} | {name: VIEWS[name](clip) for name in names}
+        arrays = {name: VIEWS[name](clip) for name in names}
     except cache.NotCached:
         return None
+    except DiskError:
+        raise
     except StudyError as error:
         return str(error)
+    except Exception as error:  # of this clip alone: the others go on
+        return f"{type(error).__name__}: {one_line(error)}"
+    if name := _unsound(arrays):
+        return f"its view '{name}' holds a value that is no finite number"
+    notes = [clip.note, motion.doubt(arrays["flow"]) if "flow" in arrays else ""]
+    return {"apex": clip.apex_number, "note": "; ".join(filter(None, notes))} | arrays
 
 
 def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str]:
@@ -210,7 +247,9 @@ def _opened(file: Path | str) -> Iterator[np.lib.npyio.NpzFile]:
     try:
         with cache.opened(Path(file)) as stored:
             yield stored
-    except cache.UNREADABLE as error:
+    except StudyError:
+        raise
+    except Exception as error:  # of whatever is damaged
         raise StudyError(
             f"{file} holds no views ({error}): make it with `views` on the machine with the data"
         ) from error
