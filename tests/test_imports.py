@@ -22,7 +22,7 @@ FILES = {
 }
 ABOVE = {"systems", "training", "experiments", "preprocessing.views", "preprocessing.faces"}
 COMPUTING = {"evaluation.scores", "evaluation.statistics", "experiments", "training"}
-TORCH = ("training", "systems", "explain", "predict")
+TORCH = ("training", "systems", "prediction")
 
 
 @cache

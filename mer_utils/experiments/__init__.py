@@ -5,7 +5,7 @@
 """
 
 from .declaration import CONTROL, LABELS, LEAKS, Experiment, declare, fingerprint, subset
-from .run import folds_of, run, task_of, try_folds
+from .run import features_of, folds_of, run, task_of, try_folds
 from .store import curves, epochs, file, find, load, predicted, read, seconds
 from .studies import Study, study
 from .variations import INPUTS, corpus_name, views_of
@@ -21,6 +21,7 @@ __all__ = [
     "curves",
     "declare",
     "epochs",
+    "features_of",
     "file",
     "find",
     "fingerprint",

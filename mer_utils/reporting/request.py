@@ -142,6 +142,8 @@ def declare(
         if line.ablation and not options.ablations:
             continue
         own = parameters_of(line, options)
+        # the last notebooks ask what the networks have learned
+        own["keep_weights"] |= corpus.synthetic and not line.ablation
         fields = ("preset", "seed", "selection", "precision", "leak")
         try:
             if line.inputs not in by_inputs:

@@ -187,31 +187,49 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
 
 
 def fit_estimator(task: Task, fold: Fold) -> FoldResult:
-    """Fit an estimator of scikit-learn, which has no epochs."""
+    """Fit an estimator of scikit-learn, which has no epochs, and predict the left-out subject."""
     began = time.perf_counter()
-    x, state = task.features["x"], draw(task.seed, fold.corpus, fold.subject) % 2**32
-    model = task.module.estimator(task.config, task.n_classes, state)
+    x, mirror = task.features["x"], len(task.clips) * task.mirrored
     if task.leak == "scaler":  # the pipeline's first step is fitted on the left-out subject too
-        x, model = model[0].fit(x).transform(x), model[1:]
-    clips, labels, tests = fold.train, task.labels[fold.train], [fold.test]
-    extra = {}
+        x = task.module.estimator(task.config, task.n_classes, 0)[0].fit(x).transform(x)
+    model = fitted(task, fold, x)
+    probabilities = decided(model, x, fold.test, task.n_classes, mirror)
+    predicted, losses = np.zeros((0, len(fold.test)), np.uint8), np.zeros(0, np.float32)
+    errors, seconds = brier(probabilities, task.labels[fold.test]), time.perf_counter() - began
+    return FoldResult(fold, probabilities, 0, predicted, errors[None], losses, seconds)
+
+
+def fitted(task: Task, fold: Fold, x: np.ndarray):
+    """The system's estimator, fitted to a fold's training clips: rows of `x`."""
+    state = draw(task.seed, fold.corpus, fold.subject) % 2**32
+    model = task.module.estimator(task.config, task.n_classes, state)
+    if task.leak == "scaler":
+        model = model[1:]
+    clips, labels, extra = fold.train, task.labels[fold.train], {}
     if has_fit_parameter(model, "groups"):  # it leaves training subjects out itself
         extra["groups"] = task.clips.iloc[fold.train].groupby(["corpus", "subject"]).ngroup()
     if task.mirrored:
         clips, labels = np.append(clips, clips + len(task.clips)), np.tile(labels, 2)
         extra = {name: np.tile(values, 2) for name, values in extra.items()}
-        tests.append(fold.test + len(task.clips))
-    model = model.fit(x[clips], labels, **extra)
-    probabilities = np.zeros((len(fold.test), task.n_classes), np.float32)
+    return model.fit(x[clips], labels, **extra)
+
+
+def decided(
+    model, x: np.ndarray, positions: np.ndarray, n_classes: int, mirror: int = 0
+) -> np.ndarray:
+    """(n, C) float32 probabilities of the clips at `positions` in x, as `predict` of a network.
+
+    A machine without probabilities gives 1 for the class that it decides for.
+    """
+    tests = [positions, positions + mirror] if mirror else [positions]
+    probabilities = np.zeros((len(positions), n_classes), np.float32)
     if hasattr(model, "predict_proba"):
         probabilities[:, model.classes_] = np.mean([model.predict_proba(x[t]) for t in tests], 0)
-    else:  # a machine without probabilities: 1 for the class that it decides for
-        decided = np.mean([model.decision_function(x[t]) for t in tests], 0)
-        decided = decided.argmax(1) if decided.ndim == 2 else (decided > 0).astype(int)
-        probabilities[np.arange(len(fold.test)), model.classes_[decided]] = 1.0
-    predicted, losses = np.zeros((0, len(fold.test)), np.uint8), np.zeros(0, np.float32)
-    errors, seconds = brier(probabilities, task.labels[fold.test]), time.perf_counter() - began
-    return FoldResult(fold, probabilities, 0, predicted, errors[None], losses, seconds)
+        return probabilities
+    decision = np.mean([model.decision_function(x[t]) for t in tests], 0)
+    number = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(int)
+    probabilities[np.arange(len(positions)), model.classes_[number]] = 1.0
+    return probabilities
 
 
 # --- weights --------------------------------------------------------------------------------------

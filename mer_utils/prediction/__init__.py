@@ -1,0 +1,1 @@
+"""What the models of a finished run say of clips that no run has seen."""

@@ -1,0 +1,100 @@
+"""The models of a run's folds, each with all that it needs to read other clips.
+
+A member has learned from all subjects of a run but one.  Of the clips of that subject it is the one
+honest reader (`held_out`); of other people's clips all members are asked, and how far they disagree
+is what another choice of training subjects would have changed.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .. import experiments, paths, systems, training
+from ..errors import StudyError
+from ..evaluation import protocol
+from ..experiments import budget, store
+from ..preprocessing.views import Views
+from ..training import fold as training_fold
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One fold's model."""
+
+    name: str  # of the fold: the subject that it has not seen
+    module: object  # the system's
+    config: object  # with the budget of the fold
+    n_classes: int
+    model: object  # a network in evaluation mode, or an estimator of scikit-learn
+    context: Arrays = dataclasses.field(default_factory=dict)  # of the network, to build it again
+
+    def features(self, arrays: Arrays, clips: pd.DataFrame) -> Arrays:
+        """What the model is given of views; where it uses mirror images, theirs behind them."""
+        return experiments.features_of(self.module, self.config, Views(clips, clips, arrays))
+
+    def probabilities(self, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray:
+        """(n, C) float32 of the clips whose views these are, every clip by itself."""
+        features, places = self.features(arrays, clips), np.arange(len(clips))
+        mirror = len(clips) if getattr(self.config, "mirror", False) else 0
+        if not isinstance(self.model, torch.nn.Module):
+            return training_fold.decided(self.model, features["x"], places, self.n_classes, mirror)
+        kind = next(self.model.parameters()).dtype
+        data = {name: torch.as_tensor(values) for name, values in features.items()}
+        data = {n: v.to(kind) if v.is_floating_point() else v for n, v in data.items()}
+        return training.predict(self.model, data, places, mirror)
+
+
+def members(experiment, views: Views) -> Iterator[tuple[protocol.Fold, Member]]:
+    """(fold, its model) of every fold of a finished run, on the CPU.
+
+    Networks come from data/weights; estimators of scikit-learn are fitted again, which takes
+    seconds.  Raises StudyError where weights are not there.
+    """
+    task = experiments.task_of(experiment, views, "cpu")
+    folds = experiments.folds_of(experiment, views.clips)
+    budgets = {one["group"]: one["changes"] for one in store.budgets(experiment.key)}
+    groups = protocol.dealt(views.clips, budget.GROUPS) if budgets else None
+    for fold in folds:
+        changes = budgets[groups[fold.test[0]]] if budgets else {}
+        own = dataclasses.replace(task, config=dataclasses.replace(task.config, **changes))
+        model, context = (_network if systems.neural(task.module) else _fitted)(
+            own, fold, experiment
+        )
+        yield fold, Member(fold.name, own.module, own.config, own.n_classes, model, context)
+
+
+def _fitted(task, fold, _) -> tuple[object, Arrays]:
+    return training_fold.fitted(task, fold, task.features["x"]), {}
+
+
+def _network(task, fold, experiment) -> tuple[torch.nn.Module, Arrays]:
+    seen = {name: values[fold.train] for name, values in task.features.items()}
+    context = systems.fit_context(task.module, task.clips.iloc[fold.train], seen, task.config)
+    with torch.random.fork_rng(devices=[]):
+        net = task.module.network(task.config, task.n_classes, context).to(task.dtype)
+    file = paths.WEIGHTS / experiment.key / f"{fold.name}.safetensors"
+    if not file.is_file():
+        raise StudyError(
+            f"the weights of {experiment.key} are not in {paths.WEIGHTS}: "
+            f"train {experiment.system} with --keep-weights"
+        )
+    return training.load_weights(net, file).eval(), context
+
+
+def held_out(experiment, views: Views, arrays: Arrays | None = None) -> np.ndarray:
+    """(N, C) probabilities of every clip by the one member that has not seen its subject.
+
+    arrays: other views of the same clips, as with another apex; the models stay as they are.
+    """
+    arrays = views.arrays if arrays is None else arrays
+    found = np.full((len(views.clips), len(experiment.classes)), np.nan, np.float32)
+    for fold, member in members(experiment, views):
+        part = {name: values[fold.test] for name, values in arrays.items()}
+        found[fold.test] = member.probabilities(part, views.clips.iloc[fold.test])
+    return found

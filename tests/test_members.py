@@ -1,0 +1,55 @@
+"""A fold's model gives again what its run holds, and reads a clip alone as among others."""
+
+import numpy as np
+import pytest
+from made_clips import clip_table, made_views
+
+from mer_utils import experiments, paths
+from mer_utils.errors import StudyError
+from mer_utils.prediction import members
+
+CLIPS = clip_table()
+VIEWS = made_views(CLIPS)
+QUICK = {"ststnet": {"epochs": 2}, "mhssa_gcn": {"epochs": 2, "dim": 16}, "svm": {}}
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    for name in ("RUNS", "KEPT", "WEIGHTS"):
+        monkeypatch.setattr(paths, name, tmp_path / name)
+
+
+def trained(system: str, keep_weights: bool = True, **fields):
+    experiment = experiments.declare(system, "made", VIEWS, **QUICK[system], **fields)
+    rows = experiments.run(
+        experiment, VIEWS, jobs=1, device="cpu", progress=False, keep_weights=keep_weights
+    )
+    return experiment, rows
+
+
+@pytest.mark.parametrize("system", QUICK)
+@pytest.mark.parametrize("selection", ["last", "inner"])
+def test_left_out_clips_are_predicted_as_in_the_run(system, selection):
+    experiment, rows = trained(system, selection=selection)
+    found = members.held_out(experiment, VIEWS)
+    columns = [f"p_{name}" for name in experiment.classes]
+    expected = CLIPS.merge(rows, on=["corpus", "subject", "clip"])[columns]
+    np.testing.assert_allclose(found, expected.to_numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("system", QUICK)
+def test_a_clip_alone_is_read_as_among_others(system):
+    experiment, _ = trained(system)
+    _, member = next(members.members(experiment, VIEWS))
+    every = member.probabilities(VIEWS.arrays, CLIPS)
+    alone = [
+        member.probabilities({n: v[i : i + 1] for n, v in VIEWS.arrays.items()}, CLIPS[i : i + 1])
+        for i in range(len(CLIPS))
+    ]
+    np.testing.assert_allclose(np.concatenate(alone), every, atol=1e-6)
+
+
+def test_weights_that_were_not_kept_are_asked_for():
+    experiment, _ = trained("ststnet", keep_weights=False)
+    with pytest.raises(StudyError, match="train ststnet with --keep-weights"):
+        list(members.members(experiment, VIEWS))
