@@ -2,6 +2,12 @@
 
 import sys
 
-from .cli import main
+from .errors import StudyError
+
+try:
+    from .cli import main
+except StudyError as error:  # of a folder that the surroundings name
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 sys.exit(main())

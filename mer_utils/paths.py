@@ -11,21 +11,44 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from .errors import DiskError
+from .errors import DiskError, StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mer_utils"
 NOTEBOOKS = ROOT / "notebooks"
 KEPT = ROOT / "reports" / "runs"  # finished runs that travel with the repository
 
-DATA = Path(os.environ.get("MER_DATA", ROOT / "data")).resolve()
+
+def _place(variable: str, usual: Path) -> Path:
+    """The folder that a variable names, else the usual one.
+
+    A relative one counts from where the command is given, and is handed on whole to processes that
+    are started elsewhere: kernels run in notebooks/.  Raises StudyError for what is no folder.
+    """
+    given = os.environ.get(variable, "").strip().strip("\"'").strip()
+    if not given:
+        return usual.resolve()
+    here = ROOT if Path.cwd() == NOTEBOOKS else Path.cwd()  # a kernel that JupyterLab started
+    try:
+        place, why = (here / Path(given).expanduser()).resolve(), ""
+        if "\n" in given or (place.exists() and not place.is_dir()):
+            why = "it is a file" if place.exists() else "it holds a line break"
+    except (OSError, RuntimeError, ValueError) as error:
+        why = str(error)
+    if why:
+        raise StudyError(f"{variable}={given!r} is no folder ({why}): give the path of one")
+    os.environ[variable] = str(place)
+    return place
+
+
+DATA = _place("MER_DATA", ROOT / "data")
 RAW = DATA / "raw"  # releases as received, never written
 SYNTHETIC = DATA / "synthetic"
 CACHE = DATA / "cache"  # may be deleted at any time
 RUNS = DATA / "runs"  # a run is one file
 WEIGHTS = DATA / "weights"  # of folds, where they are asked for
 
-REPORTS = Path(os.environ.get("MER_REPORTS", ROOT / "reports")).resolve()
+REPORTS = _place("MER_REPORTS", ROOT / "reports")
 HTML = REPORTS / "html"
 EXECUTED = REPORTS / "executed"  # notebooks as papermill left them
 TABLES = REPORTS / "tables"
