@@ -8,9 +8,10 @@ from sklearn.preprocessing import StandardScaler
 
 from mer_utils import experiments, paths
 from mer_utils.analysis import leaks
-from mer_utils.corpora import CLASSES
+from mer_utils.corpora import CLASSES, KEY
 from mer_utils.errors import StudyError
-from mer_utils.evaluation import protocol, scores
+from mer_utils.evaluation import logs, protocol, scores
+from mer_utils.reporting import readme
 
 CLIPS = clip_table()
 UNITS = np.resize(["1+2", "12", "4", "6+12", "1", "4+9"], len(CLIPS))
@@ -187,3 +188,49 @@ def test_a_guesser_read_by_the_oracle_gets_better_with_every_epoch():
     assert found["UF1"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
     assert found["UF1"].iloc[-1] > 0.99
     assert found["chance"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
+
+
+def test_a_price_that_cannot_be_asked_is_a_sentence():
+    """Where every person's clips bear the same names, all clips belong to one person by them."""
+    alone = CLIPS.assign(corpus="made", subject=CLIPS["corpus"] + CLIPS["subject"])
+    views = made_views(alone)
+    table, refused = leaks.trials(views, CLASSES)
+    assert "clip_names" not in set(table["leak"]) and {"random_folds", "scaler"} == set(
+        table["leak"]
+    )
+    assert len(refused) == 1 and "`clip_names` adds cannot be asked here" in refused[0]
+    assert len(leaks.sentences(table)) == 2
+    with pytest.raises(StudyError, match="clips are dealt badly"):
+        experiments.declare("svm", "made", views, leak="clip_names")
+
+
+def test_no_fold_has_nothing_to_learn_without_a_sentence():
+    views = made_views(CLIPS)
+    (first, *_) = protocol.folds(CLIPS)
+    one_class = np.flatnonzero(CLIPS["label"] == "positive")
+    for train in (one_class, one_class[:0]):
+        bad = protocol.Fold("left", "001", train, first.test)
+        with pytest.raises(StudyError, match=f"fold left 001, {len(train)} in number"):
+            experiments.try_folds("svm", views, [bad])
+    assert all(len(fold.test) for fold in protocol.random_folds(CLIPS.head(4)))
+    few = CLIPS.assign(label=["surprise", *["positive"] * (len(CLIPS) - 2), "surprise"])
+    said = leaks.chance(made_views(few), ("positive", "surprise"))
+    assert "permuted" in said.lower()
+
+
+@pytest.mark.parametrize("names", [("a", "b"), tuple("abcdefg")])
+def test_the_floor_of_the_majority_is_what_a_hand_computes(names):
+    shares = [4, *[1] * (len(names) - 1)]
+    labels = np.resize(np.repeat(names, shares), 120)
+    floors = leaks.floors(clip_table(12, 10).assign(label=labels), names)
+    share = (labels == names[0]).mean()
+    assert floors["majority class"] == pytest.approx(2 * share / (1 + share) / len(names))
+    assert 0 <= floors["blank images"] < 0.6
+
+
+def test_a_balanced_svm_that_sees_nothing_beats_the_majority_on_the_real_clips():
+    rows = logs.read_rows(readme.REPORTS / "predictions" / f"{readme.CORPUS}.csv.gz")
+    clips = rows[[*KEY, "label"]].drop_duplicates(ignore_index=True)
+    floors = leaks.floors(clips, CLASSES)
+    assert len(clips) == 442 and floors["majority class"] == pytest.approx(0.241, abs=5e-4)
+    assert floors["blank images"] == pytest.approx(0.360, abs=0.02)

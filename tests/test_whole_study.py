@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import seen_faces
 from test_corpora_flow import write_flat
 
-from mer_utils import paths
+from mer_utils import corpora, paths, synthetic
 from mer_utils.reporting import pages
 
 ALL = {path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
@@ -137,3 +138,35 @@ def test_flow_images_without_landmarks_leave_three_notebooks_out_and_say_so(disk
     refused = study(disk, *asked, "--notebooks", "20")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: 20_region_graph: megc2019_flow has no landmarks;")
+
+
+def write_own(disk, *classes):
+    """A csv of clips of six made persons, their classes dealt in turn, every person's clips named
+    alike."""
+    clips = corpora.load("casme2", disk / "data" / "synthetic" / "casme2").clips
+    people = clips["subject"].value_counts().index[:6]
+    clips = clips[clips["subject"].isin(people)].groupby("subject").head(8)
+    numbers = clips.groupby("subject").cumcount() + 1
+    table = clips[["subject", "onset", "apex", "offset"]].assign(path=clips["frames"])
+    table = table.assign(clip="clip_" + numbers.astype(str))
+    table["label"] = np.resize(classes, len(table))
+    file = disk / f"{len(classes)}.csv"
+    table.to_csv(file, index=False)
+    return file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [5, ("happy", "sad"), tuple("abcdefg")])
+def test_every_notebook_runs_on_two_five_and_seven_classes(disk, classes):
+    synthetic.write(disk / "data" / "synthetic", progress=False)
+    if classes == 5:
+        corpus, data = "casme2-5", disk / "data" / "synthetic" / "casme2"
+    else:
+        corpus, data = f"own-{','.join(classes)}", write_own(disk, *classes)
+    short = ("--systems", "majority,svm,ststnet", "--set", "ststnet.epochs=2", "--smoke")
+    done = study(disk, "--corpus", corpus, "--data", str(data), *short)
+    made = reports(disk, f"{corpus}-smoke")
+    assert_answered(done, made, ALL)
+    assert not made["41_loso"].error and str(disk) not in made["01_corpora"].answer
+    if classes != 5:
+        assert "`clip_names` adds cannot be asked here" in made["40_protocol"].answer

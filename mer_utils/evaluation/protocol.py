@@ -79,6 +79,18 @@ def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
             )
 
 
+def check_folds(folds: Sequence[Fold], labels: Sequence[str]) -> None:
+    """Raises StudyError for a fold from which nothing can be learned, whoever made the folds."""
+    labels = np.asarray(labels)
+    for fold in folds:
+        if len(set(labels[fold.train])) < 2:
+            raise StudyError(
+                f"the training clips of fold {fold.corpus} {fold.subject}, {len(fold.train)} in "
+                "number, do not hold two classes, so that nothing can be learned: add clips of "
+                "other subjects"
+            )
+
+
 def dealt(clips: pd.DataFrame, count: int) -> np.ndarray:
     """(N,) group of every clip, 0 to count - 1: the subjects of each corpus are dealt in turn.
 
@@ -128,7 +140,7 @@ def random_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fo
     order = np.random.default_rng(seed).permutation(len(clips))
     return [
         Fold("random", str(number), np.sort(np.setdiff1d(order, part)), np.sort(part))
-        for number, part in enumerate(np.array_split(order, count))
+        for number, part in enumerate(np.array_split(order, min(count, len(clips))))
     ]
 
 

@@ -190,6 +190,11 @@ def _check_leak(leak: str, system: str, module, config, views: Views, selection:
         why = "its folds are no persons, so that none can choose a budget"
     elif leak == "clip_names" and not views.clips["clip"].duplicated().any():
         why = "no two clips have one name here, so that no clip changes hands"
+    elif leak == "clip_names":
+        try:
+            protocol.check_folds(protocol.folds_by_name(views.clips), views.clips["label"])
+        except StudyError as error:
+            why = f"by their names alone, clips are dealt badly here: {error}"
     if why:
         raise StudyError(f"leak {leak}: {why}")
 

@@ -156,14 +156,19 @@ def features_of(module, config, views: Views) -> dict[str, np.ndarray]:
 
 
 def folds_of(experiment: Experiment, clips: pd.DataFrame) -> list[protocol.Fold]:
-    """One per left-out subject; those of a leak of the folds are made wrong on purpose."""
-    if experiment.leak == "random_folds":
-        return protocol.random_folds(clips, seed=experiment.seed)
-    if experiment.leak == CONTROL:
-        return protocol.subject_folds(clips, seed=experiment.seed)
-    if experiment.leak == "clip_names":
-        return protocol.folds_by_name(clips)
-    return protocol.folds(clips, experiment.classes)
+    """One per left-out subject; those of a leak of the folds are made wrong on purpose.
+
+    Raises StudyError for folds from which nothing can be learned.
+    """
+    deals = {"random_folds": protocol.random_folds, CONTROL: protocol.subject_folds}
+    if experiment.leak in deals:
+        folds = deals[experiment.leak](clips, seed=experiment.seed)
+    elif experiment.leak == "clip_names":
+        folds = protocol.folds_by_name(clips)
+    else:
+        return protocol.folds(clips, experiment.classes)
+    protocol.check_folds(folds, clips["label"])
+    return folds
 
 
 def _missing(experiment: Experiment, folds: Sequence, keep_weights: bool) -> list:
@@ -210,10 +215,11 @@ def try_folds(
 
     To show in notebook 40 what a wrong protocol would have said; results come from `run`.
     classes: of the corpus, in its order; those that no label has are left out.  leak: "scaler" or
-    "graph" is fitted on all clips.
+    "graph" is fitted on all clips.  Raises StudyError for a fold without two classes to learn.
     """
     module, config = resolve(system, "these views", views, {}, "small")
     labels = np.asarray(views.clips["label"] if labels is None else labels)
+    protocol.check_folds(folds, labels)
     classes = np.array([name for name in classes if name in set(labels)])
     task = training.Task(
         module,

@@ -9,7 +9,9 @@ import base64
 import html
 import inspect
 import io
+import re
 import textwrap
+import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +19,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -24,6 +27,7 @@ from pygments.lexers import PythonLexer
 from .. import corpora, paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports
+from .parameters import check as check
 from .plots import people
 
 FIGURE_DPI = 150  # pixels per inch in the file: sharp on a phone, about 50 KB a figure
@@ -124,7 +128,10 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
     buffer = io.BytesIO()
-    people.without_faces(fig).savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        people.without_faces(fig).savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
+    lacking = {chr(int(n)) for n in re.findall(r"Glyph (\d+) ", " ".join(map(str, caught)))}
     png = buffer.getvalue()
     pixels = int.from_bytes(png[16:20], "big")  # the width in a PNG's first chunk
     metadata = {"image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)}}
@@ -133,6 +140,13 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
     plt.close(fig)
     bundle = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
     display(bundle, raw=True, metadata=metadata)
+    if lacking:
+        texts = dict.fromkeys(text.get_text() for text in fig.findobj(Text))
+        say(
+            "Boxes stand for signs that no font of this machine has; in the order drawn: "
+            f"{', '.join(text for text in texts if lacking & set(text))}. Install a font that has "
+            "them, such as Noto Sans CJK."
+        )
 
 
 def table(

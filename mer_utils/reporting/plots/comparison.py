@@ -1,6 +1,6 @@
 """Figures of systems against each other: rankings, pairs, inflation by leaks, published scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,16 +12,21 @@ from .style import ACCENT, EDGE, INK, PALE, WARNING, looks, matrix, reference, t
 
 
 def ranking(
-    summary: pd.DataFrame, metric: str, chance: float, joined: Sequence[tuple[int, int]] = ()
+    summary: pd.DataFrame,
+    metric: str,
+    floors: Mapping[str, float],
+    joined: Sequence[tuple[int, int]] = (),
 ) -> Figure:
     """Score of every system with its interval; bars join what does not differ significantly.
 
-    summary: `statistics.summary`, best first, with a column `name`; joined: `statistics.stretches`.
+    summary: `statistics.summary`, best first, with a column `name`; floors: `leaks.floors`; joined:
+    `statistics.stretches`.
     """
     note = "; bars at the right join what does not differ significantly" if joined else ""
     xlabel = f"{metric}, pooled; line: 95 % over subjects{note}"
     fig, axis = intervals.rows(summary["name"], xlabel, extra=1.1)
-    reference(axis, chance, "majority class")
+    for place, (name, floor) in zip(("top", "bottom"), floors.items(), strict=True):
+        reference(axis, floor, name, place=place)
     low, high = summary[f"{metric} low"], summary[f"{metric} high"]
     intervals.dots(axis, summary[metric], low, high, **looks(summary["system"]), digits=3, ms=9)
     right = max(1.0, high.max())

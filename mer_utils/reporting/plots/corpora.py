@@ -8,16 +8,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import CLASS_HATCHES, EDGE, bars, class_colours, key, panels, reference
+from .style import CLASS_HATCHES, EDGE, bars, class_colours, key, legend, panels, reference
 
-LEGEND = {"loc": "outside upper right", "ncols": 4}
 MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013)
 
 
 def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """Stacked bars, one per subject, a panel per corpus; of `corpora.summary.by_subject`."""
     corpora = by_subject.groupby(level="corpus", sort=False)
-    fig, axes = panels([""], 9, 1.9, rows=[name for name, _ in corpora], extra=(0, 0.9))
+    height = 1.7 + 0.07 * max(by_subject.index.get_level_values("subject").str.len())
+    fig, axes = panels([""], 9, height, rows=[name for name, _ in corpora], extra=(0, 0.9))
     colours, hatches = class_colours(classes), [CLASS_HATCHES.get(name, "") for name in classes]
     for axis, (name, part) in zip(axes[:, 0], corpora, strict=True):
         part = part.droplevel("corpus").sort_values("clips", ascending=False, kind="stable")
@@ -27,7 +27,7 @@ def clips_per_subject(by_subject: pd.DataFrame, classes: Sequence[str]) -> Figur
         axis.yaxis.get_major_locator().set_params(integer=True)
         axis.set_title(f"{name}: {part['clips'].sum()} clips, {len(part)} subjects")
     axis.set_xlabel("subject")
-    fig.legend(handles=key(colours, CLASS_HATCHES), **LEGEND)
+    legend(fig, key(colours, CLASS_HATCHES))
     return fig
 
 
@@ -46,7 +46,7 @@ def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
     axis.set_yticks(range(len(corpora)), [f"{name}\n{len(part)} clips" for name, part in corpora])
     axis.set(ylim=(len(corpora) - 0.45, -0.55), xlim=(0, None))
     axis.set_xlabel("onset to offset (ms); the bar is the median")
-    fig.legend(handles=key(colours), **LEGEND)
+    legend(fig, key(colours))
     return fig
 
 
@@ -76,5 +76,5 @@ def annotations(clips: pd.DataFrame, classes: Sequence[str], limit: int = 24) ->
     more = f", the first {len(part)} of {len(clips)} clips" if len(clips) > len(part) else ""
     axis.set_title(f"{people}{more}; the mark is the apex")
     drawn = {name: shade for name, shade in colours.items() if (part["label"] == name).any()}
-    fig.legend(handles=key(drawn), **LEGEND)
+    legend(fig, key(drawn))
     return fig

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from . import intervals
 from .face import EXTENT, GRID, grid, outline
 from .planted import planted_curves as planted_curves
-from .style import ACCENT, CLASS_COLOURS, EDGE, FORMS, INK, matrix, panels, reference
+from .style import ACCENT, EDGE, FORMS, INK, class_colours, legend, matrix, panels, reference
 
 CROP, PATCH = 14, 7
 AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
@@ -156,11 +156,14 @@ def radii(lengths: Mapping[str, np.ndarray], edge: float) -> Figure:
     return fig
 
 
-def embeddings(panels_of: Mapping[str, tuple[np.ndarray, Sequence[str], np.ndarray]]) -> Figure:
+def embeddings(
+    panels_of: Mapping[str, tuple[np.ndarray, Sequence[str], np.ndarray]], classes: Sequence[str]
+) -> Figure:
     """Points (N, 2) in their widest directions, labels (N,), unseen persons (N,), by form."""
     fig, [axes] = panels(panels_of, 3.9, 4.2)
+    marks = [*"os^Dv<>"] * len(classes)
     for axis, (points, labels, unseen) in zip(axes, panels_of.values(), strict=True):
-        for (label, colour), marker in zip(CLASS_COLOURS.items(), "os^", strict=True):
+        for (label, colour), marker in zip(class_colours(classes).items(), marks, strict=False):
             chosen, look = np.asarray(labels) == label, {"color": colour, "marker": marker}
             axis.scatter(*points[chosen & ~unseen].T, s=10, alpha=0.3, lw=0, **look)
             look |= {"edgecolors": EDGE, "lw": 0.5, "label": label}
@@ -171,5 +174,5 @@ def embeddings(panels_of: Mapping[str, tuple[np.ndarray, Sequence[str], np.ndarr
         axis.set_xlabel("widest direction")
         axis.tick_params(labelsize=8)
     axes[0].set_ylabel("second widest direction")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(fig, *axes[0].get_legend_handles_labels())
     return fig

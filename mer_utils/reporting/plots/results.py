@@ -9,7 +9,20 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import EDGE, INK, PALE, WARNING, bare, bars, class_colours, key, matrix, panels, title
+from .style import (
+    EDGE,
+    INK,
+    PALE,
+    WARNING,
+    bare,
+    bars,
+    class_colours,
+    key,
+    legend,
+    matrix,
+    panels,
+    title,
+)
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -38,7 +51,8 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     rows = rows.sort_values([*order], ascending=[*order.values()], kind="stable")
     rows = rows.assign(height=rows.groupby(person).cumcount() + 1)
     tallest, widest = rows["clips"].max(), rows.groupby("corpus")["subject"].nunique().max()
-    fig, axes = panels([""], 9, 1.0 + 0.045 * tallest, rows=corpora, extra=(0, 0.7))
+    height = 0.7 + 0.045 * tallest + 0.07 * max(rows["subject"].str.len())
+    fig, axes = panels([""], 9, height, rows=corpora, extra=(0, 0.7))
     colours = class_colours(classes)
     for axis, name in zip(axes[:, 0], corpora, strict=True):
         part = rows[rows["corpus"] == name]
@@ -52,7 +66,7 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     looks = {name: {"color": colours[name]} for name in classes}
     looks["hollow: wrong"] = {"mfc": "white", "mec": EDGE}
     handles = [plt.Line2D([], [], marker="s", ls="", **look) for look in looks.values()]
-    fig.legend(handles, looks, loc="outside upper right", ncols=4)
+    legend(fig, handles, list(looks))
     return fig
 
 
@@ -103,7 +117,7 @@ def clips(shares: pd.DataFrame) -> Figure:
     for place in range(1, count):
         axis.axhline(place - 0.5, color="white", lw=2)
     axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
-    fig.legend(handles=key(colours | {"wrong": "0.15"}), loc="outside upper right", ncols=4)
+    legend(fig, key(colours | {"wrong": "0.15"}))
     return fig
 
 

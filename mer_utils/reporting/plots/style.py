@@ -1,5 +1,6 @@
 """What all figures share: colours of classes, systems and flow methods, and small parts."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
@@ -96,14 +97,17 @@ def signed(values: np.ndarray, share: float = 1.0) -> dict:
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
-def reference(axis, value: float, label: str = "", *, level: bool = False) -> None:
-    """A dashed line at `value`, upright or level, with its label at the top or the right end."""
+def reference(
+    axis, value: float, label: str = "", *, level: bool = False, place: str = "top"
+) -> None:
+    """A dashed line at `value`, upright or level; its label at a `place` or the right."""
     (axis.axhline if level else axis.axvline)(value, color=CHANCE, ls="--", lw=1, zorder=1)
-    look = {"fontsize": 8, "color": CHANCE, "va": "bottom" if level else "top"}
+    look = {"fontsize": 8, "color": CHANCE, "va": "bottom" if level else place}
     if level:
         axis.text(0.99, value, label, transform=axis.get_yaxis_transform(), ha="right", **look)
     else:
-        axis.text(value, 0.99, f" {label}", transform=axis.get_xaxis_transform(), **look)
+        height = {"top": 0.99, "bottom": 0.01}[place]
+        axis.text(value, height, f" {label}", transform=axis.get_xaxis_transform(), **look)
 
 
 def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", **look):
@@ -141,3 +145,15 @@ def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
         plt.Rectangle((0, 0), 1, 1, fc=shade, ec=EDGE, lw=0.5, hatch=hatches.get(name), label=name)
         for name, shade in colours.items()
     ]
+
+
+def legend(fig: Figure, handles: Sequence, labels: Sequence[str] | None = None) -> None:
+    """A legend above the axes, with as many columns as its names leave room for.
+
+    The figure grows by its rows: with too little height it would lie on the axes.
+    """
+    labels = labels or [handle.get_label() for handle in handles]
+    inches = 0.6 + 0.08 * max(map(len, labels))
+    columns = max(1, min(4, int(fig.get_figwidth() / inches)))
+    fig.set_figheight(fig.get_figheight() + 0.2 * (math.ceil(len(labels) / columns) - 1))
+    fig.legend(handles, labels, loc="outside upper right", ncols=columns)

@@ -1,0 +1,31 @@
+"""The parameters of notebooks: what papermill, or a reader, may give each of them."""
+
+from collections.abc import Mapping
+
+from ..errors import StudyError
+
+TEXTS = ("corpus", "data", "system", "preset", "labels", "selection", "inputs", "leak", "device")
+TEXTS += ("precision", "dask")
+KINDS = {  # name -> types, what to give
+    **dict.fromkeys(TEXTS, ((str,), "a text")),
+    **dict.fromkeys(("smoke", "keep_weights"), ((bool,), "True or False")),
+    "seed": ((int,), "a whole number from 0 up"),
+    "jobs": ((int, type(None)), "a whole number above 0, or None"),
+    "overrides": ((dict,), 'field: value, with papermill as -y "overrides: {epochs: 2}"'),
+    "runs": ((list, tuple), "a list of groups, with papermill as -f STUDY.yml"),
+}
+LEAST = {"seed": 0, "jobs": 1}
+
+
+def check(given: Mapping[str, object]) -> None:
+    """Raises StudyError for a parameter of another type or size, before anything reads it.
+
+    given: names and values, also others: a notebook's `globals()`.
+    """
+    for name, (types, what) in KINDS.items():
+        if name not in given:
+            continue
+        value = given[name]
+        small = type(value) is int and value < LEAST.get(name, 0)
+        if type(value) not in types or small:
+            raise StudyError(f"parameter {name} = {value!r} is not possible: give {what}")
