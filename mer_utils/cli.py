@@ -98,8 +98,9 @@ def _views_of(options: Namespace):
 def _list(_: Namespace) -> None:
     from . import experiments
 
-    runs = experiments.find().drop(columns=["label", "config", "data", "version"])
-    print(runs.to_string(index=False) if len(runs) else "no runs yet")
+    for run in experiments.find().itertuples():  # the key, as long as it is, last
+        folds = f"{run.folds}/{run.of}"
+        print(f"{run.began[:10]}  {folds:>5} folds  {run.preset:<5}  {run.precision:<4}  {run.key}")
 
 
 def _keep(options: Namespace) -> None:
@@ -163,7 +164,7 @@ def _official(options: Namespace) -> None:
 def _readme(_: Namespace) -> None:
     from .reporting import readme
 
-    print(readme.write())
+    print(readme.write(), readme.write_index(), sep="\n")
 
 
 def _environment(options: Namespace) -> int | None:

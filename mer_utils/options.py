@@ -75,7 +75,8 @@ class Parser(argparse.ArgumentParser):
     """One line for a mistake, with the option that was probably meant."""
 
     def error(self, message: str) -> NoReturn:
-        raise StudyError(message)
+        words = message.removeprefix("argument ").replace("invalid choice: ", "unknown: ")
+        raise StudyError(f"{words}; {self.prog} --help says what can be given")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         options, unknown = self.parse_known_args(words)
@@ -100,15 +101,19 @@ def names(text: str) -> tuple[str, ...]:
 
 def seeds(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(word) for word in names(text))
-    except ValueError as error:
+        return tuple(whole(word) for word in names(text))
+    except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{text!r} are not whole numbers like 0,1,2") from error
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+def whole(text: str, least: int = 0) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
     return int(text)
+
+
+def positive(text: str) -> int:
+    return whole(text, 1)
 
 
 def change(text: str) -> tuple[str, str]:
@@ -120,6 +125,15 @@ def change(text: str) -> tuple[str, str]:
 
 
 CHANGES = {"type": change, "action": "append", "default": []}  # more than one may be given
+
+
+def new_file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.suffix != ".npz" or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no .npz file: give a name such as views.npz")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is no folder: make it, or write elsewhere")
+    return path
 
 
 def parser_of(verb: str) -> Parser:
@@ -174,11 +188,11 @@ def parser_of(verb: str) -> Parser:
             add("--apex", default="sheet", help="where the apex comes from")
         case "synthetic":
             add("folder", nargs="?", help="where to (default: data/synthetic)")
-            add("--seed", type=int, default=0, help="another seed, other faces (0)")
+            add("--seed", type=whole, default=0, help="another seed, other faces (0)")
             add("--jobs", type=positive, help="processes (default: one per core)")
         case "views":
             add("corpus")
-            add("file", type=Path, help="an .npz file to write; `train --data` reads it")
+            add("file", type=new_file, help="an .npz file to write; `train --data` reads it")
             add("--data", type=Path, help="folder of the corpus")
             add("--jobs", type=positive)
         case "official":

@@ -148,3 +148,13 @@ def test_an_address_without_a_scheduler_is_told():
 @pytest.mark.slow
 def test_a_cluster_of_ones_own():
     assert len(train(declare(seed=8), dask="local", jobs=1)) == len(CLIPS)
+
+
+def test_a_cluster_of_ones_own_listens_on_this_machine_alone(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        distributed, "LocalCluster", lambda *_, **options: seen.update(options) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError), cluster.connect("local", 1):
+        pass
+    assert seen["host"] == "127.0.0.1" and seen["dashboard_address"].startswith("127.0.0.1:")

@@ -145,4 +145,4 @@ def check_sorting(page, folder):
 
 
 def test_the_index_has_the_script_too():
-    assert "Sort by this column" in pages.index([], {})
+    assert "Sort by this column" in pages.index([], {}, paths.FIGURES)

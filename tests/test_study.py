@@ -79,7 +79,7 @@ def reports(tmp_path_factory):
     ]
     again = driver.execute(steps, 2, Progress(steps, 1), "same")
     after = (folder / "html" / "made" / "10_good.html").stat().st_mtime_ns
-    index = driver.write_index(folder / "html")
+    index = pages.write_index(folder)
     return {"failed": failed, "again": again, "kept": before == after, "folder": folder,
             "index": index.read_text("utf-8"), "terminal": terminal.getvalue()}  # fmt: skip
 
@@ -152,6 +152,7 @@ def test_parameters_reach_the_notebook_and_its_answer_the_index(reports):
 
 
 def test_the_index_lists_pages_that_came_with_a_clone_and_people_before_made_faces(tmp_path):
+    html = tmp_path / "html"
     known = {
         corpus: pages.Report(
             "50_all", "50_all", 'Which is "best"?', corpus, "2026", 1.5, synthetic=s
@@ -161,11 +162,11 @@ def test_the_index_lists_pages_that_came_with_a_clone_and_people_before_made_fac
     for corpus, report in known.items():
         cells = [new_markdown_cell("# A question?")]
         made = pages.page(new_notebook(cells=cells), report)
-        pages.write(tmp_path / corpus / "50_all.html", made)
-        assert pages.load(tmp_path / corpus / "50_all.html") == report
-    pages.write(tmp_path / "other" / "page.html", "<title>not ours</title>")
-    moved = (tmp_path / "synthetic" / "50_all.html").rename(tmp_path / "other" / "moved.html")
-    index = driver.write_index(tmp_path).read_text(encoding="utf-8")
+        pages.write(html / corpus / "50_all.html", made)
+        assert pages.load(html / corpus / "50_all.html") == report
+    pages.write(html / "other" / "page.html", "<title>not ours</title>")
+    moved = (html / "synthetic" / "50_all.html").rename(html / "other" / "moved.html")
+    index = pages.write_index(tmp_path).read_text(encoding="utf-8")
     assert "2 reports" in index and "not ours" not in index
     assert index.index("a_long_name/50_all.html") < index.index("other/moved.html")
     assert moved.is_file() and "synthetic/50_all.html" not in index
@@ -215,6 +216,13 @@ def test_a_page_lists_its_contents(reports):
         (["--set", "ststnet.epochs=many"], "epochs"),
         (["--notebooks", "42"], "notebook"),
         (["--seeds", "one"], "one"),
+        (["--seeds", "0,-1"], "like 0,1,2"),
+        (["--jobs", "0"], "from 1 up; ./run_all.sh --help says"),
+        (["train", "svm", "--seed", "1.5"], "--seeds/--seed: '1.5' are not whole numbers"),
+        (["--preset", "big"], "choose from"),
+        (["keep"], "./run_all.sh keep --help"),
+        (["views", "smic", "nowhere/at/all.npz"], "nowhere/at is no folder: make it"),
+        (["views", "smic", "views.csv"], "is no .npz file"),
         (["--selection", "test"], "last"),
         (["--corpus", "smic", "--data", "nowhere/at/all"], "nowhere/at/all"),
     ],
@@ -223,6 +231,15 @@ def test_a_mistake_is_said_in_one_sentence_with_what_was_meant(words, said, caps
     assert cli.main(words) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and said in error
+
+
+def test_the_list_of_runs_fits_a_terminal(monkeypatch, capsys):
+    run = {"key": "megc2019_flow-mhssa_gcn+coded_spatial_bias-last-seed0-c1ada55c", "of": 68}
+    run |= {"began": "2026-01-01T00:00:00", "folds": 7, "preset": "small", "precision": "fp32"}
+    monkeypatch.setattr("mer_utils.experiments.find", lambda: pd.DataFrame([run]))
+    assert cli.main(["list"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert len(line) <= 100 and line.endswith(run["key"]) and "7/68 folds" in line
 
 
 def test_a_plan_makes_nothing(tmp_path, monkeypatch, capsys):

@@ -78,9 +78,13 @@ def compute(
     usable = [not isinstance(result, str) for result in results]
     keys = corpus.clips[KEY].to_numpy()
     reasons = [(*keys[i], results[i]) for i in np.flatnonzero(np.invert(usable))]
+    exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     if not any(usable):
-        first = f"the first because {reasons[0][-1]}" if reasons else "it holds none"
-        raise StudyError(f"no clip of {corpus.name} can be used, {first}")
+        why = [reason for *_, reason in (*reasons, *corpus.exclusions.to_numpy())]
+        first = (
+            f"all {len(exclusions)} are left out, one because {why[0]}" if why else "it has none"
+        )
+        raise StudyError(f"no clip of {corpus.name} can be used: {first}")
     results = [result for result in results if not isinstance(result, str)]
     clips = corpus.clips[usable].reset_index(drop=True)
     if "frames" in corpus.views:
@@ -89,7 +93,6 @@ def compute(
         found = ([result["note"]] if result["note"] else [] for result in results)
         both = zip(clips["note"], found, strict=True)
         clips["note"] = ["; ".join([note, *new] if note else new) for note, new in both]
-    exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     arrays = {name: np.stack([result[name] for result in results]) for name in names}
     if "landmarks" in names and "frames" not in corpus.views:
         flow = np.stack([result["flow_legacy"] for result in results])

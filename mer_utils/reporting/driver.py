@@ -1,38 +1,42 @@
 """Runs the study: views once, every notebook in a fresh kernel, a report of each."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 
 from .. import environment, experiments, paths
+from ..corpora.table import FRAME_NUMBERS, KEY
 from ..evaluation import logs, statistics
 from ..experiments import Experiment, store
 from ..preprocessing.cache import NotCached
 from ..preprocessing.views import Views
-from . import execution, pages
+from . import execution, exports, pages
 from .execution import FAILED, STOPPED, Job
-from .progress import Progress, Step, clock, plan, say, step, undated_plan
+from .progress import Progress, Step, clock, counted, plan, say, step, undated_plan
 from .request import TEMPLATE, Request, prepare, trained_at_once
 
 
 def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up as after Ctrl-C
     began = time.monotonic()
+    if paths.ROOT in paths.DATA.parents and paths.DATA != paths.ROOT / "data" and not options.plan:
+        pages.write(paths.DATA / ".gitignore", "*\n")  # no face gets into a commit
     try:
         request = prepare(options)
     except NotCached:
         print(undated_plan(options))
         return 0
     same = source_hash() + (data_hash(request.given) if request.given else "")
+    if not options.plan:
+        forget_other_clips(request)
     before, training, after = stages_of(request, same)
     steps = [*before, *training, *after]
     progress = Progress(steps, trained_at_once(options))
@@ -45,9 +49,9 @@ def main(options: argparse.Namespace) -> int:
     try:
         failed = execute(before, at_once, progress, same)
         failed += execute(training, trained_at_once(options), progress, same)
-        failed += execute(after, at_once, progress, same + runs_hash())
+        failed += execute(after, at_once, progress, same, runs_hash())
     finally:
-        index = write_index()
+        index = pages.write_index(paths.REPORTS)
     pages.write(paths.REPORTS / "environment.lock", environment.lock())
     if request.runs and not (options.smoke or options.ablations):
         write_results(request)
@@ -86,14 +90,13 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
     # the systems with most to train are last in the table: first, so that none is left alone
     training.reverse()
 
-    def stage(jobs: list[tuple[Job, Experiment | None]], shows: str) -> list[Step]:
-        return [
-            step(request, job, run, not options.again and is_made(job, shows)) for job, run in jobs
-        ]
+    def stage(jobs: list[tuple[Job, Experiment | None]], runs: str = "") -> list[Step]:
+        made = [not options.again and is_made(job, same, runs) for job, _ in jobs]
+        return [step(request, job, run, is_) for (job, run), is_ in zip(jobs, made, strict=True)]
 
     # what reads runs is left alone only where none is to be trained: else they will be others
     runs = "to be trained" if training else runs_hash()
-    return [stage(before, same), stage(training, ""), stage(after, same + runs)]
+    return [stage(before), stage(training), stage(after, runs)]
 
 
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:
@@ -111,10 +114,13 @@ def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Jo
     )
 
 
-def execute(steps: Sequence[Step], at_once: int, progress: Progress, same: str) -> list[str]:
+def execute(
+    steps: Sequence[Step], at_once: int, progress: Progress, same: str, runs: str = ""
+) -> list[str]:
     """Run the jobs of steps, `at_once` at a time; names of failed ones. The others go on.
 
-    same: hash of what all of them show, to tell later whether a report would be the same.
+    same, runs: hashes of what all of them show and of the runs that they may read, to tell later
+    whether a report would be the same.
     """
     failed = []
     for one in steps:
@@ -145,7 +151,7 @@ def execute(steps: Sequence[Step], at_once: int, progress: Progress, same: str) 
                         failed.append(job.name)
                         remark = f"FAILED with {page.error}, the others go on"
                     else:
-                        job.file(".made").write_text(_made_from(job, same), encoding="utf-8")
+                        job.file(".made").write_text(_made_from(job, same, runs), encoding="utf-8")
                         remark = page.answer.rstrip(".") if status == STOPPED else ""
                     progress.ended(job, remark)
         finally:
@@ -183,35 +189,51 @@ def _hash(*parts) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _made_from(job: Job, same: str) -> str:
-    """Hash of all that a report shows: notebook, parameters, sources, data, runs."""
-    parameters = json.dumps(job.parameters, sort_keys=True)
-    return _hash(Path(job.notebook).read_bytes(), parameters, same)
+def _made_from(job: Job, same: str, runs: str) -> str:
+    """Hash of all that a report shows: notebook, parameters, sources, data, runs.
+
+    The report of one run is the same whatever other runs there are.
+    """
+    notebook, parameters = Path(job.notebook), json.dumps(job.parameters, sort_keys=True)
+    runs = "" if notebook.stem == TEMPLATE else runs
+    return _hash(notebook.read_bytes(), parameters, same, runs)
 
 
-def is_made(job: Job, same: str) -> bool:
+def is_made(job: Job, same: str, runs: str = "") -> bool:
     mark = job.file(".made")
     there = job.page.is_file() and mark.is_file()
-    return there and mark.read_text(encoding="utf-8") == _made_from(job, same)
+    return there and mark.read_text(encoding="utf-8") == _made_from(job, same, runs)
+
+
+def forget_other_clips(request: Request) -> None:
+    """Remove the reports of this corpus that are of other clips: counts and scores never mix.
+
+    Its runs stay, and no report of these clips reads them.
+    """
+    if not request.given or (paths.KEPT / request.corpus).is_dir():
+        return
+    mark = paths.EXECUTED / request.folder / "clips"
+    table = request.given.clips[[*KEY, "label", *FRAME_NUMBERS]]
+    now = _hash(table.to_csv(index=False))
+    if mark.is_file() and mark.read_text(encoding="utf-8") != now:
+        shown = list((paths.HTML / request.folder).glob("*.html"))
+        kept = [paths.PREDICTIONS / f"{request.corpus}.csv.gz"]
+        kept += [paths.TABLES / f"{request.corpus}_results.csv"]
+        for executed in mark.parent.glob("*.ipynb"):
+            with contextlib.suppress(ValueError):  # a damaged one names no files
+                notebook = nbformat.read(executed, as_version=4)
+                kept += exports.files(notebook, request.corpus)
+        made = [*mark.parent.glob("*.*"), *shown, *([] if request.options.smoke else kept)]
+        for path in made:
+            path.unlink(missing_ok=True)
+        say(
+            f"{counted(len(shown), 'report')} of {request.folder} on other clips, and their tables "
+            "and figures, are removed; data/README.md says how to keep data of your own apart"
+        )
+    pages.write(mark, now)
 
 
 # --- what is left when all is done ----------------------------------------------------------------
-
-
-def write_index(html: Path | None = None) -> Path:
-    """The page that lists every report made so far, of every corpus; those of a clone too."""
-    html = html or paths.HTML
-    reports = [
-        replace(report, corpus=path.parent.name, name=path.stem)  # so that its link leads there
-        for path in sorted(html.glob("*/*.html"))
-        if (report := pages.load(path))
-    ]
-    results = {
-        path.stem.removesuffix("_results"): pd.read_csv(path)
-        for path in sorted(paths.TABLES.glob("*_results.csv"))
-    }
-    pages.write(html / "index.html", pages.index(reports, results))
-    return html / "index.html"
 
 
 def write_results(request: Request) -> None:

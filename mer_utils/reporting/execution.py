@@ -156,6 +156,6 @@ def write(job: Job, notebook, began: float, stopped_by: Exception | None = None)
         seconds=round(time.time() - began, 1),
     )
     pages.write(job.file(".ipynb"), nbformat.writes(notebook) + "\n")
-    pages.write(job.page, pages.page(notebook, report))
+    pages.write(job.page, pages.page(notebook, report, pages.index_of(job.page)))
     if not (report.error or job.parameters.get("smoke")):
         exports.write(notebook, job.corpus)

@@ -89,18 +89,26 @@ def _kept(name: str, files: dict[str, str]) -> dict:
     return {"name": name, "files": files}
 
 
-def write(
+def files(
     notebook: NotebookNode, corpus: str, tables: Path | None = None, figures: Path | None = None
-) -> list[Path]:
-    """Write what an executed notebook keeps: reports/tables and reports/figures, by corpus."""
-    written = []
+) -> dict[Path, bytes]:
+    """The files that an executed notebook keeps, in reports/tables and reports/figures."""
+    found = {}
     tables, figures = tables or paths.TABLES, figures or paths.FIGURES
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         kept = output.get("metadata", {}).get("study", {}).get("kept", {"files": {}})
         for suffix, content in kept["files"].items():
             folder = tables if suffix in (".csv", ".tex") else figures
             path = folder / f"{corpus}_{kept['name']}{suffix}"
-            data = base64.b64decode(content) if suffix == ".pdf" else content.encode()
-            paths.write_whole(path, data)
-            written.append(path)
-    return written
+            found[path] = base64.b64decode(content) if suffix == ".pdf" else content.encode()
+    return found
+
+
+def write(
+    notebook: NotebookNode, corpus: str, tables: Path | None = None, figures: Path | None = None
+) -> list[Path]:
+    """Write what an executed notebook keeps."""
+    found = files(notebook, corpus, tables, figures)
+    for path, data in found.items():
+        paths.write_whole(path, data)
+    return list(found)

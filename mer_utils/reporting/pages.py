@@ -1,11 +1,13 @@
 """HTML pages of executed notebooks: one file each that needs no network, and their front page."""
 
 import base64
+import contextlib
 import copy
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from html import unescape
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +26,7 @@ from traitlets.config import Config
 
 from .. import __version__, corpora, paths
 from ..errors import EndOfNotebook
+from .places import placeless
 from .plots.style import title as title_of
 from .report import SYNTHETIC
 
@@ -42,6 +45,10 @@ NUMBER = re.compile(rf"{_NUMBER}( to {_NUMBER})?|–|nan|<NA>|", re.IGNORECASE)
 NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
 # of the data on the machine that made the page: only its name says something elsewhere
 FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
+# Pages that the repository itself holds; INDEX lists them alone, EVERYTHING what a machine has.
+COMMITTED = ("40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary")
+COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED)
+INDEX, EVERYTHING = "index.html", "all.html"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 30  # letters of a cell that wants room for words
@@ -69,6 +76,7 @@ class Report:
     def of(cls, executed: NotebookNode, corpus: str, **facts) -> "Report":
         """Read title, answer, corpus facts and error out of an executed notebook."""
         entries, error = {}, ""
+        executed = placeless(executed)
         for cell in executed.cells:
             for output in cell.get("outputs", []):
                 entries.update(output.get("metadata", {}).get("study", {}))
@@ -99,39 +107,44 @@ class Report:
         return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def page(notebook: NotebookNode, report: Report) -> str:
-    """An executed notebook as one HTML page without any external request."""
+def page(notebook: NotebookNode, report: Report, index: str = EVERYTHING) -> str:
+    """An executed notebook as one HTML page without any external request.
+
+    index: the list of pages that it leads back to.
+    """
     exporter = HTMLExporter(
         template_name="study",
         extra_template_basedirs=[str(TEMPLATES)],
         config=Config(NbConvertBase={"display_data_priority": SHOWN}),
     )
     exporter.register_filter("markdown2html", markdown)
-    html, _ = exporter.from_notebook_node(_readable(notebook))
+    exporter.register_filter("said", said)
+    html, _ = exporter.from_notebook_node(_readable(placeless(notebook)))
     body = BeautifulSoup(html, "html.parser")
     _tidy_tables(body)
     headings = body.find_all("h2", id=True)
     return _render(
         "page.html.j2",
         report=report,
+        index=index,
         record=json.dumps(asdict(report), ensure_ascii=False),
         contents=[(h2["id"], h2.get_text().rstrip("¶").strip()) for h2 in headings],
         body=Markup(str(body)),
     )
 
 
-def index(reports: list[Report], results: dict[str, pd.DataFrame]) -> str:
+def index(reports: list[Report], results: dict[str, pd.DataFrame], figures: Path) -> str:
     """The front page: by corpus its ranking, its table of results, and a card per notebook.
 
     `results`: corpus -> the table of results of its finished runs.  The ranking is the figure that
-    50_comparison keeps (`reports/figures`).
+    50_comparison keeps in the folder `figures`.
     """
     order = sorted(reports, key=lambda one: (one.synthetic, one.corpus, one.notebook, one.name))
     sections = []
     for corpus, group in groupby(order, lambda one: one.corpus):
         of_corpus = list(group)
         answers = {one.notebook: one.answer for one in of_corpus}
-        ranking = paths.FIGURES / f"{corpus}_ranking.svg"
+        ranking = figures / f"{corpus}_ranking.svg"
         section = {
             "corpus": corpus,
             "title": corpora.title(corpus),
@@ -160,10 +173,35 @@ def write(path: Path, text: str) -> None:
 
 
 def load(path: Path) -> Report | None:
-    """The report that a page shows; None of a page that `page` has not made."""
-    with path.open(encoding="utf-8") as file:
+    """The report that a page shows; None of a page that `page` has not made, or not so."""
+    with path.open(encoding="utf-8", errors="replace") as file:
         record = RECORD.search(file.read(HEAD))
-    return Report(**json.loads(unescape(record[1]))) if record else None
+    try:
+        return Report(**json.loads(unescape(record[1]))) if record else None
+    except (TypeError, ValueError):
+        return None
+
+
+def write_index(folder: Path, name: str = EVERYTHING, only: Collection[str] = ()) -> Path:
+    """The page that lists the reports made so far below a folder of reports; with `only`, those."""
+    found = {path: load(path) for path in sorted((folder / "html").glob("*/*.html"))}
+    reports = [
+        replace(report, corpus=path.parent.name, name=path.stem)  # so that its link leads there
+        for path, report in found.items()
+        if report and (not only or f"{path.parent.name}/{path.stem}" in only)
+    ]
+    results = {}
+    for path in sorted((folder / "tables").glob("*_results.csv")):
+        with contextlib.suppress(ValueError):  # a damaged one: the next run writes it again
+            results[path.stem.removesuffix("_results")] = pd.read_csv(path)
+    write(folder / "html" / name, index(reports, results, folder / "figures"))
+    return folder / "html" / name
+
+
+def index_of(page: Path) -> str:
+    """The list that a page leads back to."""
+    committed = [paths.ROOT / "reports" / "html" / f"{name}.html" for name in COMMITTED]
+    return INDEX if page in committed else EVERYTHING
 
 
 class _Renderer(IPythonRenderer):
@@ -179,9 +217,14 @@ class _Renderer(IPythonRenderer):
         return _formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
 
 
-def markdown(source: str) -> Markup:
+def markdown(source: str, escape: bool = False) -> Markup:
     """Markdown as HTML, formulas as MathML."""
-    return Markup(MarkdownWithMath(renderer=_Renderer(escape=False)).render(source))
+    return Markup(MarkdownWithMath(renderer=_Renderer(escape=escape)).render(source))
+
+
+def said(source: str) -> Markup:
+    """Markdown that a notebook has computed: it may hold names from data, so that HTML is text."""
+    return markdown(source, escape=True)
 
 
 def _formula(latex: str, display: str) -> str:
@@ -292,7 +335,7 @@ def _render(template: str, **parts) -> str:
     folder = TEMPLATES / "study"
     loader = FileSystemLoader(folder)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.filters["markdown"] = markdown
+    environment.filters["markdown"] = said
     script = (folder / "sort.js").read_text(encoding="utf-8")
     style = (folder / "style.css").read_text(encoding="utf-8")
     highlighting = HtmlFormatter(style="friendly").get_style_defs(".highlight")

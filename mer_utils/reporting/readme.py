@@ -10,6 +10,7 @@ import pandas as pd
 from .. import paths, systems
 from ..errors import StudyError
 from ..evaluation import logs, protocol, statistics
+from . import pages
 
 CORPUS = "megc2019_flow"
 README = paths.ROOT / "README.md"
@@ -23,6 +24,11 @@ def write(readme: Path = README) -> Path:
     before, _, after = _parts(readme)
     readme.write_text(f"{before}{BEGIN}\n{results()}\n{END}{after}", encoding="utf-8")
     return readme
+
+
+def write_index() -> Path:
+    """The list of the committed pages."""
+    return pages.write_index(REPORTS, pages.INDEX, pages.COMMITTED)
 
 
 def printed(readme: Path = README) -> str:

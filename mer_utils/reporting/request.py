@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +65,33 @@ def prepare(options: argparse.Namespace) -> Request:
     print(f"{corpus}: {counts}; views {', '.join(loaded.views)}", flush=True)
     notebooks = _fed(notebooks, loaded, by_name=bool(options.notebooks))
     views = all_views.compute(loaded, loaded.views, jobs)
+    if len(views.exclusions):
+        print(left_out(views, loaded, options.data), flush=True)
     by_inputs = {"": experiments.subset(views) if options.smoke else views}
     groups = studies.pinned(groups, corpus, by_inputs[""])
     trains = any(path.stem == TEMPLATE for path in notebooks)
     runs = declare(options, groups, loaded, by_inputs) if trains else {}
     return Request(options, corpus, groups, notebooks, runs, by_inputs, views)
+
+
+def left_out(views: Views, loaded: corpora.Corpus, data: Path | None) -> str:
+    """How many clips are left out and why, and what names each of them."""
+    reasons = views.exclusions["reason"].map(_kind).value_counts()
+    kinds = [f"{number} {kind}" for kind, number in reasons.head(3).items()]
+    kinds += [f"{reasons[3:].sum()} for other reasons"] if len(reasons) > 3 else []
+    words = ["./run_all.sh", "corpora", loaded.name, *([str(data)] if data else [])]
+    command = f"`{shlex.join(words)}` names each"
+    if more := len(views.exclusions) - len(loaded.exclusions):
+        command += f" but {more}, which 01_corpora names too"
+    total = len(views.exclusions) + len(views.clips)
+    return f"{len(views.exclusions)} of {total} clips left out ({'; '.join(kinds)}); {command}"
+
+
+def _kind(reason: str) -> str:
+    """A reason without its line, its numbers and its names: `onset frame … is not in …`."""
+    words = re.sub(r"^\S+ line \d+: ", "", reason)
+    words = re.split(r"[:;,(]", words)[0]
+    return re.sub(r"'[^']*'|\S*[\d/\\]\S*", "…", words).strip()
 
 
 def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:

@@ -44,7 +44,9 @@ def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
     with ExitStack() as open_until_done:
         if address == "local":
             jobs = jobs or environment.cores()
-            local = LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0")
+            local = LocalCluster(
+                jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+            )
             address = open_until_done.enter_context(local)
         try:
             client = Client(address, timeout=10)
