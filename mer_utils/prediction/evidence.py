@@ -1,0 +1,83 @@
+"""Where on the face a model finds what it decides by, as maps of the 28x28 grid of the flow.
+
+`by_window` asks any system: a window of the face is held still, and what the decision then lacks is
+the window's evidence.  Only views are changed, so that nothing of a system has to be known.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..preprocessing.regions import GRID
+from .members import Arrays, Member
+
+SIDE = 4  # cells of a window: 18 pixels of the aligned face
+SIGHTS = ("frames", "video", "keyframes", "rise")  # views whose frames are pictures
+FLOOR = 1e-6  # a probability below counts as this
+
+
+def by_window(
+    members: Member | Sequence[Member],
+    arrays: Arrays,
+    clips: pd.DataFrame,
+    places: Sequence[int],
+    side: int = SIDE,
+) -> np.ndarray:
+    """(n, 28, 28) evidence of every cell for the class that the members decide for, per clip.
+
+    The cells of a window share the fall of the log probability, mean over members, where nothing
+    moves in the window; below 0 where stillness would make the class surer.  A machine without
+    probabilities is asked for its decision function instead.  side: of a window, divides 28.
+    """
+    members = [members] if isinstance(members, Member) else members
+    maps = []
+    for place in places:
+        here = slice(place, place + 1)
+        seen = held_still({name: values[here] for name, values in arrays.items()}, windows(side))
+        rows = clips.iloc[[place] * (1 + (GRID // side) ** 2)].reset_index(drop=True)
+        found = np.mean([decisions(member, seen, rows) for member in members], axis=0)
+        fall = (found[0] - found[1:])[:, found[0].argmax()].reshape(GRID // side, -1)
+        maps.append(np.kron(fall, np.ones((side, side))) / side**2)
+    return np.stack(maps)
+
+
+def windows(side: int = SIDE) -> np.ndarray:
+    """(1 + (28 / side)^2, 28, 28) bool: first no cell, then the cells of each window."""
+    blocks = np.eye((GRID // side) ** 2, dtype=bool).reshape(-1, GRID // side, GRID // side)
+    blocks = np.kron(blocks, np.ones((1, side, side), bool))
+    return np.concatenate((np.zeros((1, GRID, GRID), bool), blocks))
+
+
+def held_still(arrays: Arrays, still: np.ndarray) -> Arrays:
+    """Views of one clip (1, ...), once for every mask (n, 28, 28): nothing moves inside it.
+
+    The flow there is 0, of images without a zero the median of u and v and the least strain.
+    Pictures show what the first one shows there.  Landmarks stay.
+    """
+    found, still = {}, np.asarray(still, bool)
+    for name, values in arrays.items():
+        found[name] = np.repeat(values, len(still), axis=0)
+        if name.startswith("flow"):
+            rest = np.zeros((1, 3, 1, 1), values.dtype)
+            if name == "flow_legacy":
+                rest[:, :2] = np.median(values[:, :2], axis=(2, 3), keepdims=True)
+                rest[:, 2:] = values[:, 2:].min(axis=(2, 3), keepdims=True)
+            found[name] = np.where(still[:, None], rest, found[name])
+        elif name in SIGHTS:
+            where = np.arange(values.shape[-1]) * GRID // values.shape[-1]  # cell of each pixel
+            inside = still[:, None, where[:, None], where]
+            found[name] = np.where(inside, found[name][:, :1], found[name])
+    return found
+
+
+def decisions(member: Member, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray:
+    """(n, C) log probabilities, or the decision function of a machine that gives none."""
+    if hasattr(member.model, "predict_proba") or not hasattr(member.model, "decision_function"):
+        return np.log(np.maximum(member.probabilities(arrays, clips), FLOOR))
+    x = member.features(arrays, clips)["x"]
+    found = np.mean(np.split(member.model.decision_function(x), len(x) // len(clips)), axis=0)
+    found = np.stack((-found, found), axis=1) if found.ndim == 1 else found
+    every = np.full((len(clips), member.n_classes), found.min() - 1)  # a class it has not seen
+    every[:, member.model.classes_] = found
+    return every
