@@ -1,34 +1,54 @@
 """Clips of every corpus in one table, each left-out clip with its reason."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
 from . import apexes, errata, official
 from .frames import entries, folders, frame_files, packed
-from .reader import Copy
+from .reader import Copy, Release
 from .releases import RELEASES
 from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, clip_table, exclusion_table, unknown
 
 CORPORA = tuple(RELEASES)
+OWN = re.compile(r"own_[a-z0-9_]{1,30}")  # one of several sets of own clips
 
 __all__ = ["CLASSES", "COLUMNS", "CORPORA", "FRAME_VIEWS", "KEY", "RELEASES"]
-__all__ += ["Corpus", "default_folder", "frame_files", "load", "named", "title"]
+__all__ += ["Corpus", "default_folder", "frame_files", "load", "named", "release_of", "title"]
+
+
+def release_of(name: str) -> Release:
+    """The entry of a corpus; that of `own_pilot` is the entry of `own` under this name.
+
+    Raises StudyError for a name that is not known.
+    """
+    if OWN.fullmatch(name):
+        return replace(RELEASES["own"], name=name, title=f"your own clips, {name[4:]}")
+    if name.startswith("own_"):
+        raise StudyError(
+            f"corpus '{name}' cannot be a name: write own_ and up to 30 small letters, digits or _"
+        )
+    if name not in RELEASES:
+        raise unknown("corpus", name, CORPORA)
+    return RELEASES[name]
 
 
 def title(name: str) -> str:
     """What reports call a corpus: `casme2-5` is "CASME II, 5"; an unknown name stays as it is."""
     name, _, rest = name.partition("-")
     words = [word for word in _words(rest) if word]
-    text = ", ".join([RELEASES[name].title if name in RELEASES else name, *words])
+    known = name in RELEASES or OWN.fullmatch(name)
+    text = ", ".join([release_of(name).title if known else name, *words])
     return text[:1].upper() + text[1:]
 
 
 def default_folder(name: str) -> Path:
     """The place of a corpus, as data/README.md shows it."""
-    release = RELEASES[name]
+    release = release_of(name)
     if release.synthetic:
         return paths.SYNTHETIC
     return paths.RAW / (name if release.folder is None else release.folder)
@@ -70,9 +90,7 @@ def named(
     unknown or cannot be a name, whether or not the corpus is here.
     """
     release, dash, rest = str(name).partition("-")
-    if release not in RELEASES:
-        raise unknown("corpus", release, CORPORA)
-    release = RELEASES[release]
+    release = release_of(release)
     of_name, policy = _words(rest)
     scheme = release.scheme(of_name if of_name or (dash and not policy) else classes)
     apex = policy or apex

@@ -7,7 +7,7 @@ import pandas as pd
 
 from .. import paths
 from ..errors import StudyError
-from . import RELEASES, default_folder, load, summary
+from . import OWN, RELEASES, default_folder, load, release_of, summary
 from .frames import folders
 
 COLUMNS = ("corpus", "place", "state", "clips", "subjects", "left out", "message")
@@ -22,10 +22,12 @@ TITLES = {
 
 def census() -> pd.DataFrame:
     """One row per corpus, columns COLUMNS, and one per folder of data/raw under another name."""
-    rows = [_corpus(name) for name in RELEASES]
-    if paths.RAW.is_dir():
-        places = {default_folder(name) for name in RELEASES}
-        rows += [_unknown(folder) for folder in folders(paths.RAW) if folder not in places]
+    raw = folders(paths.RAW) if paths.RAW.is_dir() else []
+    names = [*RELEASES, *(folder.name for folder in raw if OWN.fullmatch(folder.name))]
+    rows = [_corpus(name) for name in names]
+    if raw:
+        places = {default_folder(name) for name in names}
+        rows += [_unknown(folder) for folder in raw if folder not in places]
     numbers = dict.fromkeys(("clips", "subjects", "left out"), "Int64")
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers)
 
@@ -36,7 +38,7 @@ def _place(folder: Path) -> str:
 
 
 def _corpus(name: str) -> dict:
-    release, folder = RELEASES[name], default_folder(name)
+    release, folder = release_of(name), default_folder(name)
     row = {"corpus": name, "place": _place(folder)}
     needed = [folder / part.name for part in release.parts] or [folder]
     if not all(path.is_dir() for path in needed):

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.metrics import classification_report
 
 from .. import paths
-from ..corpora import RELEASES, official, sheets, summary
+from ..corpora import OWN, RELEASES, official, sheets, summary
 from ..corpora.table import CLASSES, KEY, one_line
 from ..errors import StudyError
 from . import scores
@@ -122,7 +122,7 @@ def remarks(rows: pd.DataFrame) -> list[str]:
     lines = [
         f"Corpus {name!r} is none of this study: its ids are taken as they are."
         for name in found
-        if name.removeprefix("synthetic_") not in RELEASES
+        if name.removeprefix("synthetic_") not in RELEASES and not OWN.fullmatch(name)
     ]
     parts = [name for name in official.MEGC2019 if name in found]
     if not parts or not set(clips["label"]) <= set(CLASSES):
