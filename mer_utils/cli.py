@@ -75,6 +75,11 @@ def _train(options: Namespace) -> None:
             print(f"no result: {experiments.LEAKS[options.leak]}")
         rows = experiments.run(experiment, views, **{name: given[name] for name in ways})
         print(scores.sentence(rows, experiment.classes))
+        if options.calibrate:
+            from .experiments import calibration  # needs statsmodels, which training does without
+
+            ways = {"jobs": options.jobs, "device": options.device}
+            print(calibration.calibrate(experiment, views, **ways))
         if notes := systems.notes([system]):
             print(notes)
 

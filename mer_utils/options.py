@@ -167,6 +167,7 @@ def parser_of(verb: str) -> Parser:
             add("--stack", type=positive, help="folds side by side; default: what fits")
             add("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
             add("--keep-weights", action="store_true")
+            add("--calibrate", action="store_true", help="choose temperatures too, for 56")
             add("--leak", default="", help="train wrong on purpose, to price it; no result")
             add("--set", **CHANGES, metavar="FIELD=VALUE")
         case "keep" | "restore":

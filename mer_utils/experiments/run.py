@@ -97,7 +97,7 @@ def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: b
         seed = 0 if experiment.labels == "true" else task.seed
         shared = budget.choose(dataclasses.replace(task, seed=seed), train, progress)
     if not store.budgets(experiment.key):
-        store.note_budgets(experiment.key, shared)
+        store.note(experiment.key, budgets=shared)
     groups = protocol.dealt(task.clips, budget.GROUPS)
     for each in shared:
         config = dataclasses.replace(task.config, **each["changes"])

@@ -4,7 +4,7 @@ A finished run is `<key>.zip`, the same bytes in data/runs/ and in reports/runs/
 those that travel with the repository are kept:
 
     experiment.json  the fields of the Experiment: what decides every number
-    provenance.json  what does not: commit, versions, device, times; budgets that were chosen
+    provenance.json  what does not: commit, versions, device, times; what was `chosen`
     rows.csv         a row per clip: corpus, subject, clip, label, predicted, p_<class>, epoch
     folds.csv        a row per fold, in the order of the rows: fold, clips, seconds
     predicted.npy    (E, clips) uint8, class number after every epoch; E = 0 without epochs
@@ -26,7 +26,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,18 +105,30 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
     paths.write_whole(path.with_name("experiment.json"), _json(asdict(experiment)))
 
 
-def note_budgets(key: str, budgets: list[dict]) -> None:
-    """What was chosen inside the training folds, into the provenance of a run underway."""
+def note(key: str, **facts: list[dict]) -> None:
+    """What training subjects have `chosen`, into the provenance of a run, or of all its files."""
     path = folder(key) / "provenance.json"
-    provenance = json.loads(path.read_text(encoding="utf-8"))
-    paths.write_whole(path, _json(provenance | {"budgets": budgets}))
+    if file(key) is None:
+        provenance = json.loads(path.read_text(encoding="utf-8"))
+        paths.write_whole(path, _json(provenance | facts))
+        return
+    run = read(key)
+    content = packed(replace(run, provenance=run.provenance | facts))
+    for copy in (paths.RUNS / f"{key}.zip", *paths.KEPT.glob(f"*/{key}.zip")):
+        if copy.is_file():
+            paths.write_whole(copy, content)
+
+
+def chosen(key: str, what: str) -> list[dict]:
+    """`budgets` or `temperatures` of the groups of left-out subjects; empty without any."""
+    if file(key) is None and not (folder(key) / "experiment.json").is_file():
+        return []
+    return read(key).provenance.get(what, [])
 
 
 def budgets(key: str) -> list[dict]:
-    """What was chosen for each group of left-out subjects; empty where nothing is on disk."""
-    if file(key) is None and not (folder(key) / "experiment.json").is_file():
-        return []
-    return read(key).provenance.get("budgets", [])
+    """The budget that was chosen for each group of left-out subjects."""
+    return chosen(key, "budgets")
 
 
 def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:

@@ -180,9 +180,11 @@ def source_hash() -> str:
 
 
 def runs_hash() -> str:
-    """Of which runs are on disk, and how many folds of each."""
-    files = [*paths.RUNS.glob("*.zip"), *paths.KEPT.glob("*/*.zip"), *paths.RUNS.glob("*/folds/*")]
-    return _hash(sorted((path.parent.parent.name, path.name) for path in files))
+    """Of which runs are on disk, the size of each file, and how many folds of each."""
+    files = [*paths.RUNS.glob("*.zip"), *paths.KEPT.glob("*/*.zip")]
+    sizes = [(path.parent.name, path.name, path.stat().st_size) for path in files]
+    folds = [(path.parent.parent.name, path.name) for path in paths.RUNS.glob("*/folds/*")]
+    return _hash(sorted(sizes), sorted(folds))
 
 
 def _hash(*parts) -> str:

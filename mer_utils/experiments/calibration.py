@@ -1,0 +1,95 @@
+"""Temperatures of a run, chosen by people of whom its models for the left-out ones know nothing.
+
+For each of the five groups of `budget`, the inner folds of the others are trained with the group's
+budget; their clips, left out in turn, choose.  No clip of the group has then been seen.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from .. import training
+from ..corpora.table import KEY
+from ..errors import StudyError
+from ..evaluation import calibration, protocol
+from ..preprocessing.views import Views
+from . import budget, store
+from .declaration import Experiment
+from .run import task_of
+
+TARGETS = (0.8, 0.85, 0.9)  # of UF1, for which a system may abstain
+
+
+def calibrate(experiment: Experiment, views: Views, longest: float = np.inf, **ways) -> str:
+    """Choose the temperatures of a finished run and keep them in its file; what was done, in words.
+
+    longest: seconds of training beyond which nothing is done; ways: jobs, device.
+    """
+    key, kept = experiment.key, store.chosen(experiment.key, "temperatures")
+    # fifteen inner folds, each of 2/3 of 4/5 of the clips
+    seconds = store.seconds(key) / len(store.read(key).folds) * 8
+    if experiment.leak or experiment.labels != "true":
+        return "No temperature: this run is no result."
+    if np.isin(calibration.arrays(store.load(key))[0], (0, 1)).all():
+        return "No temperature: this system only decides, its probabilities are 0 and 1."
+    if not kept and seconds > longest:
+        return (
+            f"No temperature yet, since its inner folds take about {seconds:.0f} s: "
+            "`./run_all.sh train` with `--calibrate` and the options of this run chooses it."
+        )
+    if not kept:
+        try:
+            budget.check(views.clips)
+        except StudyError:
+            return "No temperature: without a group of people, too few are left to choose it."
+        kept = choose(experiment, views, **ways)
+        store.note(key, temperatures=kept)
+    found = ", ".join(f"{each['temperature']:.2f}" for each in kept)
+    return f"Temperatures of the groups of left-out subjects: {found}."
+
+
+def choose(
+    experiment: Experiment, views: Views, jobs: int | None = None, device: str = "auto"
+) -> list[dict]:
+    """Of each group: its number, temperature, and `speaks`: the least certainty of each target.
+
+    That is, at this temperature; None where the surest clips never have such a UF1.
+    """
+    task, classes = task_of(experiment, views, device), np.array(experiment.classes)
+    changes = {each["group"]: each["changes"] for each in store.budgets(experiment.key)}
+    folds, found = list(budget.inner_folds(task.clips)), []
+    for group in sorted({number for number, _ in folds}):
+        config = dataclasses.replace(task.config, **changes.get(group, {}))
+        own = [fold for number, fold in folds if number == group]
+        results = training.train_folds(dataclasses.replace(task, config=config), own, jobs=jobs)
+        results = sorted(results, key=lambda result: result.fold.name)
+        clips = np.concatenate([result.fold.test for result in results])
+        given = np.concatenate([result.probabilities for result in results])
+        temperature = round(calibration.fit(given, task.labels[clips]), 4)
+        rows = task.clips.iloc[clips][[*KEY]].assign(label=classes[task.labels[clips]])
+        rows["predicted"] = classes[given.argmax(axis=1)]
+        rows[[f"p_{name}" for name in classes]] = calibration.apply(given, temperature)
+        curve, speaks = calibration.coverage(rows), {}
+        for target in TARGETS:
+            good = curve.loc[curve["UF1"] >= target, "least"]
+            speaks[f"{target:.2f}"] = float(good.min()) if len(good) else None
+        found.append({"group": group, "temperature": temperature, "speaks": speaks})
+    return found
+
+
+def load(key: str) -> pd.DataFrame:
+    """Rows of a run at its temperatures, and whether it speaks for each target, as `speaks 0.80`.
+
+    Empty where no temperature was chosen.
+    """
+    rows = store.load(key)
+    groups, parts = protocol.dealt(rows, budget.GROUPS), [rows[:0]]
+    names = [name for name in rows if name.startswith("p_")]
+    for each in store.chosen(key, "temperatures"):
+        part = rows[groups == each["group"]].copy()
+        part[names] = calibration.apply(part[names].to_numpy(), each["temperature"])
+        for target, least in each["speaks"].items():
+            part[f"speaks {target}"] = part[names].max(axis=1) >= (least or np.inf)
+        parts.append(part)
+    return pd.concat(parts).sort_index()
