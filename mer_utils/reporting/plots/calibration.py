@@ -49,7 +49,7 @@ def coverage(curves: dict[str, pd.DataFrame]) -> Figure:
         axis.fill_between(curve["share"], curve["low"], curve["high"], color=shade, alpha=0.2, lw=0)
         axis.plot(curve["share"], curve["UF1"], color=shade)
         reference(axis, curve.loc[curve["share"].idxmax(), "UF1"], level=True)
-        axis.set(xlim=(0, 1), ylim=(0.3, 1.0))
+        axis.set(xlim=(0, 1), ylim=(0.3, 1.0), xticks=(0, 0.5, 1))
     fig.supxlabel("share of the clips on which it speaks, the surest first", fontsize=10)
     fig.supylabel("UF1 of these", fontsize=10)
     return fig
