@@ -45,7 +45,7 @@ def movement(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
     """
     frames = iter(frames)
     onset = next(frames)
-    used = _without_eyes(motion.face_mask(points, len(onset)), points)
+    used = without_eyes(motion.face_mask(points, len(onset)), points)
     cells = (2 * motion.GRID**2,)
     flows = (motion.expression(onset, frame, points, METHOD) * used for frame in frames)
     flat = (motion.on_grid(flow).ravel() for flow in flows)
@@ -62,7 +62,8 @@ def _main_direction(flat: np.ndarray) -> np.ndarray:
     return np.linalg.svd(flat, full_matrices=False)[2][0]
 
 
-def _without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
+def without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the mask less eyes and lids, by the landmarks (68, 2) there."""
     right, left = (motion.face_mask(points[list(eye)], len(mask)) for eye in EYES)
     lids = np.ones((2 * LIDS + 1, 2 * LIDS + 1), np.uint8)
     return mask & (cv2.dilate(np.uint8(right | left), lids) == 0)

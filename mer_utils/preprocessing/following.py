@@ -1,0 +1,181 @@
+"""One face followed through a film: what its skin moves from frame to frame, the head at rest.
+
+Every frame is compared by optical flow with a reference frame some seconds before; the head's share
+of the flow is subtracted, and moves the alignment with the head. The landmarks are searched only
+where a face begins and now and then, for they take ten times as long. A frame is dropped once it
+is reduced to the grid.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from . import faces, keyframes, motion
+
+ROUNDS = 8  # of the head's fit: half the time of 15, the same on the made films
+NEAR = 1.5  # pixels that the head may move before its frame is aligned anew
+SAME = (
+    0.55  # correlation with the reference, below which it is another face or pose: 0.7 in a smile
+)
+OLDEST = 300  # frames after which the reference is renewed
+ROOM = 100  # pixels across, to which a known face shrinks for the detector: half the size is found
+QUICK = 8  # frames without a face between searches
+THOROUGH = [0, *(2**power for power in range(7, 20))]  # ... before one that takes seconds
+BLANK = 2.0  # grey levels of standard deviation: no picture
+
+
+@dataclass
+class Stretch:
+    """Frames in a row that show one face: T of them."""
+
+    inside: np.ndarray  # (GRID, GRID) bool: the cells of the face that count
+    numbers: list[int] = field(default_factory=list)
+    cells: list[np.ndarray] = field(default_factory=list)  # T of (2, cells) pixels since the first
+    head: list[np.ndarray] = field(default_factory=list)  # T of (2,) pixels: where the face is
+
+
+@dataclass
+class Followed:
+    """A whole film: its stretches with a face, the frames without, and looks at its picture."""
+
+    stretches: list[Stretch] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    blank: list[int] = field(default_factory=list)  # of those missing
+    people: list[int] = field(default_factory=list)  # faces in each frame searched for some
+    looks: list[tuple] = field(default_factory=list)  # eye distance, turn, blur: `_look`
+
+
+class Face:
+    """A face in its reference frame, on the aligned square.  Lengths are in pixels of it."""
+
+    def __init__(self, image: np.ndarray, points: np.ndarray):
+        self.matrix = faces.alignment(points)
+        self.scale = np.hypot(*self.matrix[:, 0])
+        laid = faces.move(points, self.matrix)
+        self.mask = motion.face_mask(laid, faces.SIZE)
+        self.used = keyframes.without_eyes(self.mask, laid)
+        self.inside = motion.on_grid(self.used[None].astype(np.float32))[0] > 0.5
+        self.stable = laid[list(faces.STABLE)]
+        self.reference, self.age = faces.align(image, self.matrix), 0
+        self.base = np.zeros((2, self.inside.sum()), np.float32)
+
+    def see(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """(2, cells) what the skin has moved, and (2,) where the face is; None if it is gone."""
+        frame, flow, head = self._compared(image)
+        if np.hypot(*self._at(head).mean(axis=0)) > NEAR:
+            moved = self.stable + self._at(head)
+            back = faces.similarity(moved.astype(float), self.stable.astype(float))
+            self.matrix = back[:, :2] @ self.matrix
+            self.matrix[:, 2] += back[:, 2]
+            frame, flow, head = self._compared(image)
+        if frame[self.mask].std() < BLANK:
+            return None
+        alike = np.corrcoef(frame[self.mask], self.reference[self.mask])[0, 1]
+        grown = np.hypot(*self.matrix[:, 0]) / self.scale
+        if not alike > SAME or not 0.5 < grown < 2:
+            return None
+        cells = self.base + motion.on_grid((flow - head) * self.used)[:, self.inside]
+        inverse = cv2.invertAffineTransform(self.matrix)
+        place = faces.move(self.stable + self._at(head), inverse).mean(axis=0) * self.scale
+        self.age += 1
+        if self.age > OLDEST:
+            self.reference, self.base, self.age = frame, cells, 0
+        return cells, place
+
+    def _compared(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The aligned frame, its flow from the reference, and the head's share of that."""
+        frame = faces.align(image, self.matrix)
+        flow = motion.flow(self.reference, frame, keyframes.METHOD)
+        return frame, flow, motion.head_motion(flow, self.mask, ROUNDS)
+
+    def _at(self, field: np.ndarray) -> np.ndarray:
+        """(n, 2) a field (2, SIZE, SIZE) at the stable points."""
+        columns, rows = np.rint(self.stable).astype(int).clip(0, faces.SIZE - 1).T
+        return field[:, rows, columns].T
+
+    def box(self) -> faces.Box:
+        """Around eyes and nose, in pixels of the frame."""
+        corners = faces.move(self.stable, cv2.invertAffineTransform(self.matrix))
+        return (*corners.min(axis=0), *corners.max(axis=0))
+
+
+def follow(
+    numbers: list[int], decode: Callable[[int], np.ndarray], every: int, tick: Callable
+) -> Followed:
+    """Follows the largest face through the frames of those numbers.
+
+    decode: number -> (H, W) grey; every: frames between two looks for other faces; tick: called
+    with the frames done and all of them.
+    """
+    film, face = Followed(), None
+    gone = 0  # frames since a face was last seen
+    for done, number in enumerate(numbers):
+        tick(done, len(numbers))
+        image = decode(number)
+        seen = face.see(image) if face else None
+        if seen is None or done % every == 0:
+            boxes = _search(image, face if seen else None, gone)
+            if seen and boxes and not any(_holds(box, face.box()) for box in boxes):
+                seen = None  # something else was followed
+            if boxes:
+                points = faces.landmarks(image, max(boxes, key=_area))
+                film.people.append(len(boxes))
+                film.looks.append(_look(image, points))
+            if seen is None and boxes:
+                face = Face(image, points)
+                film.stretches.append(Stretch(face.inside))
+                seen = face.see(image)
+        if seen is None:
+            face, gone = None, gone + 1
+            film.missing.append(number)
+            film.blank += [number] if image.std() < BLANK else []
+            continue
+        gone = 0
+        for kept, new in zip(("numbers", "cells", "head"), (number, *seen), strict=True):
+            getattr(film.stretches[-1], kept).append(new)
+    tick(len(numbers), len(numbers))
+    return film
+
+
+def _search(image: np.ndarray, face: Face | None, gone: int) -> list[faces.Box]:
+    """The faces of a frame; without a known one, most frames are not searched."""
+    if image.std() < BLANK or (not face and gone % QUICK):
+        return []
+    shrink = 1.0
+    if face:
+        left, _, right, _ = face.box()
+        shrink = min(1.0, ROOM / max(1.0, 1.4 * (right - left)))
+    small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    boxes = [tuple(side / shrink for side in box) for box in faces.upright_faces(small)]
+    if boxes or face or gone not in THOROUGH:
+        return boxes
+    try:
+        return [faces.detect(image)]
+    except faces.NoFace:
+        return []
+
+
+def _holds(box: faces.Box, other: faces.Box) -> bool:
+    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
+    return box[0] < x < box[2] and box[1] < y < box[3]
+
+
+def _area(box: faces.Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _look(image: np.ndarray, points: np.ndarray) -> tuple[float, float, float]:
+    """Pixels between the eyes; how far the nose is off their middle, in that distance; blur 0..1.
+
+    Blur is the share of the gradient that a second blurring leaves (Crete et al., The blur effect,
+    2007): a sharp picture loses most of it.
+    """
+    right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    apart = np.hypot(*(left - right))
+    turn = abs((points[30] - (left + right) / 2) @ (left - right)) / apart**2
+    face = cv2.GaussianBlur(faces.align(image, faces.alignment(points)), (0, 0), 1.0)
+    again = cv2.GaussianBlur(face, (0, 0), 2.0)
+    edges = [np.abs(np.diff(one.astype(float), axis=1)).sum() for one in (again, face)]
+    return float(apart), float(turn), float(edges[0] / max(edges[1], 1.0))
