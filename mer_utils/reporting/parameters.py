@@ -1,6 +1,7 @@
 """The parameters of notebooks: what papermill, or a reader, may give each of them."""
 
 from collections.abc import Mapping
+from types import ModuleType
 
 from ..errors import StudyError
 
@@ -22,10 +23,10 @@ def check(given: Mapping[str, object]) -> None:
 
     given: names and values, also others: a notebook's `globals()`.
     """
-    for name, (types, what) in KINDS.items():
-        if name not in given:
-            continue
-        value = given[name]
+    # a module that a notebook imports may bear such a name: `systems.inputs`
+    given = {name: one for name, one in given.items() if not isinstance(one, ModuleType)}
+    for name in KINDS.keys() & given.keys():
+        value, (types, what) = given[name], KINDS[name]
         small = type(value) is int and value < LEAST.get(name, 0)
         if type(value) not in types or small:
             raise StudyError(f"parameter {name} = {value!r} is not possible: give {what}")
