@@ -37,7 +37,10 @@ def reliability(curves: dict[str, list[pd.DataFrame]]) -> Figure:
         axis.set(xlim=(0.3, 1.02), ylim=(0, 1.02), xticks=(0.4, 0.6, 0.8, 1))
     fig.supxlabel("mean certainty of a tenth of the clips", fontsize=10)
     fig.supylabel("share that is right", fontsize=10)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    entries = max(
+        (axis.get_legend_handles_labels() for axis in axes), key=lambda both: len(both[1])
+    )
+    fig.legend(*entries, loc="outside upper right", ncols=2)
     return fig
 
 
