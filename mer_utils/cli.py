@@ -66,6 +66,7 @@ def _train(options: Namespace) -> None:
     fields = ("preset", "selection", "labels", "precision", "leak")
     overrides |= {name: given[name] for name in fields}
     ways = ("jobs", "device", "keep_weights", "schedule", "stack", "dask")
+    given["keep_weights"] |= options.for_prediction
     for system, seed in itertools.product(options.systems, options.seeds):
         experiment = experiments.declare(
             system, corpus, views, classes=classes, seed=seed, **overrides
@@ -82,6 +83,10 @@ def _train(options: Namespace) -> None:
             print(calibration.calibrate(experiment, views, **ways))
         if notes := systems.notes([system]):
             print(notes)
+        if options.for_prediction:
+            from .prediction import models
+
+            print(models.save_models(experiment, views, corpus.startswith("synthetic")))
 
 
 def _views_of(options: Namespace):
@@ -98,6 +103,12 @@ def _views_of(options: Namespace):
 
     corpus = corpora.load(options.corpus or "synthetic", options.data)
     return views.compute(corpus, corpus.views, jobs=options.jobs), corpus.name, corpus.classes
+
+
+def _predict(options: Namespace) -> int:
+    from .reporting import films
+
+    return films.main(options)
 
 
 def _list(_: Namespace) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "run": "run the notebooks in fresh kernels and make reports of them; the default",
     "ablations": "train what 52_ablations asks about, as far as it is missing, and answer it",
     "train": "train systems without notebooks, on a corpus or on saved views",
+    "predict": "what moves in films of one's own, and what it looks like; a page and a csv",
     "list": "the runs on disk",
     "keep": "copy the finished runs of a corpus to reports/runs",
     "restore": "copy the kept runs of a corpus to data/runs",
@@ -42,6 +43,7 @@ examples:
   ./run_all.sh --corpus megc2019_flow --systems svm,mhssa_gcn --seeds 0,1,2
   ./run_all.sh --systems mhssa_gcn/as_coded --set mhssa_gcn.learning_rate=1e-3
   ./run_all.sh ablations --systems mhssa_gcn --seeds 0,1,2
+  ./run_all.sh predict my_film.mp4                    what moves in it, and what it looks like
 
 Finished folds are kept under data/runs: a stopped command goes on where it stopped.
 Exit status: 0 all reports made; 1 a notebook failed (the index says which); 2 a mistake in the
@@ -168,8 +170,19 @@ def parser_of(verb: str) -> Parser:
             add("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
             add("--keep-weights", action="store_true")
             add("--calibrate", action="store_true", help="choose temperatures too, for 56")
+            text = "keep the networks as one file that `predict` reads, with a card"
+            add("--for-prediction", action="store_true", help=text)
             add("--leak", default="", help="train wrong on purpose, to price it; no result")
             add("--set", **CHANGES, metavar="FIELD=VALUE")
+        case "predict":
+            add("films", nargs="+", type=Path, metavar="FILM", help="a film, or a folder of frames")
+            add("--system", default="mhssa_gcn", help="whose networks answer (mhssa_gcn)")
+            add("--corpus", default="synthetic", help="on which they were trained (synthetic)")
+            add("--model", type=Path, help="a file that `train --for-prediction` wrote, instead")
+            for name in ("onset", "apex", "offset"):
+                add(f"--{name}", type=int, metavar="FRAME", help="where it is known, of one film")
+            text = "the page shows the face of the film: keep it to yourself"
+            add("--show-faces", action="store_true", help=text)
         case "keep" | "restore":
             add("corpus", help="its name, as megc2019_flow")
         case "scores":

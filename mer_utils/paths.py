@@ -47,6 +47,7 @@ SYNTHETIC = DATA / "synthetic"
 CACHE = DATA / "cache"  # may be deleted at any time
 RUNS = DATA / "runs"  # a run is one file
 WEIGHTS = DATA / "weights"  # of folds, where they are asked for
+MODELS = DATA / "models"  # to read other clips with
 
 REPORTS = _place("MER_REPORTS", ROOT / "reports")
 HTML = REPORTS / "html"

@@ -64,8 +64,11 @@ def parameters(path: Path) -> dict:
     return {}
 
 
-def run(job: Job) -> str:
-    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED."""
+def run(job: Job, told=None) -> str:
+    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED.
+
+    told: a stream that is written what cells write to theirs for errors, as they do: progress.
+    """
     began, stopped_by = time.time(), None
     log = job.file(".log")  # what the kernel's process itself prints; kept when it failed
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,7 @@ def run(job: Job) -> str:
                 kernel_name="python3",
                 progress_bar=False,
                 autosave_cell_every=0,
+                stderr_file=told,
                 resources={"metadata": {"path": str(Path(job.notebook).resolve().parent)}},
                 kernel_manager_class=_manager(scratch, stream),
             )

@@ -1,0 +1,191 @@
+"""A finished run's networks as one file to read other clips with, and a card that says what it is.
+
+`data/models/<corpus>-<system>.safetensors` holds the networks of all folds, what they were built
+with, and what clips of left-out people look like to them.  Its metadata is the card, which also
+lies beside it as text.  Nothing in it is pickled.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from .. import __version__, paths, systems
+from ..errors import StudyError
+from ..evaluation import calibration, statistics
+from ..experiments import store
+from ..experiments.declaration import config_of
+from ..preprocessing.views import Views
+from ..systems import inputs
+from . import familiar
+from .members import Member, members
+
+UNFIT = (StudyError, SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError)
+FORMAT = "micro-expression models 1"
+SYNTHETIC = (
+    "These models learned from synthetic faces, made from one photograph: they know nothing of "
+    "people, and what they say of a person means nothing."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The members of one file, and its card."""
+
+    card: dict
+    members: list[Member]
+    known: familiar.Known  # what clips of left-out people look like
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.card["experiment"]["classes"])
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views that the members and `known` read."""
+        own = inputs.views_needed(self.members[0].module, self.members[0].config)
+        return tuple(dict.fromkeys((*own, self.known.view, "landmarks")))
+
+    def is_of(self, experiment) -> bool:
+        """Whether they are the networks of this run."""
+        return self.card["key"] == experiment.key
+
+    def probabilities(self, arrays, clips: pd.DataFrame) -> np.ndarray:
+        """(K, n, C) of n clips by each of K members, at the card's temperature."""
+        kelvin = self.card["temperature"]
+        return np.stack(
+            [calibration.apply(one.probabilities(arrays, clips), kelvin) for one in self.members]
+        )
+
+
+def file_of(corpus: str, system: str) -> Path:
+    return paths.MODELS / f"{corpus}-{system.replace('/', '+')}.safetensors"
+
+
+def save_models(experiment, views: Views, synthetic: bool) -> Path:
+    """Write the networks of a finished run, and the card beside them.
+
+    Raises StudyError for a system that is no network, and where weights are not there.
+    """
+    if not systems.neural(systems.resolve(experiment.system)[0]):
+        raise StudyError(
+            f"{experiment.system} has no weights to keep: choose a network, such as mhssa_gcn"
+        )
+    rows, tensors, folds = store.load(experiment.key), {}, []
+    for fold, member in members(experiment, views):
+        arrays = {f"{fold.name}/context/{n}": torch.as_tensor(v) for n, v in member.context.items()}
+        state = {f"{fold.name}/{n}": v for n, v in member.model.state_dict().items()}
+        tensors |= arrays | state
+        folds.append({"name": fold.name, "config": dataclasses.asdict(member.config)})
+    known = familiar.learn(views)
+    tensors |= {f"known/{n}": torch.as_tensor(v) for n, v in known.arrays().items()}
+    card = card_of(experiment, views, rows, synthetic) | {"folds": folds, "known": known.view}
+    tensors = {n: v.clone().contiguous() for n, v in tensors.items()}  # no two share memory
+    file = file_of(experiment.corpus, experiment.system)
+    paths.write_whole(file, save(tensors, {"format": FORMAT, "card": json.dumps(card)}))
+    paths.write_whole(file.with_suffix(".md"), text(card).encode())
+    return file
+
+
+def card_of(experiment, views: Views, rows: pd.DataFrame, synthetic: bool) -> dict:
+    """What a reader has to know: trained on what, by what code, scored and calibrated how."""
+    summary = statistics.summary(rows).iloc[0]
+    people = views.clips.groupby("corpus")["subject"].agg(["size", "nunique"])
+    probabilities = rows[[f"p_{name}" for name in experiment.classes]].to_numpy()
+    labels = pd.Categorical(rows["label"], experiment.classes).codes
+    return {
+        "key": experiment.key,
+        "experiment": dataclasses.asdict(experiment),
+        "synthetic": synthetic,
+        "trained on": {name: [int(n), int(m)] for name, n, m in people.itertuples()},
+        "scores": {
+            n: round(float(summary[n]), 4) for n in summary.index if n[:3] in ("UF1", "UAR")
+        },
+        "temperature": round(calibration.fit(probabilities, labels), 4),
+        "provenance": store.read(experiment.key).provenance,
+        "version": __version__,
+    }
+
+
+def text(card: dict) -> str:
+    """The card as a page of Markdown."""
+    run, scores, origin = card["experiment"], card["scores"], card["provenance"]
+    title = systems.title(run["system"])
+    trained = "; ".join(f"{n}: {c} clips of {p} people" for n, (c, p) in card["trained on"].items())
+    return f"""# {title}, trained on {run["corpus"]}
+
+{f"**{SYNTHETIC}**" if card["synthetic"] else ""}
+
+* **What it is**: {len(card["folds"])} networks of one kind. Each has learned from all subjects but
+  one; a clip is read by all of them, and their disagreement is shown.
+* **Classes**: {", ".join(run["classes"])}.
+* **Trained on**: {trained}. Preset {run["preset"]}, seed {run["seed"]}, budget {run["selection"]},
+  commit {origin.get("commit") or "unknown"}, {origin.get("began", "")[:10]}.
+* **Scored**: every clip by the network that has not seen its subject: UF1 {scores["UF1"]:.2f}
+  (95 % interval over subjects {scores["UF1 low"]:.2f} to {scores["UF1 high"]:.2f}), UAR
+  {scores["UAR"]:.2f}. On other cameras, light, ages or skin tones it has not been measured.
+* **Calibrated**: one temperature, {card["temperature"]:.2f}, of least log loss on those left-out
+  clips.
+* **Licences**: the code is MIT. The weights come from the clips above: what the makers of a corpus
+  allow to be done with their recordings holds for weights that learned from them.
+* **What it cannot tell**: what a person feels, thinks or intends, and whether a person lies. It
+  says which of {len(run["classes"])} labels coders would most likely give to a small movement.
+* **Misuse**: to infer emotions of people at work or in education is prohibited in the European
+  Union (Regulation 2024/1689, Article 5(1)(f), medical and safety reasons aside); people exposed to
+  such a system must be told (Article 50(3)).
+"""
+
+
+def load(file: Path | str) -> Models:
+    """The models of a file. Raises StudyError where it is none, or of another state of the code."""
+    file = Path(file)
+    if not file.is_file():
+        raise StudyError(f"{file} is not there: {remedy(*_named(file))}")
+    try:
+        with safe_open(file, "pt") as stored:
+            metadata = stored.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError("it holds no models of this study")
+            card = json.loads(metadata["card"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        known = familiar.Known.of(card["known"], _below(tensors, "known/"))
+        return Models(card, [_member(card, fold, tensors) for fold in card["folds"]], known)
+    except UNFIT as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(
+            f"{file} does not fit this version of the study ({reason}): {remedy(*_named(file))}"
+        ) from error
+
+
+def _named(file: Path) -> tuple[str, str]:
+    """(corpus, system) of a file's name."""
+    corpus, _, system = file.stem.rpartition("-")
+    return corpus, system.replace("+", "/")
+
+
+def remedy(corpus: str, system: str) -> str:
+    """How models of a system on a corpus are made."""
+    return f"make it with `./run_all.sh train {system} --corpus {corpus} --for-prediction`"
+
+
+def _below(tensors: dict, start: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(start): v.numpy() for n, v in tensors.items() if n.startswith(start)}
+
+
+def _member(card: dict, fold: dict, tensors: dict) -> Member:
+    """One network, built and filled; an unknown field, name or shape is an error of its kind."""
+    run, name = card["experiment"], fold["name"]
+    module, _ = systems.resolve(run["system"])
+    config = config_of(module, json.dumps(fold["config"]))
+    own = {n.removeprefix(f"{name}/"): v for n, v in tensors.items() if n.startswith(f"{name}/")}
+    context = {n.removeprefix("context/"): own.pop(n).numpy() for n in list(own) if "context/" in n}
+    with torch.random.fork_rng(devices=[]):
+        net = module.network(config, len(run["classes"]), context)
+    net.load_state_dict(own)
+    return Member(name, module, config, len(run["classes"]), net.eval(), context)

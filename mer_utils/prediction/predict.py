@@ -1,0 +1,137 @@
+"""Films of people in no corpus, read by the models of a run: what moves, and what it looks like."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..corpora.table import FRAME_VIEWS, Corpus, clip_table, exclusion_table
+from ..errors import StudyError
+from ..preprocessing import spotting
+from ..preprocessing import views as all_views
+from .models import Models
+
+NOTHING = "nothing seen"
+SPREAD = (0.05, 0.95)  # of the members' probabilities
+MOMENTS = ["onset", "apex", "offset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What was found in films, and what the models say of it."""
+
+    films: dict[str, spotting.Film]  # by their name
+    refused: dict[str, str]  # film -> why it cannot be read, in one sentence
+    table: pd.DataFrame  # a row for each movement, and one for each film in which none was seen
+    clips: pd.DataFrame  # the movements that were read, in the order of `arrays`
+    arrays: dict[str, np.ndarray]  # their views
+
+
+def predict(
+    places: Sequence[Path | str],
+    models: Models,
+    *,
+    onset: int | None = None,
+    apex: int | None = None,
+    offset: int | None = None,
+    jobs: int = 1,
+    progress: bool = True,
+) -> Reading:
+    """Search films for movements, and read each by all members.
+
+    places: videos or folders of frames; onset, apex, offset: frame numbers where they are known, of
+    one film.  A film that cannot be read is
+    refused with its reason, and the others are read.  Raises StudyError where two films have one
+    name, and for frame numbers of several films.
+    """
+    moments = {"onset": onset, "apex": apex, "offset": offset}
+    names = [Path(place).name for place in places]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise StudyError(f"two films are called {twice[0]}: rename one, or read them one by one")
+    if len(names) > 1 and any(number is not None for number in moments.values()):
+        raise StudyError("onset, apex and offset are of one film: read the films one by one")
+    films, refused, rows = {}, {}, []
+    for name, place in zip(names, map(Path, places), strict=True):
+        try:
+            with tqdm(desc=name, unit="frame", disable=not progress) as bar:
+                film = spotting.search(place, **moments, tick=_to(bar))
+        except StudyError as error:
+            refused[name] = str(error)
+            continue
+        films[name] = film
+        found = film.intervals[film.intervals["seen"]]
+        for number, line in enumerate(found.to_dict("records"), start=1):
+            key = {"corpus": "film", "subject": name, "clip": str(number)}
+            rows.append(key | {"frames": str(place.resolve()), "fps": film.fps} | _moments(line))
+    clips, arrays, unusable = _views_of(clip_table(rows), models, jobs)
+    return Reading(films, refused, _table(films, clips, arrays, unusable, models), clips, arrays)
+
+
+def _to(bar: tqdm) -> Callable[[int, int], None]:
+    """Moves a bar to the frames done, of all."""
+
+    def tick(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return tick
+
+
+def _moments(line: dict) -> dict:
+    return {name: int(line[name]) for name in MOMENTS}
+
+
+def _views_of(clips: pd.DataFrame, models: Models, jobs: int):
+    """Usable clips and their views; (film, reason) of each that cannot be used."""
+    usable, unusable, none = [], [], exclusion_table([])
+    for number in range(len(clips)):  # one by one: what is wrong with one is its own reason
+        one = clips.iloc[[number]].reset_index(drop=True)
+        film = one["subject"].item()
+        corpus = Corpus(film, Path(), one, none, models.classes, FRAME_VIEWS, synthetic=False)
+        try:
+            usable.append(all_views.compute(corpus, models.views, jobs, progress=False))
+        except StudyError as error:
+            unusable.append((film, str(error)))
+    arrays = {
+        name: np.concatenate([views.arrays[name] for views in usable])
+        for name in (models.views if usable else ())
+    }
+    found = pd.concat([views.clips for views in usable], ignore_index=True) if usable else clips[:0]
+    return found, arrays, unusable
+
+
+def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
+    """film, its moments in frames and seconds, what is predicted, each class's probability with its
+    spread over the members, and a warning."""
+    lines = []
+    if len(clips):
+        by_member = models.probabilities(arrays, clips)
+        low, high = np.quantile(by_member, SPREAD, axis=0)
+        mean = by_member.mean(axis=0)
+        strange = models.known.strange(arrays[models.known.view])
+        for place, clip in enumerate(clips.to_dict("records")):
+            line = _line(clip["subject"], clip, films)
+            line["predicted"] = models.classes[mean[place].argmax()]
+            for number, name in enumerate(models.classes):
+                line |= {f"p_{name}": mean[place, number]}
+                line |= {f"low_{name}": low[place, number], f"high_{name}": high[place, number]}
+            lines.append(line | {"warning": strange[place]})
+    for film, reason in unusable:
+        lines.append({"film": film, "predicted": "not readable", "warning": reason})
+    seen = {line["film"] for line in lines}
+    lines += [{"film": name, "predicted": NOTHING} for name in films if name not in seen]
+    classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]
+    columns = ["film", *MOMENTS, "seconds", "predicted", *classes, "warning"]
+    table = pd.DataFrame(lines, columns=columns)
+    table["warning"] = table["warning"].astype(object).fillna("")
+    return table.sort_values(["film", "onset"], kind="stable", ignore_index=True)
+
+
+def _line(name: str, clip: dict, films) -> dict:
+    """The moments of a clip; seconds: of its onset, where the film has a rate."""
+    fps = films[name].fps
+    seconds = (clip["onset"] - 1) / fps if fps else np.nan
+    return {"film": name} | _moments(clip) | {"seconds": seconds}

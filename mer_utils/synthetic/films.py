@@ -1,0 +1,131 @@
+"""Films of synthetic faces whose course is known: still ones, single expressions, and long ones."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import StudyError
+from . import SWAY, _motion, _person, motion
+from .plan import LAYOUTS, UNITS, Clip, Layout, random_of
+
+# Of each release the first half of its subjects set the threshold, the others test it.
+HALVES = tuple(
+    [(layout, subject) for layout in LAYOUTS for subject in part(layout.subjects)]
+    for part in (lambda all: all[: len(all) // 2], lambda all: all[len(all) // 2 :])
+)
+
+
+@dataclass
+class Made:
+    """Grey frames, and the truth: numbers from 1 of onset, apex and offset of each expression."""
+
+    frames: list[np.ndarray]
+    events: list[tuple[int, int, int]]
+    peaks: list[float]  # pixels that the skin moves at each apex
+
+
+class _Several(motion.Motion):
+    """Expressions one after the other; `face` is (events, 2, H, W), `course` (T, events)."""
+
+    def displacement(self, t: int) -> np.ndarray:
+        now = int(np.argmax(self.course[t]))
+        one = motion.Motion(self.face[now], self.course[:, now], self.head, self.sways, self.pose)
+        return one.displacement(t)
+
+
+def _clip(layout: Layout, random, subject: str) -> Clip:
+    family = random.choice(["disgust", "repression", "anger", "sadness", "happiness", "surprise"])
+    units = str(random.choice(list(UNITS[family])))
+    return Clip(subject, "made", family, "", units, units)
+
+
+def _shown(layout, person, moves, random) -> list[np.ndarray]:
+    codes, _ = motion.render(person.face, moves, random, layout.noise, layout.quality)
+    return [cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) for code in codes]
+
+
+def short(
+    layout: Layout, subject: str, seed: int, moves: bool = True, face: int = 0, **camera
+) -> Made:
+    """One expression from the first to the last frame, or the same clip with a face at rest.
+
+    face: seed of the person, 0 for those of the corpora; camera: fields of the layout, such as
+    noise and quality.
+    """
+    person, layout = _person(layout, subject, face), replace(layout, **camera)
+    random = random_of(seed, layout.name, subject, "film")
+    made, _ = _motion(layout, person, _clip(layout, random, subject), random)
+    count, apex = len(made.course), int(np.argmax(made.course))
+    peak = motion.peak(made.face)
+    made = made if moves else replace(made, face=np.zeros_like(made.face))
+    events = [(1, apex + 1, count)] if moves else []
+    return Made(_shown(layout, person, made, random), events, [peak] if moves else [])
+
+
+def long(
+    layout: Layout,
+    subject: str,
+    seed: int,
+    count: int = 900,
+    events: int = 5,
+    face: int = 0,
+    **camera,
+):
+    """`count` frames with expressions between still stretches, the head swaying all the time."""
+    person, layout = _person(layout, subject, face), replace(layout, **camera)
+    random = random_of(seed, layout.name, subject, "long film")
+    parts = [
+        _motion(layout, person, _clip(layout, random, subject), random)[0] for _ in range(events)
+    ]
+    course, truth, room = np.zeros((count, max(events, 1))), [], count // max(events, 1)
+    for number, part in enumerate(parts):
+        length = len(part.course)
+        start = number * room + int(random.integers(10, room - length - 10))
+        course[start : start + length, number] = part.course
+        apex = start + int(np.argmax(part.course))
+        truth.append((start + 1, apex + 1, start + length))
+    base, _ = _motion(layout, person, _clip(layout, random, subject), random)
+    faces = [part.face for part in parts] or [np.zeros_like(base.face)]
+    centre = person.face.points.mean(axis=0)
+    head = _sway(random, count, centre, SWAY * layout.scale / 1.6)
+    moves = _Several(np.array(faces), course, head, base.sways, base.pose)
+    return Made(_shown(layout, person, moves, random), truth, [motion.peak(f) for f in faces])
+
+
+def _sway(random, count: int, centre: np.ndarray, size: float) -> np.ndarray:
+    """(T, 2, 3) slow waves of 2 to 15 s (at 30 per second), in shift, turn and size."""
+    t, waves = np.arange(count), np.zeros((count, 4))
+    for column, amount in enumerate((size, size, size * np.deg2rad(0.25), size * 0.0025)):
+        for period in random.uniform(60, 450, 4):
+            waves[:, column] += amount * np.sin(2 * np.pi * (t / period + random.random())) / 2
+    waves -= waves[0]
+    return np.array([motion._similarity(a, 1 + g, centre, (x, y)) for x, y, a, g in waves])
+
+
+def example(folder: Path, rate: float = 100.0) -> list[Path]:
+    """Two films of persons whom no synthetic corpus holds, written once: one with two expressions
+    between still stretches, one of a face at rest.  rate: frames per second.
+
+    Raises StudyError where they cannot be written.
+    """
+    layout, files = LAYOUTS[0], []
+    for name, made in {
+        "two_expressions.avi": lambda: long(layout, "01", 1, count=200, events=2, face=1),
+        "at_rest.avi": lambda: short(layout, "02", 1, moves=False, face=1),
+    }.items():
+        file = folder / name
+        if not file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            part = file.with_name(f".{name}")
+            codec = cv2.VideoWriter_fourcc(*"MJPG")
+            writer = cv2.VideoWriter(str(part.with_suffix(".avi")), codec, rate, layout.size, False)
+            for frame in made().frames:
+                writer.write(frame)
+            writer.release()
+            if not part.is_file():
+                raise StudyError(f"{folder} cannot be written: set MER_DATA to another folder")
+            part.replace(file)
+        files.append(file)
+    return files
