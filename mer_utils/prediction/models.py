@@ -113,33 +113,41 @@ def card_of(experiment, views: Views, rows: pd.DataFrame, synthetic: bool) -> di
     }
 
 
+def facts(card: dict) -> dict[str, str]:
+    """What the card says, in sentences."""
+    run, scores, origin = card["experiment"], card["scores"], card["provenance"]
+    trained = "; ".join(f"{n}: {c} clips of {p} people" for n, (c, p) in card["trained on"].items())
+    return {
+        "What it is": f"{systems.title(run['system'])}, {len(card['folds'])} networks. Each has "
+        "learned from all subjects but one; all of them read a clip, and how far they disagree is "
+        "shown.",
+        "Trained on": f"{run['corpus']} ({trained}); preset {run['preset']}, seed {run['seed']}, "
+        f"budget {run['selection']}, commit {origin.get('commit') or 'unknown'}, "
+        f"{origin.get('began', '')[:10]}.",
+        "Classes": f"{', '.join(run['classes'])}.",
+        "Scored": "every clip by the network that has not seen its subject: UF1 "
+        f"{scores['UF1']:.2f} (95 % interval over subjects {scores['UF1 low']:.2f} to "
+        f"{scores['UF1 high']:.2f}), UAR {scores['UAR']:.2f}. It has not been measured on other "
+        "cameras, light, ages or skin tones.",
+        "Calibrated": f"one temperature, {card['temperature']:.2f}, of least log loss on those "
+        "left-out clips.",
+        "Licences": "the code is MIT. The weights come from the clips above: what the makers of a "
+        "corpus allow to be done with their recordings holds for weights learned from them.",
+        "What it cannot tell": "what a person feels, thinks or intends, and whether a person lies. "
+        f"It says which of {len(run['classes'])} labels coders would most likely give to a small "
+        "movement.",
+        "Misuse": "to infer emotions of people at work or in education is prohibited in the "
+        "European Union (Regulation 2024/1689, Article 5(1)(f); medical and safety reasons aside), "
+        "and people exposed to such a system must be told (Article 50(3)).",
+    }
+
+
 def text(card: dict) -> str:
     """The card as a page of Markdown."""
-    run, scores, origin = card["experiment"], card["scores"], card["provenance"]
-    title = systems.title(run["system"])
-    trained = "; ".join(f"{n}: {c} clips of {p} people" for n, (c, p) in card["trained on"].items())
-    return f"""# {title}, trained on {run["corpus"]}
-
-{f"**{SYNTHETIC}**" if card["synthetic"] else ""}
-
-* **What it is**: {len(card["folds"])} networks of one kind. Each has learned from all subjects but
-  one; a clip is read by all of them, and their disagreement is shown.
-* **Classes**: {", ".join(run["classes"])}.
-* **Trained on**: {trained}. Preset {run["preset"]}, seed {run["seed"]}, budget {run["selection"]},
-  commit {origin.get("commit") or "unknown"}, {origin.get("began", "")[:10]}.
-* **Scored**: every clip by the network that has not seen its subject: UF1 {scores["UF1"]:.2f}
-  (95 % interval over subjects {scores["UF1 low"]:.2f} to {scores["UF1 high"]:.2f}), UAR
-  {scores["UAR"]:.2f}. On other cameras, light, ages or skin tones it has not been measured.
-* **Calibrated**: one temperature, {card["temperature"]:.2f}, of least log loss on those left-out
-  clips.
-* **Licences**: the code is MIT. The weights come from the clips above: what the makers of a corpus
-  allow to be done with their recordings holds for weights that learned from them.
-* **What it cannot tell**: what a person feels, thinks or intends, and whether a person lies. It
-  says which of {len(run["classes"])} labels coders would most likely give to a small movement.
-* **Misuse**: to infer emotions of people at work or in education is prohibited in the European
-  Union (Regulation 2024/1689, Article 5(1)(f), medical and safety reasons aside); people exposed to
-  such a system must be told (Article 50(3)).
-"""
+    run = card["experiment"]
+    warning = f"**{SYNTHETIC}**\n\n" if card["synthetic"] else ""
+    lines = "\n".join(f"* **{name}**: {sentence}" for name, sentence in facts(card).items())
+    return f"# {systems.title(run['system'])}, trained on {run['corpus']}\n\n{warning}{lines}\n"
 
 
 def load(file: Path | str) -> Models:

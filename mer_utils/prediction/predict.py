@@ -125,7 +125,7 @@ def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
     lines += [{"film": name, "predicted": NOTHING} for name in films if name not in seen]
     classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]
     columns = ["film", *MOMENTS, "seconds", "predicted", *classes, "warning"]
-    table = pd.DataFrame(lines, columns=columns)
+    table = pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(MOMENTS, "Int64"))
     table["warning"] = table["warning"].astype(object).fillna("")
     return table.sort_values(["film", "onset"], kind="stable", ignore_index=True)
 

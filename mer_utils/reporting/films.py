@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .. import corpora, experiments, paths
 from ..errors import StudyError
@@ -15,7 +16,7 @@ from ..prediction.models import Models
 from ..prediction.predict import NOTHING, Reading
 from ..preprocessing import regions, views
 from ..synthetic import films as made_films
-from . import driver, execution, pages, report
+from . import execution, pages, report
 from .execution import FAILED, Job
 from .plots import faces as face_plots
 from .plots import people
@@ -47,23 +48,23 @@ def main(options: argparse.Namespace) -> int:
     status = execution.run(job, told=sys.stderr)
     page = pages.load(job.page)
     print(f"{page.error or page.answer}\n{job.page}")
-    driver.write_index()
+    pages.write_index(paths.REPORTS)
     return int(status == FAILED)
 
 
-def models_of(file: str, corpus: str, system: str, data: str, smoke: bool) -> Models:
+def models_of(
+    file: str, corpus: str, system: str, data: str, groups: list[dict], smoke: bool
+) -> Models:
     """Models of a file; without one, those of the study's run of a system, kept as a file first.
 
     Ends the notebook where that run is not finished or its weights are not there.
     """
     if file:
         return models.load(file)
-    runs = experiments.study(corpus, smoke=smoke).results
+    runs = experiments.study(corpus, groups, smoke).results
     runs = runs[runs["label"] == system]
     if runs.empty:
-        report.stop(
-            f"No run of {system} on {corpus} is finished: {models.remedy(corpus, system)}."
-        )
+        report.stop(f"No run of {system} on {corpus} is finished: {models.remedy(corpus, system)}.")
     experiment = store.read(runs["key"].iloc[0]).experiment
     target = models.file_of(experiment.corpus, system)
     if target.is_file() and (kept := models.load(target)).is_of(experiment):
@@ -114,21 +115,30 @@ def faces(reading: Reading) -> None:
         people.announce(shown)
 
 
+def shown(reading: Reading, known: Models) -> pd.DataFrame:
+    """The table of a reading for the eye: one column for each class, with its spread."""
+    table = reading.table
+    found = table[["film", "onset", "apex", "offset", "predicted"]].copy()
+    for name in known.classes:
+        parts = table[[f"{part}_{name}" for part in ("p", "low", "high")]].to_numpy(float)
+        texts = [f"{p:.2f} ({low:.2f} to {high:.2f})" for p, low, high in parts]
+        found[name] = np.where(np.isnan(parts[:, 0]), "", texts)
+    return found.assign(warning=table["warning"])
+
+
 def sentence(reading: Reading, known: Models) -> str:
     """What was found in all films."""
-    table = reading.table
-    count = table["predicted"].isin(known.classes).sum()
-    parts = [f"{count} movements are read in {len(reading.films)} films"]
-    for line in table[table["predicted"].isin(known.classes)].to_dict("records"):
+    table, parts = reading.table, []
+    read = table[table["predicted"].isin(known.classes)]
+    for line in read.to_dict("records"):
         which = line["predicted"]
         p, low, high = (line[f"{part}_{which}"] for part in ("p", "low", "high"))
-        doubt = ", doubtful because " + line["warning"] if line["warning"] else ""
+        doubt = f", doubtful because {line['warning']}" if line["warning"] else ""
         parts.append(
             f"{line['film']}, frame {line['apex']}: {which} {p:.2f} ({low:.2f} to {high:.2f} over "
             f"the networks){doubt}"
         )
-    still = table.loc[table["predicted"] == NOTHING, "film"]
-    parts += [f"{name}: {NOTHING}" for name in still]
-    parts += [f"{name}: not read, {reason}" for name, reason in reading.refused.items()]
-    trust = models.SYNTHETIC if known.card["synthetic"] else ""
-    return "; ".join(parts) + ". " + trust
+    parts += [f"{name}: {NOTHING}" for name in table.loc[table["predicted"] == NOTHING, "film"]]
+    parts += list(reading.refused.values())
+    trust = f" {models.SYNTHETIC}" if known.card["synthetic"] else ""
+    return f"Movements read: {len(read)}. {'; '.join(parts)}.{trust}"

@@ -72,6 +72,11 @@ def header(corpus) -> None:
         counts += f"; {excluded} left out, each with its reason"
     synthetic = getattr(corpus, "synthetic", corpus.name.startswith("synthetic"))
     people.announce(synthetic)
+    heading(counts, synthetic)
+
+
+def heading(counts: str, synthetic: bool) -> None:
+    """What a page is about, in one sentence; synthetic faces are announced first."""
     banner = f"> **{SYNTHETIC}**\n\n" if synthetic else ""
     _display(f"{banner}{counts}.", {"header": {"synthetic": bool(synthetic), "counts": counts}})
 

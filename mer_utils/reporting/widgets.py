@@ -5,7 +5,9 @@ A report made from the notebook keeps the figures above a widget and not the wid
 
 import html
 import io
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -19,6 +21,8 @@ from ..analysis.failures import predictions
 from ..corpora import KEY, Corpus
 from ..corpora import summary as corpus_summary
 from ..evaluation import protocol, scores
+from ..prediction.models import Models
+from ..prediction.predict import Reading, predict
 from ..preprocessing import faces, motion, regions
 from ..preprocessing.views import Views
 from .plots import comparison as comparison_plots
@@ -26,6 +30,7 @@ from .plots import corpora as corpus_plots
 from .plots import faces as face_plots
 from .plots import motion as motion_plots
 from .plots import people
+from .plots import prediction as prediction_plots
 from .plots import regions as region_plots
 from .plots import results as result_plots
 from .plots.style import title
@@ -199,6 +204,38 @@ def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
 
 def _dropdown(description: str, options: list, width: str = "20em") -> ipywidgets.Dropdown:
     return ipywidgets.Dropdown(options=options, description=description, layout={"width": width})
+
+
+def upload(known: Models) -> ipywidgets.Widget:
+    """Choose a film of one's own: its movements, and what the models say of each.
+
+    The film is written to a temporary file while it is read, and deleted.
+    """
+    button, place = ipywidgets.FileUpload(accept="video/*", multiple=False), ipywidgets.VBox()
+
+    def read(change: dict) -> None:
+        for sent in change["new"]:
+            _show(place, "The film is searched ...")
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, Path(sent["name"]).name)
+                file.write_bytes(sent["content"])
+                _show(place, *_told(predict([file], known, progress=False), known))
+
+    button.observe(read, "value")
+    return ipywidgets.VBox([button, place])
+
+
+def _told(reading: Reading, known: Models) -> Iterator[Shown]:
+    yield from reading.refused.values()
+    for film in reading.films.values():
+        yield prediction_plots.course(film)
+        yield " ".join(film.quality)
+    table = reading.table
+    read = table.dropna(subset=f"p_{known.classes[0]}").reset_index(drop=True)
+    if len(read):
+        names = "frame " + read["apex"].astype(int).astype(str)
+        yield prediction_plots.probabilities(read.assign(name=names), known.classes)
+    yield table[["film", "onset", "apex", "offset", "predicted", "warning"]]
 
 
 def _dependent(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...preprocessing import spotting
 from .face import EXTENT, grid, outline
 from .motion import MAGNITUDE
 from .style import EDGE, INK, LIGHT, class_colours, panels, reference
@@ -19,7 +20,7 @@ def course(film) -> Figure:
     axis.plot(
         film.course["seconds" if timed else "frame"], film.course["movement"], color=INK, lw=1
     )
-    reference(axis, film.still, "what a still face shows", level=True)
+    reference(axis, spotting.FACTOR * film.still, "seen from here on", level=True)
     for line in film.intervals[film.intervals["seen"]].to_dict("records"):
         start, end = ((line[n] - 1) / film.fps if timed else line[n] for n in ("onset", "offset"))
         axis.axvspan(start, end, color=LIGHT, alpha=0.5, lw=0)
