@@ -8,18 +8,14 @@ first frame to the last; long films hold several between still stretches.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mer_utils import paths
 from mer_utils.preprocessing import spotting
-
-sys.path.insert(0, str(paths.ROOT / "tests"))
-import made_films
+from mer_utils.synthetic import films as made_films
 
 
 def film(made: made_films.Made, folder: str) -> spotting.Film:

@@ -79,8 +79,8 @@ def _train(options: Namespace) -> None:
         if options.calibrate:
             from .experiments import calibration  # needs statsmodels, which training does without
 
-            ways = {"jobs": options.jobs, "device": options.device}
-            print(calibration.calibrate(experiment, views, **ways))
+            where = {"jobs": options.jobs, "device": options.device}
+            print(calibration.calibrate(experiment, views, **where))
         if notes := systems.notes([system]):
             print(notes)
         if options.for_prediction:

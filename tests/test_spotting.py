@@ -3,13 +3,13 @@
 import importlib.util
 
 import cv2
-import made_films
 import numpy as np
 import pytest
 
 from mer_utils import paths
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import spotting
+from mer_utils.synthetic import films as made_films
 
 SPEC = importlib.util.spec_from_file_location("spot", paths.ROOT / "benchmarks" / "spotting.py")
 PERSON = made_films.HALVES[1][0]  # set no threshold
