@@ -9,6 +9,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -114,6 +116,20 @@ def cores() -> int:
     import joblib  # for once not of the standard library: only what computes asks this
 
     return joblib.cpu_count()
+
+
+@contextmanager
+def processes(doing: str) -> Iterator[None]:
+    """Raises StudyError where a process that works for this one is killed meanwhile."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise StudyError(
+            f"a process that {doing} was killed, most often for lack of memory: run the same "
+            "command again with fewer --jobs, what was computed is kept"
+        ) from error
 
 
 def memory() -> float | None:

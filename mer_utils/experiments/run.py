@@ -175,8 +175,9 @@ def _missing(experiment: Experiment, folds: Sequence, keep_weights: bool) -> lis
     """The folds that are not on disk, or whose weights are not where they are asked for."""
     done = store.finished_folds(experiment.key)
     if keep_weights and systems.neural(systems.resolve(experiment.system)[0]):
-        done &= {path.stem for path in (paths.WEIGHTS / experiment.key).glob("*.safetensors")}
-    return [fold for fold in folds if fold.name not in done]
+        kept = {path.stem for path in training.whole_weights(paths.WEIGHTS / experiment.key)}
+        done = {name: clips for name, clips in done.items() if name in kept}
+    return [fold for fold in folds if done.get(fold.name) != len(fold.test)]
 
 
 def _check_same(experiment: Experiment, clips: pd.DataFrame, result) -> None:
@@ -184,7 +185,7 @@ def _check_same(experiment: Experiment, clips: pd.DataFrame, result) -> None:
     rows = store.load(experiment.key).set_index(list(KEY))["predicted"]
     keys = pd.MultiIndex.from_frame(clips.iloc[result.fold.test][list(KEY)])
     predicted = np.array(experiment.classes)[result.probabilities.argmax(1)]
-    if (rows.loc[keys].to_numpy() != predicted).any():
+    if (rows.reindex(keys).to_numpy() != predicted).any():
         raise StudyError(
             f"the weights of {experiment.key}, fold {result.fold.name}, predict something else "
             f"than the run holds: delete {store.file(experiment.key)} and train it here"

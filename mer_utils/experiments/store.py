@@ -1,22 +1,13 @@
-"""A run is one file; this module alone knows its format.
+"""Runs on disk: where they are, written fold by fold, read as far as they have come.
 
-A finished run is `<key>.zip`, the same bytes in data/runs/ and in reports/runs/<corpus>/, where
-those that travel with the repository are kept:
-
-    experiment.json  the fields of the Experiment: what decides every number
-    provenance.json  what does not: commit, versions, device, times; what was `chosen`
-    rows.csv         a row per clip: corpus, subject, clip, label, predicted, p_<class>, epoch
-    folds.csv        a row per fold, in the order of the rows: fold, clips, seconds
-    predicted.npy    (E, clips) uint8, class number after every epoch; E = 0 without epochs
-    losses.npy       (folds, E) mean training loss of every epoch
-                     where folds have unlike budgets, both go on with the last one's value to E
-
-While it trains, `data/runs/<key>/` holds the two json files and `folds/<corpus>__<subject>.npz`.
-Every file appears whole, by rename: a stopped run goes on, and a half-finished one can be read.
+A finished run is `<key>.zip` (`archive`), the same bytes in data/runs/ and in
+reports/runs/<corpus>/, where those that travel with the repository are kept. While it trains,
+`data/runs/<key>/` holds experiment.json, provenance.json and `folds/<corpus>__<subject>.npz`. Every
+file appears whole, by rename: a stopped run goes on, and a half-finished one can be read. What is
+damaged all the same, as by a failing disk, is named in a warning, left out and trained again.
 Trained weights, where they are asked for, are data/weights/<key>/<corpus>__<subject>.safetensors.
 """
 
-import contextlib
 import functools
 import importlib.metadata
 import io
@@ -24,9 +15,9 @@ import json
 import platform
 import shutil
 import subprocess
-import zipfile
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,35 +26,31 @@ import pandas as pd
 
 from .. import paths
 from ..corpora.table import KEY
-from ..errors import StudyError
+from ..errors import DiskError, StudyError
+from ..preprocessing import cache
 from ..training import one_of
+from .archive import ARRAYS, Damaged, Stored, as_csv, as_json, packed, unpacked
 from .declaration import LEAKS, Experiment
 
 COLUMNS = (
     *("key", "label", "system", "corpus", "preset", "seed", "selection", "labels", "leak"),
     *("precision", "config", "data", "version", "folds", "of", "device", "began"),
 )
-ARRAYS = ("predicted", "losses")
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same run
-DAMAGED = "{file} is damaged ({why}): delete it and run again, or take it from the repository again"
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """What a run holds so far."""
-
-    experiment: Experiment
-    provenance: dict
-    rows: bytes  # rows.csv
-    folds: pd.DataFrame  # fold, clips, seconds
-    predicted: np.ndarray
-    losses: np.ndarray
 
 
 def file(key: str) -> Path | None:
     """The file of a finished run: the one that travels with the repository, or this machine's."""
-    trained = paths.RUNS / f"{key}.zip"
-    return next(paths.KEPT.glob(f"*/{key}.zip"), trained if trained.is_file() else None)
+    places = [*paths.KEPT.glob(f"*/{key}.zip"), paths.RUNS / f"{key}.zip"]
+    return next((path for path in places if path.is_file() and _whole(path, unpacked)), None)
+
+
+def _whole(path: Path, read: Callable):
+    """What a file holds, None of a damaged one, which a warning names."""
+    try:
+        return read(path)
+    except Damaged as error:
+        warnings.warn(str(error), stacklevel=2)
+        return None
 
 
 def folder(key: str) -> Path:
@@ -71,11 +58,15 @@ def folder(key: str) -> Path:
     return paths.RUNS / key
 
 
-def finished_folds(key: str) -> set[str]:
-    """Names of the folds of a run that are on disk."""
+def finished_folds(key: str) -> dict[str, int]:
+    """The folds of a run that are whole on disk, and how many clips each has."""
     if path := file(key):
-        return set(_finished(path).folds["fold"])
-    return {path.stem for path in _fold_files(key)}
+        folds = unpacked(path).folds
+        return dict(zip(folds["fold"], folds["clips"], strict=True))
+    try:
+        return {name: len(fold["label"]) for name, fold in _folds(key).items()}
+    except FileNotFoundError:  # another process has finished it meanwhile
+        return finished_folds(key)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -97,20 +88,20 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
     path = folder(experiment.key) / "provenance.json"
-    if path.is_file():  # a run that goes on: the first session stays, later ones are added
-        first = json.loads(path.read_text(encoding="utf-8"))
+    if path.is_file() and (
+        first := _whole(path, _fields)
+    ):  # a run that goes on: the first session stays
         first.setdefault("resumed", []).append(provenance)
         provenance = first
-    paths.write_whole(path, _json(provenance))
-    paths.write_whole(path.with_name("experiment.json"), _json(asdict(experiment)))
+    paths.write_whole(path, as_json(provenance))
+    paths.write_whole(path.with_name("experiment.json"), as_json(asdict(experiment)))
 
 
 def note(key: str, **facts: list[dict]) -> None:
     """What training subjects have `chosen`, into the provenance of a run, or of all its files."""
     path = folder(key) / "provenance.json"
     if file(key) is None:
-        provenance = json.loads(path.read_text(encoding="utf-8"))
-        paths.write_whole(path, _json(provenance | facts))
+        paths.write_whole(path, as_json(_fields(path) | facts))
         return
     run = read(key)
     content = packed(replace(run, provenance=run.provenance | facts))
@@ -162,38 +153,6 @@ def finish(key: str) -> None:
     shutil.rmtree(folder(key), ignore_errors=True)
 
 
-def packed(run: Stored) -> bytes:
-    """A finished run as the bytes of its file."""
-    contents = {
-        "experiment.json": _json(asdict(run.experiment)),
-        "provenance.json": _json(run.provenance),
-        "rows.csv": run.rows,
-        "folds.csv": _csv(run.folds),
-    }
-    for name in ARRAYS:
-        array = io.BytesIO()
-        np.save(array, getattr(run, name), allow_pickle=False)
-        contents[f"{name}.npy"] = array.getvalue()
-    return pack(contents)
-
-
-def pack(contents: dict[str, bytes]) -> bytes:
-    """A zip of these files: the same bytes for the same contents."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, part in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), part, zipfile.ZIP_DEFLATED)
-    return content.getvalue()
-
-
-def _json(values: dict) -> bytes:
-    return json.dumps(values, indent=1).encode()
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
-
-
 def _commit() -> str:
     """The checkout's commit, with a + where files were changed since; empty outside git."""
     command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
@@ -205,59 +164,29 @@ def _commit() -> str:
 
 
 def read(key: str) -> Stored:
-    """A run as far as it has come. Raises StudyError without it, and for a damaged file."""
+    """A run as far as it has come. Raises StudyError without it."""
     if path := file(key):
-        return _finished(path)
+        return unpacked(path)
     try:
         return _underway(key)
     except (OSError, StudyError):
         if path := file(key):  # another process has finished it meanwhile
-            return _finished(path)
+            return unpacked(path)
         raise
-
-
-def _finished(path: Path) -> Stored:
-    facts = path.stat()
-    return _unpacked(path, facts.st_mtime_ns, facts.st_size)
-
-
-@functools.cache
-def _unpacked(path: Path, *_) -> Stored:
-    """The contents of a run's file, kept for as long as the file does not change."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            contents = {name: archive.read(name) for name in archive.namelist()}
-        run = Stored(
-            Experiment.of(json.loads(contents["experiment.json"])),
-            json.loads(contents["provenance.json"]),
-            contents["rows.csv"],
-            pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str}),
-            *(np.load(io.BytesIO(contents[f"{n}.npy"]), allow_pickle=False) for n in ARRAYS),
-        )
-        if run.experiment.key != path.stem or run.predicted.shape[1] != run.folds["clips"].sum():
-            raise ValueError("it does not hold the run of its name")
-    except (EOFError, OSError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise StudyError(DAMAGED.format(file=path, why=error)) from error
-    return run
 
 
 def _underway(key: str) -> Stored:
     experiment, provenance = _declared(key)
     classes = np.array(experiment.classes)
     names, folds, tables = [], [], []
-    for path in _fold_files(key):
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                fold = dict(arrays)
-        except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise StudyError(DAMAGED.format(file=path, why=error)) from error
+    for stem, fold in _folds(key).items():
         probabilities = fold["probabilities"]
         columns = {name: fold[name] for name in KEY} | {"label": classes[fold["label"]]}
         columns["predicted"] = classes[probabilities.argmax(1)]
         columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
         tables.append(pd.DataFrame(columns | {"epoch": int(fold["epoch"])}))
-        names.append((path.stem, len(probabilities), float(fold["seconds"])))
-        folds.append(fold)
+        names.append((stem, len(probabilities), float(fold["seconds"])))
+        folds.append(fold.copy())
     columns = [*KEY, "label", "predicted", *(f"p_{name}" for name in classes), "epoch"]
     rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     longest = max((len(fold["predicted"]) for fold in folds), default=0)
@@ -269,7 +198,7 @@ def _underway(key: str) -> Stored:
     return Stored(
         experiment,
         provenance,
-        _csv(rows),
+        as_csv(rows),
         pd.DataFrame(names, columns=["fold", "clips", "seconds"]),
         np.concatenate(predicted, axis=1),
         *(np.array([fold[name] for fold in folds], np.float32) for name in ARRAYS[1:]),
@@ -278,26 +207,64 @@ def _underway(key: str) -> Stored:
 
 def _declared(key: str) -> tuple[Experiment, dict]:
     """Experiment and provenance of a run underway."""
-    paths_of_both = [folder(key) / name for name in ("experiment.json", "provenance.json")]
-    if not paths_of_both[0].is_file():
+    path = folder(key) / "experiment.json"
+    if not path.is_file():
         raise StudyError(f"run {key} is not there: train it in notebook 41")
-    fields, provenance = (json.loads(path.read_text(encoding="utf-8")) for path in paths_of_both)
-    return Experiment.of(fields), provenance
+    try:
+        fields, provenance = _fields(path), _fields(path.with_name("provenance.json"))
+        experiment = Experiment.of(fields)
+    except (FileNotFoundError, LookupError, TypeError) as error:
+        raise Damaged(path, error) from error
+    if experiment.key != key:
+        raise Damaged(path, f"it declares the run {experiment.key}")
+    return experiment, provenance
 
 
-def _fold_files(key: str) -> list[Path]:
-    return sorted(path for path in folder(key).glob("folds/*.npz") if path.name[0] != ".")
+def _fields(path: Path) -> dict:
+    """What a json file holds. Raises Damaged and FileNotFoundError."""
+    try:
+        return {**json.loads(path.read_bytes())}
+    except (TypeError, ValueError) as error:
+        raise Damaged(path, error) from error
+
+
+def _folds(key: str) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays of every fold that is whole, by its name."""
+    files = sorted(path for path in folder(key).glob("folds/*.npz") if path.name[0] != ".")
+    folds = {path.stem: _whole(path, _fold) for path in files}
+    return {name: fold for name, fold in folds.items() if fold}
+
+
+def _fold(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a fold, as `write_fold` wrote them. Raises Damaged."""
+    facts = path.stat()
+    return _arrays(path, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.lru_cache(4096)
+def _arrays(path: Path, *_) -> dict[str, np.ndarray]:
+    try:
+        with cache.opened(path) as stored:
+            fold = dict(stored)
+        clips, classes = fold["probabilities"].shape
+        counts = {fold["predicted"].shape[1], *(len(fold[name]) for name in (*KEY, "label"))}
+        highest = max(fold["label"].max(), fold["predicted"].max(initial=0))
+        agree = counts == {clips} and highest < classes
+        agree = agree and len(fold["losses"]) == len(fold["predicted"])
+        if not (agree and np.isfinite(fold["probabilities"]).all()):
+            raise ValueError("its arrays do not agree")
+    except (DiskError, FileNotFoundError):
+        raise
+    except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged bytes
+        raise Damaged(path, error) from error
+    return fold
 
 
 def load(key: str) -> pd.DataFrame:
     """All rows written so far: run, system, seed, selection, key columns, label, predicted,
     p_<class>, epoch.  `system` is the run's label."""
     run = read(key)
-    text = dict.fromkeys((*KEY, "label", "predicted"), str)
-    try:
-        rows = pd.read_csv(io.BytesIO(run.rows), dtype=text, keep_default_na=False)
-    except ValueError as error:  # pandas' own errors are of this kind
-        raise StudyError(DAMAGED.format(file=file(key) or folder(key), why=error)) from error
+    rows = run.table()
     rows.insert(0, "run", key)
     rows.insert(1, "system", run.experiment.label)
     rows.insert(2, "seed", run.experiment.seed)
@@ -345,11 +312,14 @@ def find(**filters) -> pd.DataFrame:
     runs = {}
     for path in paths.RUNS.glob("*/experiment.json"):
         key = path.parent.name
-        with contextlib.suppress(OSError, StudyError):  # another process has finished it meanwhile
-            runs[key] = (*_declared(key), len(_fold_files(key)))
+        try:
+            runs[key] = (*_declared(key), len(_folds(key)))
+        except (OSError, StudyError) as error:
+            if path.is_file():  # else another process has finished it meanwhile
+                warnings.warn(str(error), stacklevel=2)
     for path in (*paths.RUNS.glob("*.zip"), *paths.KEPT.glob("*/*.zip")):
-        run = _finished(path)
-        runs[path.stem] = (run.experiment, run.provenance, len(run.folds))
+        if run := _whole(path, unpacked):
+            runs[path.stem] = (run.experiment, run.provenance, len(run.folds))
     lines = [
         asdict(experiment)
         | {"key": key, "label": experiment.label, "folds": folds, "of": provenance["folds"]}
@@ -391,7 +361,8 @@ def _copied(files: Iterable[Path], target: Path) -> list[Path]:
     copies = []
     for path in files:
         copy = target / path.name
-        if path.is_file() and not copy.is_file():
+        there = copy.is_file() and _whole(copy, unpacked)
+        if path.is_file() and not there and _whole(path, unpacked):
             paths.write_whole(copy, path.read_bytes())
             copies.append(copy)
     return copies

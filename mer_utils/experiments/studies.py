@@ -340,7 +340,7 @@ def _check_same_inputs(runs: pd.DataFrame) -> None:
     """Systems that read the same views must have been given identical arrays, and all systems the
     same clips."""
     given: dict[tuple, dict] = {}
-    clips: dict[str, tuple[str, set]] = {}
+    clips: dict[str, set] = {}
     for run in runs.to_dict("records"):
         if "~" in run["corpus"].replace("~smoke", ""):
             continue  # other inputs, on purpose
@@ -350,10 +350,9 @@ def _check_same_inputs(runs: pd.DataFrame) -> None:
                 f"{run['key']} and {first['key']} were trained on other clips or inputs: delete "
                 "the older one and train it again, or name the right one as `data` in the study"
             )
-        if run["data"] not in clips:
-            rows = store.load(run["key"])[[*KEY, "label"]]
-            clips[run["data"]] = run["key"], set(rows.itertuples(index=False, name=None))
-    for (key, expected), (other, predicted) in itertools.pairwise(clips.values()):
+        rows = store.load(run["key"])[[*KEY, "label"]]
+        clips[run["key"]] = set(rows.itertuples(index=False, name=None))
+    for (key, expected), (other, predicted) in itertools.pairwise(clips.items()):
         if predicted != expected:
             raise StudyError(
                 f"{key} and {other} predict other clips: delete the older one and train it again"

@@ -8,7 +8,6 @@ only where something is computed: `load` does without.
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,13 +133,8 @@ def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]
         computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
         title = f"views of {corpus.name}"
         bar = tqdm(computed, title, len(missing), unit="clip", disable=not progress)
-        try:
+        with environment.processes(f"computed {title}"):
             computed = iter(list(bar))
-        except BrokenProcessPool as error:
-            raise StudyError(
-                f"a process that computed {title} was killed, most often for lack of memory: run "
-                "the same command again with fewer --jobs, what was computed is kept"
-            ) from error
     return [next(computed) if result is None else result for result in results]
 
 

@@ -33,7 +33,7 @@ import pandas as pd
 from sklearn.preprocessing import MultiLabelBinarizer
 from tqdm import tqdm
 
-from .. import paths
+from .. import environment, paths
 from ..corpora import ids
 from ..errors import StudyError
 from . import faces, motion, sheets
@@ -200,9 +200,9 @@ def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
     tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
     rows = []
     bar = tqdm(total=clips.total(), desc="synthetic", unit="clip", disable=not progress)
-    with bar, joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        # None: the cores this process may use
-        pool = joblib.Parallel(jobs or joblib.cpu_count(), return_as="generator_unordered")
+    one_thread = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
+    with bar, one_thread, environment.processes("drew synthetic clips"):
+        pool = joblib.Parallel(jobs or environment.cores(), return_as="generator_unordered")
         for subject_rows in pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks):
             rows += subject_rows
             bar.update(len(subject_rows))

@@ -32,11 +32,12 @@ from .fold import (
     time_steps,
     train_fold,
     try_network,
+    whole_weights,
 )
 from .task import PRECISIONS, FoldResult, Task, batch_sizes, one_of
 
 __all__ = ["Diverged", "load_weights", "loop", "make_optimizer", "one_of", "predict"]
-__all__ += ["try_network"]
+__all__ += ["try_network", "whole_weights"]
 
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster
@@ -178,7 +179,8 @@ def _in_processes(jobs: int, work: Callable, task: Task, items: Sequence) -> Ite
         initializer=_end_with,
         initargs=(os.getpid(),),
     )
-    return pool(delayed(work)(task, item) for item in items)
+    with environment.processes(f"trained {task.name}"):
+        yield from pool(delayed(work)(task, item) for item in items)
 
 
 def _end_with(parent: int) -> None:

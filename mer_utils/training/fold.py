@@ -4,6 +4,7 @@ The plain loop is the reference; `stacked` trains many folds at once and must gi
 """
 
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
 from .. import paths, systems
+from ..corpora.table import one_line
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from .noise import Noise
@@ -245,10 +247,29 @@ def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> No
 
 
 def load_weights(net: nn.Module, file: Path) -> nn.Module:
-    """Fill a network with the weights of a fold. Raises StudyError where the file is not there."""
+    """Fill a network with the weights of a fold. Raises StudyError where the file has them not."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    remedy = "run the fold again with --keep-weights"
     if not file.is_file():
-        raise StudyError(f"{file} does not exist: run the fold again with --keep-weights")
-    net.load_state_dict(load_file(file))
+        raise StudyError(f"{file} does not exist: {remedy}")
+    try:
+        net.load_state_dict(load_file(file))
+    except (RuntimeError, SafetensorError) as error:  # RuntimeError: the weights of another network
+        raise StudyError(f"{file} is damaged ({one_line(error)}): {remedy}") from error
     return net
+
+
+def whole_weights(folder: Path) -> list[Path]:
+    """The files of weights in a folder; what is cut is named in a warning and left out."""
+    from safetensors import SafetensorError, safe_open
+
+    whole = []
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, "np"):
+                whole.append(file)
+        except SafetensorError as error:
+            warnings.warn(f"{file} is damaged ({error}): it is trained again", stacklevel=2)
+    return whole
