@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,19 @@ def processes(doing: str) -> Iterator[None]:
             f"a process that {doing} was killed, most often for lack of memory: run the same "
             "command again with fewer --jobs, what was computed is kept"
         ) from error
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes that begin meanwhile are not told of Ctrl-C: this one ends them, in one line."""
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # where it has to begin, it would let Ctrl-C through afterwards
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def memory() -> float | None:

@@ -130,7 +130,8 @@ def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]
         raise cache.NotCached
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         pool = joblib.Parallel(jobs or environment.cores(), return_as="generator")
-        computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
+        with environment.uninterrupted():
+            computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
         title = f"views of {corpus.name}"
         bar = tqdm(computed, title, len(missing), unit="clip", disable=not progress)
         with environment.processes(f"computed {title}"):

@@ -203,7 +203,9 @@ def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
     one_thread = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
     with bar, one_thread, environment.processes("drew synthetic clips"):
         pool = joblib.Parallel(jobs or environment.cores(), return_as="generator_unordered")
-        for subject_rows in pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks):
+        with environment.uninterrupted():
+            drawn = pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks)
+        for subject_rows in drawn:
             rows += subject_rows
             bar.update(len(subject_rows))
     return sorted(rows, key=lambda row: (row["corpus"], row["subject"], row["clip"]))

@@ -180,7 +180,9 @@ def _in_processes(jobs: int, work: Callable, task: Task, items: Sequence) -> Ite
         initargs=(os.getpid(),),
     )
     with environment.processes(f"trained {task.name}"):
-        yield from pool(delayed(work)(task, item) for item in items)
+        with environment.uninterrupted():
+            results = pool(delayed(work)(task, item) for item in items)
+        yield from results
 
 
 def _end_with(parent: int) -> None:
