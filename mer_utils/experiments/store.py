@@ -88,9 +88,8 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
     path = folder(experiment.key) / "provenance.json"
-    if path.is_file() and (
-        first := _whole(path, _fields)
-    ):  # a run that goes on: the first session stays
+    first = path.is_file() and _whole(path, _fields)
+    if first:  # a run that goes on: the first session stays, later ones are added
         first.setdefault("resumed", []).append(provenance)
         provenance = first
     paths.write_whole(path, as_json(provenance))
