@@ -92,6 +92,8 @@ def test_expressions_of_a_long_film_are_found_and_a_stretch_without_a_face_is_cu
     assert "20 of its 140 frames are blank" in told
     assert "in frames 121 to 140 (4.0 to 4.6 s)" in told
     assert "30 frames per second" in told
+    with pytest.raises(StudyError, match="not show one face in all frames from 110 to 130"):
+        spotting.search(place, apex=110, offset=130)
 
 
 def test_what_is_no_film_is_told_in_one_sentence(clip, tmp_path):
@@ -106,7 +108,7 @@ def test_what_is_no_film_is_told_in_one_sentence(clip, tmp_path):
         tmp_path / "nowhere.mp4": "nowhere.mp4 is not there",
         broken: "broken.mp4 is no video that OpenCV can open",
         photo: "photo.png is a single image",
-        folder(tmp_path / "one", clip.frames[:1]): "one has 1 frame",
+        folder(tmp_path / "one", clip.frames[:1]): "one has too few frames, 1",
         folder(tmp_path / "wall", list(wall)): "wall shows no face",
     }
     for place, sentence in cases.items():

@@ -27,6 +27,7 @@ from . import faces, images
 from .following import Followed, Stretch, follow
 
 MOST = 9000  # frames that are looked at: of a longer film every second, third, ...
+FEWEST = 5  # frames of a film or a stretch, to tell its noise
 SHORT = 100  # frames: a film of one expression, which begins with the face at rest
 WINDOW = 20.0  # seconds in which the face at rest is the median
 RATE = 30.0  # frames per second of a folder, to count seconds of WINDOW only
@@ -37,7 +38,7 @@ MOVING = 0.05  # of the cells
 STILL = (0.028, 3.32, 0.035)
 FACTOR = 1.4  # times that: seen
 PROMINENT = 0.5  # of its height: a peak rises by that over what is between it and a higher one
-REST = 0.6  # of the level: what a frame at rest shows
+REST = 0.2  # of the level: what the first frames of a short film show
 FOOT = 0.1  # of the height of a peak: where it begins and ends
 EYES, TURN, BLUR, SLOW = 40.0, 0.13, 0.85, 50.0  # pixels; share; share; frames per second
 COLUMNS = ("onset", "apex", "offset", "onset_seconds", "apex_seconds", "offset_seconds")
@@ -81,14 +82,16 @@ def search(
     _check(place.name, numbers, given)
     step = -(-len(numbers) // MOST)
     rate = (fps or RATE) / step  # frames looked at in a second
-    looked = numbers[::step]
+    looked = sorted({*numbers[::step], numbers[-1]})
     film = follow(
         looked,
         lambda number: frames[number].decode(),
         max(1, round(2 * rate)),
         tick or (lambda *_: None),
     )
-    stretches = [stretch for stretch in film.stretches if len(stretch.numbers) > 2]
+    stretches = [stretch for stretch in film.stretches if len(stretch.numbers) >= FEWEST]
+    followed = {number for stretch in stretches for number in stretch.numbers}
+    film.missing = [number for number in looked if number not in followed]
     if not stretches:
         raise faces.NoFace(
             f"{place.name} shows no face in the {len(looked)} frames looked at: film it from the "
@@ -100,7 +103,10 @@ def search(
     ways = (trace.main(given) if known or alone else trace.intervals() for trace in traces)
     found = [interval for way in ways for interval in way]
     if known and not found:
-        raise StudyError(f"{place.name} shows no face at frame {known[0]}: choose another")
+        raise StudyError(
+            f"{place.name} does not show one face in all frames from {known[0]} to {known[-1]}: "
+            f"give others"
+        )
     seconds = _clock(numbers, fps)
     still = float(np.median(np.concatenate([trace.level for trace in traces])))
     quality = _quality(film, len(looked), fps, step, seconds)
@@ -128,8 +134,8 @@ def _opened(place: Path) -> tuple[dict, float | None]:
 
 
 def _check(name: str, numbers: list[int], given: list[int | None]) -> None:
-    if len(numbers) < 3:
-        raise StudyError(f"{name} has {len(numbers)} frame: a movement needs three or more")
+    if len(numbers) < FEWEST:
+        raise StudyError(f"{name} has too few frames, {len(numbers)}: give {FEWEST} or more")
     known = [number for number in given if number is not None]
     if any(not numbers[0] <= number <= numbers[-1] for number in known):
         raise StudyError(
@@ -159,6 +165,7 @@ class Trace:
         most = max(5, int(MOVING * lengths.shape[1]))
         self.movement = lengths[:, -most:].mean(axis=1)
         self.level = STILL[0] + STILL[1] * noise + STILL[2] * np.hypot(*shift.T)
+        self.rest = REST * self.level.mean() if short else np.median(self.movement)
 
     def _position(self, number: int) -> int:
         return int(np.abs(self.numbers - number).argmin())
@@ -177,7 +184,7 @@ class Trace:
     def main(self, given: list[int | None]) -> list[tuple]:
         """The one interval as `intervals`; of frames that are known, also if it is not seen."""
         known = [number for number in given if number is not None]
-        if known and not self.numbers[0] <= known[0] <= self.numbers[-1]:
+        if known and not self.numbers[0] <= known[0] <= known[-1] <= self.numbers[-1]:
             return []
         first, apex, last = (None if one is None else self._position(one) for one in given)
         first, last = first or 0, len(self.numbers) - 1 if last is None else last
@@ -188,9 +195,8 @@ class Trace:
         return [(*kept, *own[3:])] if known or own[-1] else []
 
     def _interval(self, course: np.ndarray, peak: int, first: int, last: int) -> tuple:
-        low = REST * self.level[peak]
-        onset = max(first, peak - _foot(course[first : peak + 1][::-1], low))
-        offset = min(last, peak + _foot(course[peak : last + 1], low))
+        onset = max(first, peak - _foot(course[first : peak + 1][::-1], self.rest))
+        offset = min(last, peak + _foot(course[peak : last + 1], self.rest))
         seen = bool(course[peak] > FACTOR * self.level[peak])
         return (*self.numbers[[onset, peak, offset]].tolist(), float(course[peak]), seen)
 
@@ -198,20 +204,19 @@ class Trace:
 def _foot(side: np.ndarray, low: float) -> int:
     """Frames from an apex to where its movement begins or ends.
 
-    side: the movement from the apex on, outwards; low: of a face at rest. The line through the
+    side: the movement from the apex on, outwards; low: of a face at rest. Half a cosine through the
     places with half of the height and with FOOT of it leads there.
     """
     higher = side > side[0]
     side = side[: higher.argmax()] if higher.any() else side
     low = max(side.min(), min(low, side[0] / 2))
     half, foot = (int((side <= low + share * (side[0] - low)).argmax()) for share in (0.5, FOOT))
-    return round(foot + (foot - half) * FOOT / (0.5 - FOOT))
+    angle = np.arccos(1 - 2 * FOOT)
+    return round(foot + (foot - half) * angle / (np.pi / 2 - angle))
 
 
 def _noise(cells: np.ndarray) -> float:
     """Pixels, standard deviation of a typical cell: what second differences hold."""
-    if len(cells) < 5:
-        return float("nan")
     change = np.abs(cells[2:] - 2 * cells[1:-1] + cells[:-2])[1:] / np.sqrt(6)
     return float(np.median(1.4826 * np.median(change, axis=0)))
 
