@@ -49,6 +49,23 @@ def _leave_out(persons: Sequence[tuple[str, str]]) -> list[Fold]:
     return left_out
 
 
+def corpus_folds(clips: pd.DataFrame) -> list[Fold]:
+    """One fold per left-out corpus, named `casme2__all`.
+
+    Raises StudyError for a single corpus, and where the other corpora lack a class.
+    """
+    names = sorted(set(clips["corpus"]))
+    if len(names) < 2:
+        raise StudyError(f"there is no other corpus than {names[0]}: load several together")
+    folds = []
+    for name in names:
+        out = (clips["corpus"] == name).to_numpy()
+        if missing := sorted(set(clips["label"]) - set(clips["label"][~out])):
+            raise StudyError(f"class '{missing[0]}' is in {name} alone: nobody else teaches it")
+        folds.append(Fold(name, "all", np.flatnonzero(~out), np.flatnonzero(out)))
+    return folds
+
+
 def person_of(clips: pd.DataFrame) -> list[tuple[str, str]]:
     """(corpus, subject) of every clip."""
     return list(zip(clips["corpus"], clips["subject"], strict=True))

@@ -5,7 +5,7 @@
 """
 
 from .declaration import CONTROL, LABELS, LEAKS, Experiment, declare, fingerprint, subset
-from .run import features_of, folds_of, run, task_of, try_folds
+from .run import features_of, folds_of, rows_of, run, task_of, trial, try_folds
 from .store import curves, epochs, file, find, load, predicted, read, seconds
 from .studies import Study, study
 from .variations import INPUTS, corpus_name, views_of
@@ -29,11 +29,13 @@ __all__ = [
     "load",
     "predicted",
     "read",
+    "rows_of",
     "run",
     "seconds",
     "study",
     "subset",
     "task_of",
+    "trial",
     "try_folds",
     "views_of",
 ]

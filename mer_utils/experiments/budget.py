@@ -48,9 +48,12 @@ def fields(module, config) -> set[str]:
     return {name for changes in arms(module, config) for name in changes}
 
 
-def inner_folds(clips: pd.DataFrame) -> Iterator[tuple[int, Fold]]:
-    """(group, fold) of every inner fold: none of its clips is of the group's subjects."""
-    groups = protocol.dealt(clips, GROUPS)
+def inner_folds(clips: pd.DataFrame, groups=None) -> Iterator[tuple[int, Fold]]:
+    """(group, fold) of every inner fold: none of its clips is of the group's subjects.
+
+    groups: (N,) number of every clip's; those of `protocol.dealt` without.
+    """
+    groups = protocol.dealt(clips, GROUPS) if groups is None else groups
     for group in np.unique(groups):
         others = np.flatnonzero(groups != group)
         inner = protocol.dealt(clips.iloc[others], INNER)
@@ -69,13 +72,13 @@ def check(clips: pd.DataFrame) -> None:
             )
 
 
-def choose(task: training.Task, train: Callable, progress: bool = False) -> list[dict]:
+def choose(task: training.Task, train: Callable, progress=False, groups=None) -> list[dict]:
     """The budget of every group: group, changes of the Config, score (balanced Brier, 0 to 2).
 
-    task: with the Config as given; train(task, folds) yields results.  An arm that diverges in any
-    fold is no choice.  Raises StudyError where all do.
+    task: with the Config as given; train(task, folds) yields results; groups: as `inner_folds`.
+    An arm that diverges in any fold is no choice.  Raises StudyError where all do.
     """
-    folds = list(inner_folds(task.clips))
+    folds = list(inner_folds(task.clips, groups))
     found, choices = [], arms(task.module, task.config)
     total = len(choices) * len(folds)
     bar = tqdm(desc="choosing a budget", total=total, unit="fold", disable=not progress)
@@ -89,14 +92,13 @@ def choose(task: training.Task, train: Callable, progress: bool = False) -> list
                 bar.update()
         except training.Diverged:
             continue
-        for group in range(GROUPS):
+        for group in sorted({number for number, _ in folds}):
             own = [fold for number, fold in folds if number == group]
-            if own:
-                curve = smoothed(balanced(task.labels, own, [results[f.name] for f in own]))
-                epoch = int(curve.argmin())
-                epochs = {"epochs": epoch + 1} if systems.neural(task.module) else {}
-                score = round(float(curve[epoch]), 4)
-                found.append({"group": group, "changes": changes | epochs, "score": score})
+            curve = smoothed(balanced(task.labels, own, [results[f.name] for f in own]))
+            epoch = int(curve.argmin())
+            epochs = {"epochs": epoch + 1} if systems.neural(task.module) else {}
+            score = round(float(curve[epoch]), 4)
+            found.append({"group": group, "changes": changes | epochs, "score": score})
     bar.close()
     if not found:
         raise StudyError(

@@ -207,21 +207,33 @@ def try_folds(
     folds: Sequence[protocol.Fold],
     labels: Sequence[str] | None = None,
     *,
-    seed: int = 0,
     jobs: int | None = None,
-    leak: str = "",
-    classes: Sequence[str] = CLASSES,
+    **options,
 ) -> pd.DataFrame:
-    """Rows (key, label, predicted, seed, p_<class>) of any folds and any labels, kept nowhere.
+    """`rows_of` of `trial`: any folds and any labels, kept nowhere; options as `trial` takes them.
 
     To show in notebook 40 what a wrong protocol would have said; results come from `run`.
+    """
+    return rows_of(*trial(system, views, labels, **options), folds, jobs)
+
+
+def trial(
+    system: str,
+    views: Views,
+    labels: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    leak: str = "",
+    classes: Sequence[str] = CLASSES,
+) -> tuple[training.Task, np.ndarray]:
+    """What folds at the small preset share, and the classes in their order.
+
     classes: of the corpus, in its order; those that no label has are left out.  leak: "scaler" or
-    "graph" is fitted on all clips.  Raises StudyError for a fold without two classes to learn.
+    "graph" is fitted on all clips.
     """
     module, config = resolve(system, "these views", views, {}, "small")
     labels = np.asarray(views.clips["label"] if labels is None else labels)
-    protocol.check_folds(folds, labels)
-    classes = np.array([name for name in classes if name in set(labels)])
+    classes = np.array([name for name in classes if name in set(labels)], object)
     task = training.Task(
         module,
         config,
@@ -233,9 +245,22 @@ def try_folds(
         device=training.choose_device("auto"),
         leak=leak,
     )
-    probabilities = np.empty((len(labels), len(classes)))
+    return task, classes
+
+
+def rows_of(task: training.Task, classes: np.ndarray, folds: Sequence, jobs=None) -> pd.DataFrame:
+    """Rows (key, label, predicted, seed, fold, p_<class>) in the order of the clips.
+
+    A clip has a row for every fold that tests it.  Raises StudyError for a fold without two classes
+    to learn.
+    """
+    protocol.check_folds(folds, task.labels)
+    rows = []
     for result in training.train_folds(task, folds, jobs=jobs):
-        probabilities[result.fold.test] = result.probabilities
-    predicted = classes[probabilities.argmax(1)].astype(object)
-    rows = views.clips[list(KEY)].assign(label=labels, predicted=predicted, seed=seed)
-    return rows.assign(**{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)})
+        test, probabilities = result.fold.test, result.probabilities
+        own = task.clips.iloc[test][list(KEY)].set_axis(test)
+        own["label"] = classes[task.labels[test]]
+        own["predicted"] = classes[probabilities.argmax(1)]
+        own = own.assign(seed=task.seed, fold=result.fold.name)
+        rows.append(own.assign(**{f"p_{n}": probabilities[:, i] for i, n in enumerate(classes)}))
+    return pd.concat(rows).sort_index(kind="stable").reset_index(drop=True)

@@ -6,7 +6,7 @@ from types import ModuleType
 from ..errors import StudyError
 
 TEXTS = ("corpus", "data", "system", "preset", "labels", "selection", "inputs", "leak", "device")
-TEXTS += ("precision", "dask")
+TEXTS += ("precision", "dask", "systems", "curve")
 KINDS = {  # name -> types, what to give
     **dict.fromkeys(TEXTS, ((str,), "a text")),
     **dict.fromkeys(("smoke", "keep_weights"), ((bool,), "True or False")),

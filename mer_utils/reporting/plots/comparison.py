@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import ACCENT, EDGE, INK, PALE, WARNING, looks, matrix, reference, title
+from .style import ACCENT, CHANCE, EDGE, FORMS, INK, PALE, WARNING, looks, matrix, reference, title
 
 
 def ranking(
@@ -131,4 +131,35 @@ def effects(table: pd.DataFrame, metric: str) -> Figure:
     systems = table["ablation"].str.partition("/")[0]
     for place in np.flatnonzero(systems != systems.shift())[1:]:
         axis.axhline(place - 0.5, color=PALE, lw=0.8)
+    return fig
+
+
+def beside(table: pd.DataFrame, column: str, labels: Sequence[str]) -> Figure:
+    """UF1 with its interval, and what stands in `column` as an upright stroke; `labels` of both.
+
+    table: a row per line with `name`, system, UF1, UF1 low, UF1 high and `column`.
+    """
+    fig, axis = intervals.rows(table["name"], "UF1; line: 95 % over subjects", (0, 1), extra=1.4)
+    look = {"markers": "|", "colours": CHANCE, "mew": 2.5, "ms": 12, "label": labels[1]}
+    intervals.dots(axis, table[column], **look)
+    low, high, shades = table["UF1 low"], table["UF1 high"], looks(table["system"])["colours"]
+    intervals.dots(axis, table["UF1"], low, high, shades, label=labels[0])
+    fig.legend(loc="outside upper left", ncols=2)
+    return fig
+
+
+def people(table: pd.DataFrame) -> Figure:
+    """Learning curves over training `people`, of `statistics.summary`."""
+    fig, axis = plt.subplots(figsize=(7, 3.8))
+    curves = list(table.groupby("system", sort=False))
+    for number, ((name, own), look) in enumerate(zip(curves, FORMS, strict=False)):
+        place = own["people"] * 1.04**number  # side by side
+        axis.vlines(place, own["UF1 low"], own["UF1 high"], color=look[0], lw=1.5, alpha=0.6)
+        look = dict(zip(("color", "ls", "marker"), look, strict=True))
+        axis.plot(place, own["UF1"], label=title(name), **look)
+    axis.set_xscale("log")
+    axis.set_xticks(sorted(set(table["people"])), sorted(set(table["people"])))
+    axis.minorticks_off()
+    axis.set(ylim=(0, 1), xlabel="training people", ylabel="UF1; line: 95 % over subjects")
+    axis.legend(loc="lower right")
     return fig
