@@ -134,6 +134,21 @@ def test_a_damaged_page_or_table_leaves_the_others_in_the_list(disk):
     assert not (reports / "html" / "index.html").exists()
 
 
+def test_every_page_leads_to_what_a_prediction_cannot_tell(disk):
+    notebook, facts = made([])
+    folder = disk / "reports" / "html"
+    pages.write(folder / "made" / "01_corpora.html", pages.page(notebook, facts))
+    for page in (pages.write_index(disk / "reports"), folder / "made" / "01_corpora.html"):
+        links = BeautifulSoup(page.read_text(), "html.parser").select("footer a")
+        assert [(page.parent / a["href"]).resolve() for a in links] == [folder / "limits.html"]
+    limits = BeautifulSoup((folder / "limits.html").read_text(), "html.parser")
+    assert limits.h1.text.startswith("What a micro-expression classifier cannot tell")
+    said = " ".join(limits.main.text.split())
+    for words in ("Article 5(1)(f)", "Article 50(3)", "Annex III, point 1(c)", "Article 9"):
+        assert words in said
+    assert "no legal advice" in said and "consent" in said and not limits.find_all(src=True)
+
+
 def test_the_list_in_git_is_of_the_pages_in_git():
     tracked = subprocess.run(
         ["git", "ls-files", "reports/html"], cwd=paths.ROOT, capture_output=True, text=True
@@ -141,10 +156,10 @@ def test_the_list_in_git_is_of_the_pages_in_git():
     if not tracked:
         pytest.skip("this is no clone")
     names = {f"reports/html/{name}.html" for name in pages.COMMITTED}
-    assert set(tracked) == {"reports/html/index.html"} | names
+    assert set(tracked) == {"reports/html/index.html", "reports/html/limits.html"} | names
     text = (paths.ROOT / "reports/html/index.html").read_text(encoding="utf-8")
     linked = set(re.findall(r'href="([^"#]+)\.html', text))
-    assert linked == set(pages.COMMITTED)
+    assert linked == {"limits", *pages.COMMITTED}
     for page in names:
         assert pages.index_of(paths.ROOT / page) == "index.html"
     assert pages.index_of(paths.ROOT / "reports/html/own/50_comparison.html") == "all.html"

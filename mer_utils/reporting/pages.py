@@ -49,6 +49,7 @@ FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
 COMMITTED = ("40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary")
 COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED)
 INDEX, EVERYTHING = "index.html", "all.html"
+LIMITS = paths.ROOT / "LIMITS.md"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 30  # letters of a cell that wants room for words
@@ -194,8 +195,15 @@ def write_index(folder: Path, name: str = EVERYTHING, only: Collection[str] = ()
     for path in sorted((folder / "tables").glob("*_results.csv")):
         with contextlib.suppress(ValueError):  # a damaged one: the next run writes it again
             results[path.stem.removesuffix("_results")] = pd.read_csv(path)
+    write(folder / "html" / "limits.html", limits())
     write(folder / "html" / name, index(reports, results, folder / "figures"))
     return folder / "html" / name
+
+
+def limits() -> str:
+    """LIMITS.md as a page, to which every page leads."""
+    title, _, text = LIMITS.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
+    return _render("limits.html.j2", report=None, title=title, contents=[], body=markdown(text))
 
 
 def index_of(page: Path) -> str:
