@@ -2,19 +2,26 @@
 
 `by_window` asks any system: a window of the face is held still, and what the decision then lacks is
 the window's evidence.  Only views are changed, so that nothing of a system has to be known.
+`by_gradient` asks a network that reads flow, cell by cell.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
+from .. import systems
 from ..preprocessing.regions import GRID
+from ..systems import inputs
 from .members import Arrays, Member
 
 SIDE = 4  # cells of a window: 18 pixels of the aligned face
 SIGHTS = ("frames", "video", "keyframes", "rise")  # views whose frames are pictures
 FLOOR = 1e-6  # a probability below counts as this
+STEPS = 50  # of the way from no motion to the clip
+BATCH = 256  # clips on their way at once
 
 
 def by_window(
@@ -50,16 +57,16 @@ def windows(side: int = SIDE) -> np.ndarray:
 
 
 def held_still(arrays: Arrays, still: np.ndarray) -> Arrays:
-    """Views of one clip (1, ...), once for every mask (n, 28, 28): nothing moves inside it.
+    """Views of one clip, or of n clips, for n masks (n, 28, 28): nothing moves inside a mask.
 
     The flow there is 0, of images without a zero the median of u and v and the least strain.
     Pictures show what the first one shows there.  Landmarks stay.
     """
     found, still = {}, np.asarray(still, bool)
     for name, values in arrays.items():
-        found[name] = np.repeat(values, len(still), axis=0)
+        found[name] = np.repeat(values, len(still) // len(values), axis=0)
         if name.startswith("flow"):
-            rest = np.zeros((1, 3, 1, 1), values.dtype)
+            rest = np.zeros((len(values), 3, 1, 1), values.dtype)
             if name == "flow_legacy":
                 rest[:, :2] = np.median(values[:, :2], axis=(2, 3), keepdims=True)
                 rest[:, 2:] = values[:, 2:].min(axis=(2, 3), keepdims=True)
@@ -81,3 +88,74 @@ def decisions(member: Member, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray
     every = np.full((len(clips), member.n_classes), found.min() - 1)  # a class it has not seen
     every[:, member.model.classes_] = found
     return every
+
+
+def by_gradient(
+    member: Member, arrays: Arrays, clips: pd.DataFrame, decided: np.ndarray | None = None
+) -> np.ndarray:
+    """(n, 28, 28) integrated gradients of a network that reads flow (`reads_cells`), per clip.
+
+    Of the log probability of the class decided for, from no motion to the clip (Sundararajan et
+    al., ICML 2017); an input goes back to the cell that it was cut from, and mirror images count as
+    in a prediction.  decided: (n,) other classes to ask about.
+    """
+    from captum.attr import IntegratedGradients  # only explanations need it
+
+    if decided is None:
+        decided = member.probabilities(arrays, clips).argmax(axis=1)
+    still = held_still(arrays, np.ones((len(clips), GRID, GRID), bool))
+    cells, features = cells_of(member, arrays, clips), member.features(arrays, clips)
+    rest = member.features(still, clips)
+
+    def log_probabilities(*values):
+        return member.model(**dict(zip(features, values, strict=True))).log_softmax(1)
+
+    seen, rest = (tuple(map(torch.as_tensor, part.values())) for part in (features, rest))
+    copies = len(seen[0]) // len(clips)
+    target = torch.as_tensor(np.tile(decided, copies))
+    given = IntegratedGradients(log_probabilities).attribute(
+        seen, rest, target, n_steps=STEPS, internal_batch_size=BATCH
+    )
+    maps = np.zeros((copies * len(clips), GRID**2))
+    for name, values in zip(features, given, strict=True):
+        row = np.arange(len(maps)).reshape(-1, *[1] * (values.ndim - 1))
+        row, cell = np.broadcast_arrays(row, cells[name])
+        read = cell >= 0
+        np.add.at(maps, (row[read], cell[read]), values.detach().numpy()[read])
+    return maps.reshape(copies, len(clips), GRID, GRID).mean(axis=0)
+
+
+def reads_cells(member: Member) -> bool:
+    """Whether it is a network whose inputs are values of the flow, moved about and scaled."""
+    return systems.neural(member.module) and inputs.reads_flow(member.module)
+
+
+def cells_of(member: Member, arrays: Arrays, clips: pd.DataFrame) -> Arrays:
+    """Of every value of the features the cell of the flow that it is read from, -1 for none.
+
+    Found by asking: with flows of 0, of 1, and of each cell's own number.
+    """
+    flows = [np.zeros((GRID, GRID)), np.ones((GRID, GRID)), np.arange(GRID**2).reshape(GRID, GRID)]
+    zero, one, number = (
+        member.features(
+            {n: np.full_like(v, flow) if n.startswith("flow") else v for n, v in arrays.items()},
+            clips,
+        )
+        for flow in flows
+    )
+    found = {}
+    for name in one:
+        scale = (one[name] - zero[name]).astype(float)
+        cell = np.divide(
+            number[name] - zero[name], scale, np.full(scale.shape, -1.0), where=scale != 0
+        )
+        found[name] = np.rint(cell).astype(int)
+    return found
+
+
+def untrained(member: Member, seed: int = 0) -> Member:
+    """The same network with the weights of its start."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = member.module.network(member.config, member.n_classes, member.context)
+    return dataclasses.replace(member, model=net.to(next(member.model.parameters()).dtype).eval())
