@@ -4,25 +4,33 @@
     python benchmarks/fuzz.py --reader logs --count 20000 --seed 7
 
 A reader is an entry of READERS: a good file and a function that reads a path. A file is the good
-one with bytes, cells and lines changed, doubled, cut or dropped, as a seed says. Counted are files
-that were read and refused; what is no StudyError of one line is printed with its seed, and so is
-what took longer than five seconds of the processor. Memory is the highest of the process so far.
+one with bytes, cells and lines changed, doubled, cut or dropped, as a seed says. Or it is a corpus
+of RELEASES: a small release, in whose folder one to four sheets, files, links or folders have been
+changed. Counted are files and releases that were read and refused; what is no StudyError of one
+line is printed with its seed, and so is what took longer than five seconds of the processor. Memory
+is the highest of the process so far.
 """
 
 import argparse
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mer_utils import corpora, paths
-from mer_utils.corpora import errata, lists, own, sheets
+from mer_utils.corpora import errata, lists, megc2019_flow, own, sheets, summary
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores
+
+sys.path.insert(0, str(paths.ROOT / "tests"))
+from test_corpora_mutated import RELEASES, change
 
 SLOW = 5.0  # seconds
 HEAD = ",".join(own.REQUIRED)
@@ -105,13 +113,38 @@ def mutated(good: bytes, dice: random.Random) -> bytes:
     return content
 
 
+def _changed_file(name: str, place: Path, dice: random.Random) -> Path:
+    file, good, _ = READERS[name]
+    (place / file).write_bytes(mutated(good.encode(), dice))
+    return place / file
+
+
+def _changed_release(name: str, place: Path, dice: random.Random) -> Path:
+    folder = place / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    RELEASES[name](folder)
+    for _ in range(dice.randint(1, 4)):
+        with suppress(Exception):  # an earlier change has damaged what this one needs
+            change(folder, dice)
+    return folder
+
+
+def _release(name: str, folder: Path) -> None:
+    corpus = corpora.load(name, folder)
+    summary.text(corpus).encode()
+    if "landmarks" in corpus.views and "frames" not in corpus.views:
+        megc2019_flow.landmarks(corpus)
+
+
 def fuzz(name: str, count: int, seed: int, place: Path, out=sys.stdout) -> Counter:
     """Reads `count` files by one reader: how many were read, refused, crashed and slow."""
-    file, good, read = READERS[name]
+    make, read = _changed_release, partial(_release, name)
+    if name in READERS:
+        make, read = _changed_file, READERS[name][2]
     counted = Counter(read=0, refused=0, crashed=0, slow=0)
-    path = place / file
     for number in range(seed, seed + count):
-        path.write_bytes(mutated(good.encode(), random.Random(number)))
+        path = make(name, place, random.Random(number))
         began = time.process_time()
         try:
             read(path)
@@ -132,11 +165,12 @@ def fuzz(name: str, count: int, seed: int, place: Path, out=sys.stdout) -> Count
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reader", choices=READERS, help="one of them; default: all")
-    parser.add_argument("--count", type=int, default=2000, help="files for each reader")
+    names = [*READERS, *RELEASES]
+    parser.add_argument("--reader", choices=names, help="one of them; default: all")
+    parser.add_argument("--count", type=int, default=2000, help="files or releases for each")
     parser.add_argument("--seed", type=int, default=0, help="of the first file")
     options = parser.parse_args()
-    for name in [options.reader] if options.reader else READERS:
+    for name in [options.reader] if options.reader else names:
         with tempfile.TemporaryDirectory() as place:
             paths.DATA = Path(place) / "data"  # no errata of this machine
             began = time.perf_counter()

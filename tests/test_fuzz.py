@@ -18,3 +18,10 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(name, tmp_path, monke
     said = io.StringIO()
     counted = fuzz.fuzz(name, 40, 0, tmp_path, said)
     assert said.getvalue() == "" and counted["read"] and counted["refused"]
+
+
+def test_a_changed_release_is_read_or_refused_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    said = io.StringIO()
+    counted = fuzz.fuzz("class_folders", 20, 0, tmp_path, said)
+    assert said.getvalue() == "" and counted["read"] and counted["refused"]
