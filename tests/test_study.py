@@ -306,13 +306,15 @@ def test_what_a_report_shows_has_another_hash_when_any_of_it_changes(tmp_path, m
     assert len(set(hashes)) == 4 and driver.data_hash(made_views(clip_table(4, 2))) == hashes[0]
 
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    folds = tmp_path / "runs" / "one" / "folds"
+    folds = tmp_path / "runs" / "one-svm" / "folds"
     folds.mkdir(parents=True)
-    seen = [driver.runs_hash()]
-    for file in (folds / "a.npz", folds / "b.npz", tmp_path / "runs" / "one.zip"):
+    seen = [driver.runs_hash("one")]
+    for file in (folds / "a.npz", folds / "b.npz", tmp_path / "runs" / "one-svm.zip"):
         file.touch()
-        seen.append(driver.runs_hash())
+        seen.append(driver.runs_hash("one"))
     assert len(set(seen)) == 4
+    (tmp_path / "runs" / "one_b-svm.zip").touch()  # of another corpus: no report changes
+    assert driver.runs_hash("one") == seen[-1]
 
     package = tmp_path / "mer_utils"
     (package / "plots").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import glob
 import hashlib
 import json
 import signal
@@ -49,7 +50,7 @@ def main(options: argparse.Namespace) -> int:
     try:
         failed = execute(before, at_once, progress, same)
         failed += execute(training, trained_at_once(options), progress, same)
-        failed += execute(after, at_once, progress, same, runs_hash())
+        failed += execute(after, at_once, progress, same, runs_hash(request.corpus))
     finally:
         index = pages.write_index(paths.REPORTS)
     pages.write(paths.REPORTS / "environment.lock", environment.lock())
@@ -95,7 +96,7 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
         return [step(request, job, run, is_) for (job, run), is_ in zip(jobs, made, strict=True)]
 
     # what reads runs is left alone only where none is to be trained: else they will be others
-    runs = "to be trained" if training else runs_hash()
+    runs = "to be trained" if training else runs_hash(request.corpus)
     return [stage(before), stage(training), stage(after, runs)]
 
 
@@ -179,11 +180,12 @@ def source_hash() -> str:
     return _hash(contents, environment.lock())
 
 
-def runs_hash() -> str:
-    """Of which runs are on disk, the size of each file, and how many folds of each."""
-    files = [*paths.RUNS.glob("*.zip"), *paths.KEPT.glob("*/*.zip")]
+def runs_hash(corpus: str) -> str:
+    """Of which runs of a corpus are on disk, the size of each file, and how many folds of each."""
+    found = f"{glob.escape(corpus)}[-~]*"
+    files = [*paths.RUNS.glob(f"{found}.zip"), *paths.KEPT.glob(f"*/{found}.zip")]
     sizes = [(path.parent.name, path.name, path.stat().st_size) for path in files]
-    folds = [(path.parent.parent.name, path.name) for path in paths.RUNS.glob("*/folds/*")]
+    folds = [(path.parent.parent.name, path.name) for path in paths.RUNS.glob(f"{found}/folds/*")]
     return _hash(sorted(sizes), sorted(folds))
 
 
