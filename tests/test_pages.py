@@ -80,6 +80,13 @@ def test_a_name_from_data_is_text_on_every_page(name, shown):
         assert not body.find("img", src="x") and len(body.find_all("script")) == 1
 
 
+def test_a_long_name_of_a_class_has_room_in_a_table():
+    frame = pd.DataFrame({"label": ["a long name of a class"], "n": [1]})
+    body = BeautifulSoup(frame.to_html(index=False), "html.parser")
+    pages._tidy_tables(body)
+    assert [cell["class"] for cell in body.find_all("td")] == [["words"], ["number"]]
+
+
 def test_formulas_and_emphasis_of_what_is_said_stay():
     assert "<strong>so</strong>" in pages.said("**so** `a<b` $x<y$")
     assert "<code>a&lt;b</code>" in pages.said("**so** `a<b`") and "<math" in pages.said("$x<y$")

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from made_clips import clip_table, made_views
+from matplotlib.colors import to_hex
 from test_corpora_releases import write_casme2
 
 from mer_utils import cli, corpora, experiments, paths
@@ -16,6 +17,7 @@ from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores, statistics
 from mer_utils.preprocessing.views import Views
 from mer_utils.reporting.plots import results as result_plots
+from mer_utils.reporting.plots.style import class_colours
 from mer_utils.systems import cost
 
 matplotlib.use("Agg")
@@ -115,7 +117,11 @@ def test_five_classes_reach_every_table_and_never_the_others(five, tmp_path, mon
     assert prices.loc["ststnet", "oracle"] >= prices.loc["ststnet", "honest"] - 1e-9
     fig = result_plots.confusion(svm, FIVE)
     assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == list(FIVE)
-    result_plots.clips(failures.by_clip(rows))
+    fig = result_plots.clips(failures.by_clip(rows), FIVE)
+    drawn = {
+        patch.get_label(): to_hex(patch.get_facecolor()) for patch in fig.legends[0].get_patches()
+    }
+    assert drawn.items() >= class_colours(FIVE).items()  # a class has one colour on all pages
     result_plots.subjects(svm, FIVE)
     assert five.name not in published.COMPOSITE
     again = logs.read_rows(logs.write_rows(rows, tmp_path / "rows.csv.gz"))

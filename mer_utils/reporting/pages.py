@@ -52,7 +52,7 @@ INDEX, EVERYTHING = "index.html", "all.html"
 LIMITS = paths.ROOT / "LIMITS.md"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
-SENTENCE = 30  # letters of a cell that wants room for words
+SENTENCE = 20  # letters of a cell that wants room for words
 TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
 RULES = {"last": "as given", "inner": "chosen inside"}  # of the budget
 

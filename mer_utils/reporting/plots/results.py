@@ -102,10 +102,10 @@ def dots(frame: pd.DataFrame, value: str, label: str, axis_label: str) -> Figure
     return fig
 
 
-def clips(shares: pd.DataFrame) -> Figure:
+def clips(shares: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """A column per clip, hardest left, a row per system: dark where most seeds are wrong."""
     labels = list(shares.index.get_level_values("label"))
-    colours, count = class_colours(sorted(set(labels))), shares.shape[1]
+    colours, count = class_colours(classes), shares.shape[1]
     look = {"height_ratios": (0.7, count), "sharex": True}
     fig, (top, axis) = plt.subplots(2, 1, figsize=(9, 1.3 + 0.3 * count), **look)
     look = {"aspect": "auto", "interpolation": "nearest"}
