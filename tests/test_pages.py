@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import re
 import subprocess
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -102,10 +103,13 @@ def test_a_page_names_what_is_in_a_folder_and_not_the_way_to_it(tmp_path, monkey
     own.parent.mkdir()
     own.write_text("")
     reason = f"no folder 01 in {paths.DATA}/raw/x; {own.parent}/a.avi is empty; {own.parent} too"
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    file = f"{paths.ROOT}/mer_utils/x"
+    trace = [f"File {file}", f"\x1b[32m{file}", f"\x1b[1;32m{file}\n{file}", "~/of_me/data/x.csv"]
     outputs = [
         new_output("display_data", data={"text/markdown": reason, "image/png": "aa/tmp/bb"}),
         new_output("stream", text=reason),
-        new_output("error", ename="E", evalue=reason, traceback=[f"File {paths.ROOT}/mer_utils/x"]),
+        new_output("error", ename="E", evalue=reason, traceback=list(trace)),
     ]
     cell = new_code_cell(f'data = "{own}"')
     notebook = new_notebook(cells=[cell, new_code_cell(outputs=outputs)])
@@ -114,7 +118,8 @@ def test_a_page_names_what_is_in_a_folder_and_not_the_way_to_it(tmp_path, monkey
         "no folder 01 in raw/x; a.avi is empty; elsewhere too"
     )
     assert plain[0].data["image/png"] == "aa/tmp/bb"
-    assert plain[2].traceback == ["File mer_utils/x"]
+    x = "mer_utils/x"
+    assert plain[2].traceback == [f"File {x}", f"\x1b[32m{x}", f"\x1b[1;32m{x}\n{x}", "x.csv"]
     assert str(tmp_path) not in str(plain) and str(tmp_path) in str(notebook)
     facts = {"name": "x", "notebook": "x", "made": "2026", "seconds": 1.0}
     assert str(tmp_path) not in pages.Report.of(notebook, "made", **facts).error

@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from .. import paths
 
 DATA = re.compile(r"^data = (['\"])(.+)\1$", re.MULTILINE)
+COLOUR = r"\x1b\[[\d;]*m"  # in a traceback
 FILES = ("image/png", "kept")  # in what a cell shows: no text
 
 
@@ -19,13 +20,15 @@ def placeless(notebook: NotebookNode) -> NotebookNode:
     given = [Path(data[2]) for source in sources if (data := DATA.search(source))]
     folders = [each if each.is_dir() else each.parent for each in given if each.is_absolute()]
     folders += [paths.DATA, paths.REPORTS, paths.ROOT, Path(sys.prefix), Path(sys.base_prefix)]
-    folders = sorted({str(each) for each in (*folders, Path.home()) if each != each.parent})
+    home = Path.home()  # which a traceback calls ~
+    folders += [Path("~") / each.relative_to(home) for each in folders if home in each.parents]
+    folders = sorted({str(each) for each in (*folders, home) if each != each.parent})
     names = "|".join(map(re.escape, reversed(folders)))
-    inside = re.compile(rf"(?<![\w.-])(?:{names})(?:[/\\]|(?![\w.-]))")
+    inside = re.compile(rf"(^|[^\w.-]|{COLOUR})((?:{names})(?:[/\\]|(?![\w.-])))", re.MULTILINE)
 
     def plain(value):
         if isinstance(value, str):
-            return inside.sub(lambda found: _name_of(found[0]), value)
+            return inside.sub(lambda found: found[1] + _name_of(found[2]), value)
         if isinstance(value, list):
             return [plain(each) for each in value]
         if isinstance(value, dict):
