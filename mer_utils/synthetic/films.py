@@ -112,7 +112,7 @@ def example(folder: Path, rate: float = 100.0) -> list[Path]:
     """
     layout, files = LAYOUTS[0], []
     for name, made in {
-        "two_expressions.avi": lambda: long(layout, "01", 1, count=200, events=2, face=1),
+        "two_expressions.avi": lambda: long(layout, "01", 6, count=200, events=2, face=1),
         "at_rest.avi": lambda: short(layout, "02", 1, moves=False, face=1),
     }.items():
         file = folder / name
