@@ -114,7 +114,10 @@ def _predict(options: Namespace) -> int:
 def _list(_: Namespace) -> None:
     from . import experiments
 
-    for run in experiments.find().itertuples():  # the key, as long as it is, last
+    runs = experiments.find()
+    if runs.empty:
+        print("no runs yet")
+    for run in runs.itertuples():  # the key, as long as it is, last
         folds = f"{run.folds}/{run.of}"
         print(f"{run.began[:10]}  {folds:>5} folds  {run.preset:<5}  {run.precision:<4}  {run.key}")
 
