@@ -49,7 +49,7 @@ FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
 COMMITTED = ("40_protocol", "50_comparison", "51_published", "52_ablations", "90_summary")
 COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED)
 INDEX, EVERYTHING = "index.html", "all.html"
-LIMITS = paths.ROOT / "LIMITS.md"
+LIMITS = paths.ROOT / "reports" / "LIMITS.md"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
 HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 20  # letters of a cell that wants room for words
@@ -201,7 +201,7 @@ def write_index(folder: Path, name: str = EVERYTHING, only: Collection[str] = ()
 
 
 def limits() -> str:
-    """LIMITS.md as a page, to which every page leads."""
+    """reports/LIMITS.md as a page, to which every page leads."""
     title, _, text = LIMITS.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
     return _render("limits.html.j2", report=None, title=title, contents=[], body=markdown(text))
 
