@@ -408,7 +408,7 @@ def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
     assert "majority" in capsys.readouterr().out
     for change, sentence in (
         ("seed=3", "field of ststnet 'seed' is not known"),
-        ("epochs", "argument --set: 'epochs' changes no field: write NAME=VALUE"),
+        ("epochs", "--set: 'epochs' changes no field: write NAME=VALUE"),
     ):
         assert cli.main(["train", "ststnet", *options, "--set", change]) == 2
         assert sentence in capsys.readouterr().err

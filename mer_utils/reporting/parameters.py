@@ -6,16 +6,19 @@ from types import ModuleType
 from ..errors import StudyError
 
 TEXTS = ("corpus", "data", "system", "preset", "labels", "selection", "inputs", "leak", "device")
-TEXTS += ("precision", "dask", "systems", "curve")
+TEXTS += ("precision", "dask", "systems", "curve", "model", "table")
 KINDS = {  # name -> types, what to give
     **dict.fromkeys(TEXTS, ((str,), "a text")),
-    **dict.fromkeys(("smoke", "keep_weights"), ((bool,), "True or False")),
+    **dict.fromkeys(("smoke", "keep_weights", "show_faces", "frames"), ((bool,), "True or False")),
+    **dict.fromkeys(("onset", "apex", "offset"), ((int, type(None)), "a frame number, or None")),
+    "films": ((list, tuple), "a list of paths"),
     "seed": ((int,), "a whole number from 0 up"),
     "jobs": ((int, type(None)), "a whole number above 0, or None"),
+    **dict.fromkeys(("each", "most"), ((int,), "a whole number above 0")),
     "overrides": ((dict,), 'field: value, with papermill as -y "overrides: {epochs: 2}"'),
     "runs": ((list, tuple), "a list of groups, with papermill as -f STUDY.yml"),
 }
-LEAST = {"seed": 0, "jobs": 1}
+LEAST = {"seed": 0, "jobs": 1, "each": 1, "most": 1}
 
 
 def check(given: Mapping[str, object]) -> None:
