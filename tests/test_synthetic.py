@@ -460,7 +460,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys, name):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--seed", "-1"], "a seed begins at 0, jobs at 1"), (["--jobs", "0"], "above 0")],
+    [(["--seed", "-1"], "from 0 up"), (["--jobs", "0"], "from 1 up")],
 )
 def test_impossible_numbers_are_refused(tmp_path, capsys, arguments, message):
     assert cli.main(["synthetic", str(tmp_path / "new"), *arguments]) == 2
