@@ -36,7 +36,7 @@ MOVING = 0.05  # of the cells
 # Movement of still frames in pixels of the aligned face: a sum of a constant, of the noise, and of
 # the pixels that the head has moved. Fitted to the first half of each synthetic release's persons.
 STILL = (0.028, 3.32, 0.035)
-FACTOR = 1.4  # times that: seen
+FACTOR = 1.5  # times that: seen. Of 132 still clips of those persons none, of 132 true ones 97 %
 PROMINENT = 0.5  # of its height: a peak rises by that over what is between it and a higher one
 REST = 0.2  # of the level: what the first frames of a short film show
 FOOT = 0.1  # of the height of a peak: where it begins and ends
