@@ -80,6 +80,9 @@ def test_a_map_that_lies_on_the_moving_region_points_at_it():
     right[0, 0, 0] = 9  # in no region
     assert explanations.pointing(right, areas, active) == [1]
     assert explanations.pointing(wrong, areas, active) == [0]
+    assert (
+        len(explanations.pointing(wrong[:0], areas[:0], active[:0])) == 0
+    )  # a class without clips
     np.testing.assert_allclose(explanations.shares(right, areas), [[0, 1, 0, 0, 0, 0]])
 
 
@@ -98,8 +101,13 @@ def test_a_map_of_truth_is_more_than_a_flow_without_it():
     assert table.loc["right", "correlation"] > 0.8
 
 
+def test_a_mean_of_nothing_is_nothing():
+    assert np.isnan(explanations.mean_by_subject(np.full(len(CLIPS), np.nan), CLIPS)).all()
+
+
 def test_of_every_subject_a_few_clips_are_asked():
     clips = clip_table(subjects=6, each=5)
-    places = explanations.some_clips(clips, 2)
+    places = explanations.some_clips(clips, 15)
     counts = clips.iloc[places].groupby(["corpus", "subject"]).size()
     assert (counts == 2).all() and len(counts) == 6
+    assert len(explanations.some_clips(clips, 3)) == 6

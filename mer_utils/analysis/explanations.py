@@ -26,9 +26,10 @@ UNTRAINED = " (untrained)"  # behind the name of a network
 Maps = dict[str, np.ndarray]
 
 
-def some_clips(clips: pd.DataFrame, each: int, seed: int = 0) -> np.ndarray:
-    """Places of up to `each` clips of every subject, drawn at random, in order."""
-    drawn = clips.sample(frac=1, random_state=seed).groupby(KEY[:2]).head(each)
+def some_clips(clips: pd.DataFrame, most: int, seed: int = 0) -> np.ndarray:
+    """Places of `most` clips, as many of every subject and at least one, drawn at random."""
+    people = clips.sample(frac=1, random_state=seed).groupby(KEY[:2])
+    drawn = people.head(max(1, most // people.ngroups))
     return np.sort(clips.index.get_indexer(drawn.index))
 
 
@@ -98,9 +99,9 @@ def shares(maps: np.ndarray, areas: np.ndarray) -> np.ndarray:
 
 def pointing(maps: np.ndarray, areas: np.ndarray, active: np.ndarray) -> np.ndarray:
     """(n,) 1 where the most evident cell is in an active region (Zhang et al., ECCV 2016)."""
-    best = np.where(areas >= 0, maps, -np.inf).reshape(len(maps), -1).argmax(axis=1)
+    best = np.where(areas >= 0, maps, -np.inf).reshape(-1, GRID**2).argmax(axis=1)
     each = np.arange(len(maps))
-    return active[each, areas.reshape(len(maps), -1)[each, best]].astype(float)
+    return active[each, areas.reshape(-1, GRID**2)[each, best]].astype(float)
 
 
 def rank_correlation(one: np.ndarray, two: np.ndarray, used=True) -> np.ndarray:
@@ -112,6 +113,8 @@ def rank_correlation(one: np.ndarray, two: np.ndarray, used=True) -> np.ndarray:
 def mean_by_subject(values: np.ndarray, clips: pd.DataFrame) -> tuple[float, float, float]:
     """Mean over clips, and its 95 % interval over subjects; values that are nan do not count."""
     there = np.isfinite(values)
+    if not there.any():
+        return np.nan, np.nan, np.nan
     person = clips.loc[there].groupby(KEY[:2]).ngroup()
     sums, counts = np.bincount(person, values[there]), np.bincount(person)
     draws = statistics.draws(len(sums))
