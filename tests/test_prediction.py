@@ -13,6 +13,8 @@ from mer_utils import experiments, paths
 from mer_utils.errors import StudyError
 from mer_utils.prediction import familiar, members, models, predict
 from mer_utils.preprocessing import spotting
+from mer_utils.reporting import films
+from mer_utils.reporting.plots import people
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -114,7 +116,8 @@ def stubbed(monkeypatch, **interval):
     monkeypatch.setattr(spotting, "search", lambda *_, **__: film(**interval))
 
     def compute(corpus, names, *_, **__):
-        arrays = {name: VIEWS.arrays[name][:1] for name in names}
+        frames = np.zeros((1, 2, 128, 128), np.uint8)
+        arrays = {n: frames if n == "frames" else VIEWS.arrays[n][:1] for n in names}
         return type(VIEWS)(corpus.clips, corpus.exclusions, arrays)
 
     monkeypatch.setattr(predict.all_views, "compute", compute)
@@ -152,3 +155,37 @@ def test_moments_are_of_one_film(kept):
         predict.predict(["a.mp4", "b.mp4"], models.load(kept[0]), onset=3)
     with pytest.raises(StudyError, match=r"two films are called a\.mp4"):
         predict.predict(["x/a.mp4", "y/a.mp4"], models.load(kept[0]))
+
+
+def test_a_page_says_what_was_read_and_shows_faces_only_when_asked(kept, monkeypatch):
+    stubbed(monkeypatch)
+    known = models.load(kept[0])
+    reading = predict.predict(["a.mp4"], known, progress=False)
+    said = films.sentence(reading, known)
+    assert said.startswith("Movements read: 1. a.mp4, frame 3: ") and models.SYNTHETIC in said
+    line = films.shown(reading, known).iloc[0]
+    assert all("(" in line[name] for name in known.classes)
+    drawn = []
+    monkeypatch.setattr(films.report, "show", lambda fig, alt: drawn.append(alt))
+    films.faces(reading)
+    assert drawn == ["Onset and apex of a movement in a.mp4."] and not people.may_be_shown()
+
+
+def test_flow_without_a_unit_has_no_size_to_be_strange():
+    flow = np.random.default_rng(0).normal(0, 1, (40, 3, 28, 28)).astype(np.float32)
+    clips = pd.DataFrame({"corpus": "made", "subject": [f"{n % 8}" for n in range(40)]})
+    known = familiar.learn(type(VIEWS)(clips, CLIPS[:0], {"flow_centred": flow}))
+    assert known.strange(5 * flow) == known.strange(flow)
+
+
+def test_a_movement_that_cannot_be_read_is_said(kept, monkeypatch):
+    stubbed(monkeypatch)
+
+    def compute(*_, **__):
+        raise StudyError("a.mp4 has no face in its apex")
+
+    monkeypatch.setattr(predict.all_views, "compute", compute)
+    known = models.load(kept[0])
+    reading = predict.predict(["a.mp4"], known, progress=False)
+    assert reading.table["predicted"].tolist() == [predict.UNREADABLE]
+    assert "a.mp4 has no face in its apex" in films.sentence(reading, known)

@@ -72,10 +72,10 @@ def learn(views: Views) -> Known:
             flow[groups == group]
         )
     few = 1 - USUAL
-    limits = [
-        np.quantile(measured[:, 0], USUAL),
-        *np.quantile(measured[:, 1], (few / 2, 1 - few / 2)),
-    ]
+    sizes = np.quantile(measured[:, 1], (few / 2, 1 - few / 2))
+    if view == "flow_centred":  # each clip is divided by its own spread: it has no size
+        sizes = (0.0, np.inf)
+    limits = [np.quantile(measured[:, 0], USUAL), *sizes]
     known = _fitted(view, flow)
     return Known(view, known.mean, known.components, np.array(limits))
 

@@ -48,9 +48,9 @@ class Models:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views that the members and `known` read."""
+        """Names of the views that the members and `known` read, and that a page may show."""
         own = inputs.views_needed(self.members[0].module, self.members[0].config)
-        return tuple(dict.fromkeys((*own, self.known.view, "landmarks")))
+        return tuple(dict.fromkeys((*own, self.known.view, "landmarks", "frames")))
 
     def is_of(self, experiment) -> bool:
         """Whether they are the networks of this run."""
@@ -58,10 +58,9 @@ class Models:
 
     def probabilities(self, arrays, clips: pd.DataFrame) -> np.ndarray:
         """(K, n, C) of n clips by each of K members, at the card's temperature."""
-        kelvin = self.card["temperature"]
-        return np.stack(
-            [calibration.apply(one.probabilities(arrays, clips), kelvin) for one in self.members]
-        )
+        temperature = self.card["temperature"]
+        given = (one.probabilities(arrays, clips) for one in self.members)
+        return np.stack([calibration.apply(each, temperature) for each in given])
 
 
 def file_of(corpus: str, system: str) -> Path:

@@ -14,7 +14,7 @@ from ..preprocessing import spotting
 from ..preprocessing import views as all_views
 from .models import Models
 
-NOTHING = "nothing seen"
+NOTHING, UNREADABLE = "nothing seen", "not readable"
 SPREAD = (0.05, 0.95)  # of the members' probabilities
 MOMENTS = ["onset", "apex", "offset"]
 
@@ -120,7 +120,7 @@ def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
                 line |= {f"low_{name}": low[place, number], f"high_{name}": high[place, number]}
             lines.append(line | {"warning": strange[place]})
     for film, reason in unusable:
-        lines.append({"film": film, "predicted": "not readable", "warning": reason})
+        lines.append({"film": film, "predicted": UNREADABLE, "warning": reason})
     seen = {line["film"] for line in lines}
     lines += [{"film": name, "predicted": NOTHING} for name in films if name not in seen]
     classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]

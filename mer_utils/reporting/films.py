@@ -13,7 +13,7 @@ from ..errors import StudyError
 from ..experiments import store
 from ..prediction import models
 from ..prediction.models import Models
-from ..prediction.predict import NOTHING, Reading
+from ..prediction.predict import NOTHING, UNREADABLE, Reading
 from ..preprocessing import regions, views
 from ..synthetic import films as made_films
 from . import execution, pages, report
@@ -139,6 +139,7 @@ def sentence(reading: Reading, known: Models) -> str:
             f"the networks){doubt}"
         )
     parts += [f"{name}: {NOTHING}" for name in table.loc[table["predicted"] == NOTHING, "film"]]
+    parts += table.loc[table["predicted"] == UNREADABLE, "warning"].tolist()
     parts += list(reading.refused.values())
     trust = f" {models.SYNTHETIC}" if known.card["synthetic"] else ""
     return f"Movements read: {len(read)}. {'; '.join(parts)}.{trust}"
