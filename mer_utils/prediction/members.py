@@ -1,8 +1,8 @@
 """The models of a run's folds, each with all that it needs to read other clips.
 
 A member has learned from all subjects of a run but one.  Of the clips of that subject it is the one
-honest reader (`held_out`); of other people's clips all members are asked, and how far they disagree
-is what another choice of training subjects would have changed.
+honest reader; of other people's clips all members are asked, and how far they disagree is what
+another choice of training subjects would have changed.
 """
 
 import dataclasses
@@ -85,16 +85,3 @@ def _network(task, fold, experiment) -> tuple[torch.nn.Module, Arrays]:
             f"train {experiment.system} with --keep-weights"
         )
     return training.load_weights(net, file).eval(), context
-
-
-def held_out(experiment, views: Views, arrays: Arrays | None = None) -> np.ndarray:
-    """(N, C) probabilities of every clip by the one member that has not seen its subject.
-
-    arrays: other views of the same clips, as with another apex; the models stay as they are.
-    """
-    arrays = views.arrays if arrays is None else arrays
-    found = np.full((len(views.clips), len(experiment.classes)), np.nan, np.float32)
-    for fold, member in members(experiment, views):
-        part = {name: values[fold.test] for name, values in arrays.items()}
-        found[fold.test] = member.probabilities(part, views.clips.iloc[fold.test])
-    return found
