@@ -141,11 +141,11 @@ def test_flow_images_without_landmarks_leave_four_notebooks_out_and_say_so(disk)
 
 
 def write_own(disk, *classes):
-    """A csv of clips of six made persons, their classes dealt in turn, every person's clips named
-    alike."""
+    """A csv of clips of six made persons, their classes dealt in turn, the clips of each person as
+    many and named alike."""
     clips = corpora.load("casme2", disk / "data" / "synthetic" / "casme2").clips
-    people = clips["subject"].value_counts().index[:6]
-    clips = clips[clips["subject"].isin(people)].groupby("subject").head(8)
+    counts = clips["subject"].value_counts().head(6)
+    clips = clips[clips["subject"].isin(counts.index)].groupby("subject").head(counts.min())
     numbers = clips.groupby("subject").cumcount() + 1
     table = clips[["subject", "onset", "apex", "offset"]].assign(path=clips["frames"])
     table = table.assign(clip="clip_" + numbers.astype(str))
