@@ -31,6 +31,7 @@ from mer_utils.preprocessing.views import Views
 
 SUBJECTS, CLIPS = 10, 4
 WAYS = {"the run": 1, "a worker": 2, "the machine": 1}  # what is killed: in how many processes
+ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 LATELY = 1.0  # seconds before a power cut in which what was written may be lost
 
 
@@ -79,6 +80,10 @@ def power_cut(chance: random.Random) -> int:
     return len(lately)
 
 
+def folds() -> list[Path]:
+    return list(paths.RUNS.glob("*/folds/made__*.npz"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=8)
@@ -87,23 +92,22 @@ def main() -> None:
     experiment = experiments.declare("ststnet", "made", views, epochs=3, batch_size=16)
     with tempfile.TemporaryDirectory() as place:
         paths.RUNS, paths.KEPT = Path(place, "runs"), Path(place, "kept")
-        log, length = Path(place, "log"), {}
-        for jobs in (2, 1):
-            began = time.monotonic()
-            os.waitpid(started(experiment, views, jobs, log), 0)
-            length[jobs] = time.monotonic() - began
-            file = paths.RUNS / f"{experiment.key}.zip"
-            whole = archive.unpacked(file)
-            file.unlink()
+        log, file = Path(place, "log"), paths.RUNS / f"{experiment.key}.zip"
+        os.waitpid(started(experiment, views, 1, log), 0)
+        whole = archive.unpacked(file)
+        file.unlink()
         until = time.monotonic() + 60 * minutes
         while time.monotonic() < until:
             way = chance.choice(list(WAYS))
             child = started(experiment, views, WAYS[way], log)
-            time.sleep(chance.uniform(0, 0.6 * length[WAYS[way]]))
+            more = len(folds()) + chance.randrange(4)
+            while len(folds()) < more and not os.waitid(os.P_PID, child, ENDED):
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.05))
             kill(way, child, chance)
             os.waitpid(child, 0)
             counts[way, "kills"] += 1
-            counts[way, "folds there"] += len(list(paths.RUNS.rglob("*__*.npz")))
+            counts[way, "folds there"] += len(folds())
             counts[way, "damaged"] += power_cut(chance) if way == "the machine" else 0
             counts[way, "tracebacks"] += "Traceback" in log.read_text()
             if file.is_file() and store.file(experiment.key):
