@@ -63,7 +63,8 @@ for active in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}"; do
         if why="$(holds "$active/bin/python" 2>&1)"; then
             python="$active/bin/python"
         else
-            say "The active environment $active is not used: ${why##*$'\n'}."
+            why="${why##*$'\n'}"
+            say "The active environment $active is not used: ${why#error: }."
         fi
     fi
 done
@@ -76,7 +77,11 @@ esac
 
 if [ -z "$python" ]; then
     python="$VENV/bin/python"
-    why="$(holds "$python" 2>&1)" || make_environment "${why##*$'\n'}"
+    if ! why="$(holds "$python" 2>&1)"; then
+        why="${why##*$'\n'}"
+        case "$why" in error:*) say "$why" && exit 2 ;; esac # another checkout's: it is left alone
+        make_environment "$why"
+    fi
 fi
 
 if [ "${1:-}" = test ]; then

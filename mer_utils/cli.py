@@ -191,6 +191,11 @@ def _environment(options: Namespace) -> int | None:
         print("\n".join(environment.requirements()))
     elif options.lock:
         print(environment.lock(), end="")
+    elif folder := environment.other_checkout():
+        raise StudyError(
+            f"{sys.prefix} is the environment of the checkout {folder}, which would lose it: let "
+            "MER_VENV name another folder, or leave it out"
+        )
     elif problems := environment.problems():
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         print("; ".join(problems[:3]) + more, file=sys.stderr)

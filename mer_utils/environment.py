@@ -89,6 +89,17 @@ def project_folder() -> Path | None:
     return None
 
 
+def other_checkout() -> Path | None:
+    """The checkout that loses this environment where it is installed from here, None if none does.
+
+    An environment inside this checkout is its own, wherever it was copied from.
+    """
+    folder, home = project_folder(), Path(sys.prefix).resolve()
+    if folder is None or folder.resolve() == ROOT or home.is_relative_to(ROOT):
+        return None
+    return folder if (folder / "mer_utils").is_dir() else None
+
+
 def problems(path: Path = LIST) -> list[str]:
     """What keeps this interpreter from running the study, one phrase each; empty if nothing."""
     phrases = [

@@ -15,7 +15,8 @@ printf '%s\\n' "$*" >>{log}
 case " $* " in
 *" pip --version "*) exit 0 ;;
 *" pip install "*) touch {complete}; exit 0 ;;
-*" --check "*) [ -e {complete} ] || {{ echo "numpy missing" >&2; exit 1; }}; exit 0 ;;
+*" --check "*) [ ! -s {complete} ] || {{ cat {complete} >&2; exit 2; }}
+    [ -e {complete} ] || {{ echo "numpy missing" >&2; exit 1; }}; exit 0 ;;
 *" -m pytest "*) exit 0 ;;
 " -c import sys, venv"*) exit 0 ;;
 esac
@@ -77,6 +78,13 @@ def test_an_incomplete_environment_is_completed_from_the_list(machine):
     assert install.endswith(f"-r {list_of_pins}")
     assert list_of_pins.read_text().splitlines() == environment.requirements()
     assert done.returncode == 2 and "error: corpus 'casme3x'" in done.stderr
+
+
+def test_nothing_is_installed_into_the_environment_of_another_checkout(machine):
+    machine.complete.write_text("error: it is the environment of the checkout /other\n")
+    done = machine.run("list")
+    assert (done.returncode, done.stderr) == (2, machine.complete.read_text())
+    assert not machine.asked("-m pip")
 
 
 def test_help_makes_no_environment(machine):

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import sys
 from html.parser import HTMLParser
 
 import nbformat
@@ -265,6 +266,17 @@ def test_a_package_installed_from_elsewhere_or_not_at_all_is_named(monkeypatch, 
         assert problem in environment.problems()[-1]
     monkeypatch.setattr(environment, "project_folder", lambda: paths.ROOT)
     assert environment.problems() == []
+
+
+def test_an_environment_of_another_checkout_is_left_to_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(environment, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert environment.other_checkout() is None  # that checkout has been deleted
+    (tmp_path / "mer_utils").mkdir()
+    assert cli.main(["environment", "--check"]) == 2
+    assert capsys.readouterr().err.count(str(tmp_path)) == 2
+    monkeypatch.setattr(sys, "prefix", str(paths.ROOT / ".venv"))
+    assert environment.other_checkout() is None  # copied with its environment, which is its own
 
 
 def test_every_direct_dependency_has_an_exact_version():
