@@ -195,6 +195,7 @@ def order_of_movements(
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
 FILM_SIZES = {"streams": "visual", "smoothing": 1.0, "maps": 9, "side": 64, "embedding": 16}
+FILM_SIZES |= {"stilled": False}  # their heads do not move
 FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False}
 FILM_SIZES |= {"epochs": 12, "batch_size": 16, "learning_rate": 3e-3}
 APEX = 4  # frame of a film of `after_the_apex` that an annotator would call the apex

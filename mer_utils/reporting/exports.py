@@ -13,7 +13,6 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
-from nbformat import NotebookNode
 
 from .. import paths
 from ..corpora.ids import FORMULA
@@ -90,12 +89,12 @@ def _kept(name: str, files: dict[str, str]) -> dict:
 
 
 def files(
-    notebook: NotebookNode, corpus: str, tables: Path | None = None, figures: Path | None = None
+    notebook: dict, corpus: str, tables: Path | None = None, figures: Path | None = None
 ) -> dict[Path, bytes]:
     """The files that an executed notebook keeps, in reports/tables and reports/figures."""
     found = {}
     tables, figures = tables or paths.TABLES, figures or paths.FIGURES
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
         kept = output.get("metadata", {}).get("study", {}).get("kept", {"files": {}})
         for suffix, content in kept["files"].items():
             folder = tables if suffix in (".csv", ".tex") else figures
@@ -105,7 +104,7 @@ def files(
 
 
 def write(
-    notebook: NotebookNode, corpus: str, tables: Path | None = None, figures: Path | None = None
+    notebook: dict, corpus: str, tables: Path | None = None, figures: Path | None = None
 ) -> list[Path]:
     """Write what an executed notebook keeps."""
     found = files(notebook, corpus, tables, figures)
