@@ -412,7 +412,7 @@ def test_every_form_of_the_list_is_one_list(tmp_path, text):
         ("casme2,sub01,EP02_01f\n", "line 1 has 3 columns"),
         (
             "casme2,sub01,EP1,1\ncasmeii,sub01,EP2,1\n",
-            "line 2: corpus 'casmeii' is not known, near",
+            "line 2: corpus 'casmeii' is not known, the nearest",
         ),
         ("casme2,x7,EP02_01f,1\n", "line 1: 'x7' is not a subject such as sub01"),
         ("samm,6,006_1_2,0\n\nsamm,006,006_1_2,0\n", "twice, in lines 1 and 3"),

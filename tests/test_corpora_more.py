@@ -31,7 +31,6 @@ from test_corpora_releases import (
 
 from mer_utils import cli, corpora, experiments, paths
 from mer_utils.corpora import (
-    afew,
     errata,
     frames,
     ids,
@@ -338,7 +337,6 @@ def test_afew(tmp_path):
         "val_000046280",
         "val_000046281",
     ]
-    assert list(afew.split(corpus.clips)) == ["train", "train", "val", "val"]
     assert set(corpus.clips["onset"]) == {1} and corpus.clips["offset"].isna().all()
     assert len(corpus.classes) == 7 and row(corpus, "val_000046281").label == "neutral"
     why = {key.split("/")[1]: reason for key, reason in reasons(corpus).items()}

@@ -643,33 +643,32 @@ CORPUS = st.sampled_from(list(ids.MEGC2019))
 
 @given(CORPUS, st.integers(0, 999), st.integers(0, 4), st.sampled_from(["", " "]))
 def test_every_spelling_of_a_subject_is_one_subject(corpus, number, zeros, blank):
-    once = ids.subject(corpus, number)
+    once = ids.MEGC2019[corpus].subject(number)
     prefix = {"casme2": "sub", "samm": "", "smic": "s"}[corpus]
     spellings = ["0" * zeros + str(number), f"{number}.0", float(number), once, once.upper()]
     spellings.append(f"{blank}{prefix}{'0' * zeros}{number}{blank}")
-    assert {ids.subject(corpus, spelling) for spelling in spellings} == {once}
-    assert ids.subject("synthetic_" + corpus, once) == once
+    assert {ids.MEGC2019[corpus].subject(spelling) for spelling in spellings} == {once}
 
 
 @given(CORPUS, st.text(max_size=8))
 def test_a_subject_is_well_formed_or_refused(corpus, text):
     try:
-        once = ids.subject(corpus, text)
+        once = ids.MEGC2019[corpus].subject(text)
     except ValueError:
         return
-    assert once.isascii() and ids.subject(corpus, once) == once
+    assert once.isascii() and ids.MEGC2019[corpus].subject(once) == once
 
 
 @given(CORPUS, st.text(max_size=12))
 def test_clip_names_are_stable(corpus, text):
-    once = ids.clip(corpus, text)
-    assert ids.clip(corpus, once) == once
+    once = ids.MEGC2019[corpus].clip(text)
+    assert ids.MEGC2019[corpus].clip(once) == once
 
 
 @given(st.integers(1, 40), st.sampled_from(["ne", "po", "sur"]), st.integers(1, 99))
 def test_smic_disk_and_csv_names_meet(subject, code, number):
-    on_disk = ids.clip("smic", f"s{subject}_{code}_{number:02d}")
-    assert on_disk == ids.clip("smic", f"s{subject:02d}_{code}_{number:02d}")
+    on_disk = ids.MEGC2019["smic"].clip(f"s{subject}_{code}_{number:02d}")
+    assert on_disk == ids.MEGC2019["smic"].clip(f"s{subject:02d}_{code}_{number:02d}")
     key = ("smic", f"s{subject:02d}", on_disk)
     assert ids.from_stem(f"s{subject:02d}_s{subject}_{code}_{number:02d}") == key
     assert ids.from_stem(f"{key[1]}_{key[2]} ") == key

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +22,7 @@ __all__ += ["Corpus", "default_folder", "frame_files", "load", "named", "release
 
 
 def release_of(name: str) -> Release:
-    """The entry of a corpus; that of `own_pilot` is the entry of `own` under this name.
-
-    Raises StudyError for a name that is not known.
-    """
+    """The entry of a corpus; that of `own_pilot` is `own` under this name. Raises StudyError."""
     if OWN.fullmatch(name):
         return replace(RELEASES["own"], name=name, title=f"your own clips, {name[4:]}")
     if name.startswith("own_"):
@@ -40,38 +37,22 @@ def release_of(name: str) -> Release:
 def title(name: str) -> str:
     """What reports call a corpus: `casme2-5` is "CASME II, 5"; an unknown name stays as it is."""
     name, _, rest = name.partition("-")
-    words = [word for word in _words(rest) if word]
-    known = name in RELEASES or OWN.fullmatch(name)
-    text = ", ".join([release_of(name).title if known else name, *words])
+    is_known = name in RELEASES or OWN.fullmatch(name)
+    parts = (release_of(name).title if is_known else name, *_words(rest))
+    text = ", ".join(filter(None, parts))
     return text[:1].upper() + text[1:]
 
 
 def default_folder(name: str) -> Path:
     """The place of a corpus, as data/README.md shows it."""
     release = release_of(name)
-    if release.synthetic:
-        return paths.SYNTHETIC
-    return paths.RAW / (name if release.folder is None else release.folder)
+    below = release.name if release.folder is None else release.folder
+    return paths.SYNTHETIC if release.synthetic else paths.RAW / below
 
 
-def _packed(folder: Path) -> str:
-    """The archives in a folder and one below, as text."""
-    places = [folder, *folders(folder)] if folder.is_dir() else []
-    return ", ".join([name for place in places for name in packed(place)][:3])
-
-
-def _as_text(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Bytes of a name on disk that are no UTF-8, as an archive from another system has, escaped."""
-    return [tuple(t.encode("utf-8", "backslashreplace").decode() for t in row) for row in rows]
-
-
-def _named_as_text(clips: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
-    """The clips whose names can be written, and (key, reason) of those whose cannot."""
-    keys = [tuple(row[column] for column in (*KEY, "frames")) for row in clips]
-    whole = [key == escaped for key, escaped in zip(keys, _as_text(keys), strict=True)]
-    reason = "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
-    misnamed = [(*key[:3], reason) for key, right in zip(keys, whole, strict=True) if not right]
-    return [row for row, right in zip(clips, whole, strict=True) if right], misnamed
+def _escaped(text: str) -> str:
+    """Text without the bytes that are no UTF-8, as names in an archive of another system have."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _words(rest: str) -> tuple[str, str]:
@@ -84,11 +65,7 @@ def _words(rest: str) -> tuple[str, str]:
 def named(
     name: str, classes: str | int | Sequence[str] | None = None, apex: str = "sheet"
 ) -> tuple:
-    """(the usual spelling of a corpus's name, its Release, its Scheme, its policy of the apex).
-
-    `casme2-3-sheet` is `casme2`; classes and apex as in `load`. Raises StudyError for what is
-    unknown or cannot be a name, whether or not the corpus is here.
-    """
+    """(usual spelling, Release, Scheme, apex policy) of a name; classes, apex as `load`."""
     release, dash, rest = str(name).partition("-")
     release = release_of(release)
     of_name, policy = _words(rest)
@@ -110,52 +87,57 @@ def load(
     """Reads a corpus from `path`, or from its place in data/README.md.
 
     classes: the number of classes of one of the corpus's schemes, None for its first; names of
-    classes for `own`. apex: where the apex comes from (see `apexes`). Both may be part of the name
-    as well, `casme2-5-midpoint`: so is a corpus called whose scheme or apex is not the first, in
-    its runs, its tables and its folder of reports, and never mixed with another. Raises StudyError,
-    one sentence, for what the user can mend.
+    classes for `own`. apex: where the apex comes from (see `apexes`). Both may be part of the name,
+    `casme2-5-midpoint`, and are part of that of runs, tables and reports. Raises StudyError.
     """
     full_name, release, scheme, apex = named(name, classes, apex)
     name = release.name
     folder = Path(os.path.abspath(Path(path).expanduser())) if path else default_folder(name)
-    if not (release.file and folder.is_file()):
+    if folder.is_file() and not release.file:
+        raise StudyError(f"{folder} is a file: give the folder of corpus '{name}'")
+    if not folder.is_file() and not (folder.is_dir() and entries(folder)):
+        state = "is empty" if folder.exists() else "does not exist"
         usual = f"put the {name} release there as data/README.md shows, or give its path"
-        if folder.is_file():
-            raise StudyError(f"{folder} is a file: give the folder of corpus '{name}'")
-        if not folder.is_dir() or not entries(folder):
-            state = "is empty" if folder.exists() else "does not exist"
-            raise StudyError(f"{folder} {state}: {release.remedy or usual}")
+        raise StudyError(f"{folder} {state}: {release.remedy or usual}")
     errata.check_corpora(CORPORA)
     try:
         copy = Copy(release, folder, name, scheme, apex).read()
     except StudyError as error:
-        if not (archives := _packed(folder)):
+        places = [folder, *folders(folder)] if folder.is_dir() else []
+        archives = ", ".join([file for place in places for file in packed(place)][:3])
+        if not archives:
             raise
         raise StudyError(f"{error}; not unpacked there: {archives}: unpack it") from error
     if apex != "sheet" and "frames" not in copy.views:
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"
         )
-    rows, misnamed = _named_as_text(copy.clips)
+    rows, left_out = [], [*copy.exclusions]
+    for row in copy.clips:
+        *key, place = (row[column] for column in (*KEY, "frames"))
+        if any(text != _escaped(text) for text in (*key, place)):
+            reason = (
+                "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
+            )
+            left_out.append((*key, reason))
+        else:
+            rows.append(row)
     rows, without_apex = apexes.choose(apex, rows)
     folder = folder.parent if folder.is_file() else folder
 
-    def told(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        # Below the corpus's own folder: a report must not name folders of this machine.
-        inside, itself = f"{folder}{os.sep}", str(folder)
-        return _as_text(
-            [text.replace(inside, "").replace(itself, folder.name) for text in row] for row in rows
-        )
+    def below(text: str) -> str:
+        """As seen from the corpus's folder: a report must not name folders of this machine."""
+        return _escaped(text.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name))
 
     corpus = Corpus(
         name=full_name,
         path=folder,
         clips=clip_table(rows),
-        exclusions=exclusion_table(told([*copy.exclusions, *misnamed, *without_apex])),
+        exclusions=exclusion_table([map(below, row) for row in (*left_out, *without_apex)]),
         classes=scheme.classes,
         views=copy.views,
         synthetic=release.synthetic,
-        sources=tuple(sentence for (sentence,) in told(zip(copy.sources, strict=True))),
+        sources=tuple(map(below, copy.sources)),
         scheme=scheme,
         apex=apex,
     )

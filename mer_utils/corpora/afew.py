@@ -9,8 +9,6 @@ drops are not read: their layout is not known here.
 
 import re
 
-import pandas as pd
-
 from ..errors import StudyError
 from .frames import folders, videos
 from .reader import Copy
@@ -21,9 +19,10 @@ PERSON = "unknown"
 
 def read(copy: Copy) -> None:
     path = copy.path
-    parts = [folder for folder in [path, *folders(path)] if SPLIT.fullmatch(folder.name)]
-    if not parts:
-        parts = [f for child in folders(path) for f in folders(child) if SPLIT.fullmatch(f.name)]
+    level = [path, *folders(path)]
+    below = [folder for child in level[1:] for folder in folders(child)]
+    parts = [folder for folder in level if SPLIT.fullmatch(folder.name)]
+    parts = parts or [folder for folder in below if SPLIT.fullmatch(folder.name)]
     if not parts:
         raise StudyError(
             f"{path} holds no folder such as Train_AFEW: put Train_AFEW and Val_AFEW there, as "
@@ -41,8 +40,3 @@ def read(copy: Copy) -> None:
         for video in videos(part):
             reason = f"no label: {part.name} has no folder of a class for it"
             copy.leave_out(PERSON, f"{name}_{video.stem}", reason)
-
-
-def split(clips: pd.DataFrame) -> pd.Series:
-    """ "train" or "val" of each clip of a table that `read` made."""
-    return clips["clip"].str.partition("_")[0]

@@ -25,26 +25,23 @@ def choose(policy: str, rows: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
         return list(rows), []
     if policy == "spotted":
         return [row | {"apex": None, "apex_source": ""} for row in rows], []
-    kept, left_out = [], []
+    clips, left_out = [], []
     for row in rows:
-        apex, reason = _midpoint(row)
-        if reason:
-            left_out.append((*(row[column] for column in KEY), reason))
+        middle = _midpoint(row)
+        if isinstance(middle, str):
+            left_out.append((*(row[column] for column in KEY), middle))
         else:
-            kept.append(row | {"apex": apex, "apex_source": "midpoint"})
-    return kept, left_out
+            clips.append(row | {"apex": middle, "apex_source": "midpoint"})
+    return clips, left_out
 
 
-def _midpoint(row: Mapping) -> tuple[int, str]:
-    """The frame in the middle of those from onset to offset, and why it cannot be the apex."""
+def _midpoint(row: Mapping) -> int | str:
+    """The frame in the middle of those from onset to offset, or why there is none."""
     onset, offset = row["onset"], row.get("offset")
     if offset is None:
-        return 0, "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
+        return "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
     if Path(row["frames"]).is_file():  # a video: its frames are counted, not listed
-        return onset + (offset - onset + 1) // 2, ""
+        return onset + (offset - onset + 1) // 2
     between = [number for number in frame_names(row["frames"]) if onset <= number <= offset]
     middle = between[len(between) // 2] if between else onset
-    return (
-        middle,
-        "" if middle > onset else f"no frame is between onset {onset} and offset {offset}",
-    )
+    return middle if middle > onset else f"no frame is between onset {onset} and offset {offset}"

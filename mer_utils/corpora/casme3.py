@@ -17,6 +17,7 @@ any, the clips are listed, but offer nothing to compute. The release's text coun
 """
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from ..errors import StudyError
@@ -26,14 +27,9 @@ from .reader import Copy
 LONGEST = 60  # frames, two seconds
 CLIP = r"spno\.?(0*[0-9]{1,4})_([a-z][0-9]*)_([0-9]+)"
 SUBJECT = rf"{CLIP}|spno\.?0*[0-9]{{1,4}}"  # a folder of a clip, or of a subject's films
-C_FIELDS = {
-    "subject": ("sub", "Subject"),
-    "clip": ("count",),
-    "onset": ("onset",),
-    "offset": ("offset",),
-    "action_units": ("au", "AUs", "Action Units"),
-    "emotion": ("emotion",),
-}
+C_FIELDS = {"subject": ("sub", "Subject"), "clip": ("count",), "onset": ("onset",)}
+C_FIELDS |= {"offset": ("offset",), "action_units": ("au", "AUs", "Action Units")}
+C_FIELDS |= {"emotion": ("emotion",)}
 
 
 def read(copy: Copy) -> None:
@@ -46,12 +42,10 @@ def read(copy: Copy) -> None:
         row["film"] = row["clip"]
         row["clip"] += f"_{row['onset'].removesuffix('.0')}"
     for row, notes, reason in copy.rows(sheet):
-        event = copy.add(row, notes, reason)
-        subject, film, clip = event.subject, row["film"].lower(), event.clip.lower()
-        event.frames = clips.get((subject, clip)) if clips else films.get((subject, film))
-        if event.frames is None:
-            place = f"{subject}_{clip}" if clips else f"{subject}/{film}"
-            event.reason = event.reason or copy.no_folder(root, place)
+        subject, film, clip = row["subject"], row["film"].lower(), row["clip"].lower()
+        frames = clips.get((subject, clip)) if clips else films.get((subject, film))
+        place = f"{subject}_{clip}" if clips else f"{subject}/{film}"
+        event = copy.add(row, notes, reason, frames or copy.no_folder(root, place))
         if event.numbers.get("offset", 0) - event.numbers.get("onset", 0) >= LONGEST:
             event.notes.append("longer than two seconds")
     listed = {(event.subject, event.clip.lower()) for event in copy.events}
@@ -62,12 +56,12 @@ def read(copy: Copy) -> None:
 
 def _clips(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
     """(subject, film_onset in lower case) -> folder of colour frames."""
-    matches = {folder: re.fullmatch(CLIP, folder.name, re.IGNORECASE) for folder in folders(root)}
-    return {
-        (copy.release.names.subject(match[1]), f"{match[2]}_{int(match[3])}".lower()): folder
-        for folder, match in matches.items()
-        if match
-    }
+    clips = {}
+    for folder in folders(root):
+        if match := re.fullmatch(CLIP, folder.name, re.IGNORECASE):
+            subject = copy.release.names.subject(match[1])
+            clips[subject, f"{match[2]}_{int(match[3])}".lower()] = folder
+    return clips
 
 
 def _films(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
@@ -75,29 +69,28 @@ def _films(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
     films = {}
     for subject, person in copy.subjects(root):
         for film in folders(person):
-            colour = [one for one in folders(film) if one.name.lower() == "color"]
-            films[subject, film.name.lower()] = (colour or [film])[0]
+            films[subject, film.name.lower()] = (_colour(film) or [film])[0]
     return films
+
+
+def _colour(film: Path) -> list[Path]:
+    return [folder for folder in folders(film) if folder.name.lower() == "color"]
 
 
 def read_c(copy: Copy) -> None:
     """Part C."""
-    films: dict[str, list[Path]] = {}
+    films = defaultdict(list)  # subject -> folders of colour frames
     try:
         root = copy.find_frames()
     except StudyError:
         root, copy.views = None, ()
         copy.sources.append("no frames found: the clips can be counted, and nothing computed")
     for subject, person in copy.subjects(root) if root else ():
-        below = [person, *folders(person)]
-        colour = [one for place in below for one in folders(place) if one.name == "color"]
-        films.setdefault(subject, []).extend(colour)
+        for place in (person, *folders(person)):
+            films[subject] += _colour(place)
     sheet = copy.read_sheet(root or copy.path)
     for row, notes, reason in copy.rows(sheet):
-        event = copy.add(row, [*notes, "no apex in the sheet"], reason)
-        colour = films.get(event.subject, [])
-        if len(colour) == 1:
-            event.frames = colour[0]
-        elif root:
-            wrong = f"{len(colour)} films of subject {event.subject} in {root}: one is needed"
-            event.reason = event.reason or wrong
+        subject, colour = row["subject"], films[row["subject"]]
+        wrong = f"{len(colour)} films of subject {subject} in {root}: one is needed"
+        frames = colour[0] if len(colour) == 1 else wrong if root else None
+        copy.add(row, [*notes, "no apex in the sheet"], reason, frames)

@@ -19,11 +19,9 @@ from ..errors import StudyError
 from . import sheets
 from .frames import folders
 from .reader import Copy
-from .table import SPELLINGS
+from .table import FRAME_NUMBERS, SPELLINGS
 
-COLUMNS = (
-    *("number", "clip", "onset", "apex", "offset", "action_units", "emotion", "kind", "reported"),
-)
+COLUMNS = ("number", "clip", *FRAME_NUMBERS, "action_units", "emotion", "kind", "reported")
 ZERO = {"offset": "still on when the film ends", "apex": "not coded"}  # what 0 in the sheet means
 KINDS = {"micro": "casme_squared", "macro": "casme_squared_macro"}
 SUBJECT = "s[0-9]{1,3}"
@@ -36,30 +34,29 @@ def read(copy: Copy) -> None:
     copy.name_sheet(sheet)
     places = {subject: folders(person) for subject, person in copy.subjects(root)}
     for row in sheet.rows:
-        row["subject"] = people.get(row["number"], "")
-        if not row["subject"]:
+        if row["number"] not in people:
             reason = f"subject {row['number']} is not in the tab naming rule1"
             copy.leave_out(row["number"], row["clip"], reason)
-    sheet.rows = [row for row in sheet.rows if row["subject"]]
+    rows = [row for row in sheet.rows if row["number"] in people]
+    sheet.rows = [row | {"subject": people[row["number"]]} for row in rows]
     for row, notes, reason in copy.rows(sheet):
         for field, meaning in ZERO.items():
             if row[field] == "0":
                 row[field] = ""
                 notes.append(f"{field} 0 in the sheet: {meaning}")
         kind = row["kind"].lower()
-        reads_it = KINDS.get(kind[:5])
-        if not reads_it:
+        corpus = KINDS.get(kind[:5])
+        if not corpus:
             reason = reason or f"'{kind}' is neither a micro- nor a macro-expression"
-        elif reads_it != copy.corpus:
-            reason = reason or f"a {kind[:5]}-expression: corpus {reads_it} reads it"
-        event = copy.add(row, notes, reason, open_end=True)
+        elif corpus != copy.corpus:
+            reason = reason or f"a {kind[:5]}-expression: corpus {corpus} reads it"
+        if row["onset"] == "0":
+            reason = reason or "onset 0 is no frame: they are named from 1"
+        subject = row["subject"]
+        frames = _folder(places.get(subject, []), subject, row["clip"], codes)
+        event = copy.add(row, notes, reason, frames, open_end=True)
         reported = row["reported"].lower()
         event.emotion = SPELLINGS.get(reported, reported)
-        children = places.get(event.subject, [])
-        event.frames, missing = _folder(children, event.subject, row["clip"], codes)
-        if not event.reason and not event.numbers["onset"]:
-            event.reason = "onset 0 is no frame: they are named from 1"
-        event.reason = event.reason or missing
 
 
 def _is_row(cells: Sequence[str]) -> bool:
@@ -73,10 +70,7 @@ def _fits(path: Path) -> bool:
 
 
 def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
-    """The rows, subject number -> folder, film name -> code. Raises StudyError for a tab missing.
-
-    Tabs are recognised by their content, since copies name them differently.
-    """
+    """The rows, subject number -> folder, film name -> code. Raises StudyError for none."""
     rows, people, codes, tab = [], {}, {}, ""
     for name, grid in sheets.grids(path).items():
         for number, cells in enumerate(grid, start=1):
@@ -101,19 +95,16 @@ def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
     return sheets.Sheet(path, tab, rows, sheets.digest(path)), people, codes
 
 
-def _folder(
-    children: Sequence[Path], subject: str, clip: str, codes: dict[str, str]
-) -> tuple[Path | None, str]:
-    """The folder of a clip's frames: its own, or its film's by the code. Second: why not."""
+def _folder(children: Sequence[Path], subject: str, clip: str, codes: dict[str, str]) -> Path | str:
+    """The folder of a clip's frames, its own or that of its film by the code; or why not."""
     for child in children:
         if child.name.lower() == clip.lower():
-            return child, ""
+            return child
     name = clip.rsplit("_", 1)[0].lower()
     if name not in codes:
-        return None, f"film '{name}' is not in the tab naming rule2"
+        return f"film '{name}' is not in the tab naming rule2"
     film = re.compile(f"[0-9]+_{codes[name]}.*")  # 15_0101disgustingteeth
     films = [child for child in children if film.fullmatch(child.name)]
-    if len(films) != 1:
-        number = f"{len(films)} folders" if films else "no folder"
-        return None, f"{number} of film {codes[name]} ({name}) of subject {subject}"
-    return films[0], ""
+    number = f"{len(films)} folders" if films else "no folder"
+    wrong = f"{number} of film {codes[name]} ({name}) of subject {subject}"
+    return films[0] if len(films) == 1 else wrong

@@ -17,10 +17,9 @@ FIELDS = {"subject": ("Subject", "sub"), "clip": ("Filename", "filename_o", "cli
 
 
 def read(copy: Copy) -> None:
-    by_name = {folder.name.lower(): folder for folder in folders(copy.path)}
-    classes = {
-        name: by_name.pop(name.lower()) for name in copy.scheme.classes if name.lower() in by_name
-    }
+    unread = {folder.name.lower(): folder for folder in folders(copy.path)}
+    names = [name for name in copy.scheme.classes if name.lower() in unread]
+    classes = {name: unread.pop(name.lower()) for name in names}
     if not classes:
         raise StudyError(
             f"{copy.path} holds no folder named as a class: put the videos into "
@@ -28,10 +27,10 @@ def read(copy: Copy) -> None:
         )
     sheet = copy.read_sheet(copy.path)
     copy.sources += [f"videos {folder}" for folder in classes.values()]
-    copy.sources += [f"not read: {folder}" for folder in by_name.values()]
-    people, spelled = defaultdict(set), {}  # clip name in lower case -> subjects who have one
+    copy.sources += [f"not read: {folder}" for folder in unread.values()]
+    people, subjects = defaultdict(set), {}  # clip name in lower case -> subjects who have one
     for row in sheet.rows:  # 1 and 01 in one sheet are one person
-        subject = spelled.setdefault(ids.person(row["subject"]), row["subject"])
+        subject = subjects.setdefault(ids.person(row["subject"]), row["subject"])
         people[row["clip"].lower()].add(subject)
     for label, folder in classes.items():
         for video in videos(folder):
@@ -50,10 +49,8 @@ def _who(stem: str, people: dict[str, set[str]], sheet: str) -> tuple[str, str, 
         return "", stem, reason
     parts = stem.split("_")
     for number in range(1, len(parts)):
-        person, clip = "_".join(parts[:number]), "_".join(parts[number:])
-        same = [
-            one for one in people.get(clip.lower(), ()) if ids.person(one) == ids.person(person)
-        ]
+        person, clip = ids.person("_".join(parts[:number])), "_".join(parts[number:])
+        same = [name for name in people.get(clip.lower(), ()) if ids.person(name) == person]
         if len(same) == 1:
             return same[0], clip, ""
     return "", stem, f"{sheet} has no row for it"

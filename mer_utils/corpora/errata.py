@@ -1,4 +1,4 @@
-"""Known mistakes of the releases as a table, applied by key and old value, never by row number.
+"""Mistakes of the releases as a table, applied by clip and old value, never by row number.
 
 `errata.csv` columns: corpus, sheet_sha256 (start of the sheet's hash; empty = any sheet), subject,
 clip, field, old, new, source. `field` is a column of the sheet or `excluded`, whose `new` is the
@@ -48,61 +48,57 @@ def own() -> pd.DataFrame:
     return read(file) if file.is_file() else pd.DataFrame(columns=list(COLUMNS))
 
 
-def check_corpora(known: Collection[str]) -> None:
+def check_corpora(names: Collection[str]) -> None:
     """Raises StudyError for an own erratum of a corpus that is none of those."""
     for row in own().itertuples():
-        if row.corpus.removeprefix("synthetic_") not in known:
-            raise StudyError(f"errata.csv line {row.Index}: {unknown('corpus', row.corpus, known)}")
+        if row.corpus.removeprefix("synthetic_") not in names:
+            raise StudyError(f"errata.csv line {row.Index}: {unknown('corpus', row.corpus, names)}")
 
 
 class Errata:
-    """The errata of one corpus, applied row by row; remembers which own ones have changed none."""
+    """The errata of one corpus, applied row by row; `idle` says which own ones change nothing."""
 
     def __init__(self, corpus: str):
         self._by_clip, self._idle = defaultdict(list), {}  # line of an own erratum -> why it idles
         for table, is_own in ((read(), False), (own(), True)):
-            for one in table[table["corpus"] == corpus].itertuples():
-                self._by_clip[one.subject, one.clip].append((one, is_own))
+            for erratum in table[table["corpus"] == corpus].itertuples():
+                clip = erratum.subject, erratum.clip
+                self._by_clip[clip].append((erratum, is_own))
                 if is_own:
-                    clip = f"{one.subject}/{one.clip}"
-                    self._idle[one.Index] = f"no row of a sheet of {corpus} is clip {clip}"
+                    why = f"no row of a sheet of {corpus} is clip {'/'.join(clip)}"
+                    self._idle[erratum.Index] = why
 
     def idle(self) -> list[str]:
         """A sentence for each own erratum that has changed nothing."""
-        return [
-            f"errata.csv line {line} changes nothing: {why}" for line, why in self._idle.items()
-        ]
+        idle = self._idle.items()
+        return [f"errata.csv line {line} changes nothing: {why}" for line, why in idle]
 
     def apply(
         self, sheet_sha256: str, row: Mapping[str, str], scheme: str
     ) -> tuple[dict[str, str], list[str], str]:
-        """A sheet's row (subject and clip already normalised) -> (row, notes, reason to exclude).
-
-        scheme: name of the class scheme that the clips are read for.
-        """
+        """A sheet's row, its names spelled our way -> (row, notes, reason to exclude)."""
         row, notes, excluded = dict(row), [], ""
-        for one, is_own in self._by_clip.get((row["subject"], row["clip"]), ()):
-            idle = ""
-            if not sheet_sha256.startswith(one.sheet_sha256):
+        for erratum, is_own in self._by_clip.get((row["subject"], row["clip"]), ()):
+            idle, field, old = "", erratum.field, erratum.old
+            if not sheet_sha256.startswith(erratum.sheet_sha256):
                 idle = f"this sheet's sha256 begins with {sheet_sha256[:16]}"
-            elif one.field in ("excluded", f"excluded:{scheme}"):
-                excluded = excluded or f"{one.new} [{one.source}]"
-            elif row.get(one.field) == one.old or (
-                (one.field, one.old) == ("apex", "outside") and _apex_is_outside(row)
-            ):
-                text = f"{one.field} '{row[one.field]}' -> '{one.new}'"
-                notes.append(f"erratum: {text} ({one.source})")
-                row[one.field] = one.new
-            elif one.field in row:  # not `excluded:5` while three classes are read
-                idle = f"the sheet says {one.field} '{row[one.field]}', not '{one.old}'"
+            elif field in ("excluded", f"excluded:{scheme}"):
+                excluded = excluded or f"{erratum.new} [{erratum.source}]"
+            elif row.get(field) == old or (f"{field} {old}" == "apex outside" and _outside(row)):
+                change = f"{field} '{row[field]}' -> '{erratum.new}'"
+                notes.append(f"erratum: {change} ({erratum.source})")
+                row[field] = erratum.new
+            elif field in row:  # not `excluded:5` while three classes are read
+                idle = f"the sheet says {field} '{row[field]}', not '{old}'"
             if is_own and idle:
-                self._idle[one.Index] = idle
+                self._idle[erratum.Index] = idle
             elif is_own:
-                self._idle.pop(one.Index, None)
+                self._idle.pop(erratum.Index, None)
         return row, notes, excluded
 
 
-def _apex_is_outside(row: Mapping[str, str]) -> bool:
+def _outside(row: Mapping[str, str]) -> bool:
+    """Whether the apex is outside onset to offset."""
     try:
         return not int(row["onset"]) <= int(row["apex"]) <= int(row["offset"])
     except ValueError:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ _COPY = re.compile(r"\s*(?:\([0-9]+\)|- copy)$", re.IGNORECASE)  # "img46 (1).jp
 
 
 def entries(folder: Path) -> list[os.DirEntry]:
-    """Contents of a folder, sorted by name, without hidden files. Raises StudyError."""
+    """Contents of a folder by name, without hidden files. Raises StudyError."""
     try:
         visible = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
@@ -40,8 +42,8 @@ def packed(folder: Path) -> list[str]:
 
 def packed_in(folder: Path, name: str) -> str:
     """The archive of that name in a folder, "" if there is none or no such folder."""
-    names = packed(folder) if os.path.isdir(folder) else []  # a name may be too long
-    return next((one for one in names if ARCHIVE.sub("", one).lower() == name.lower()), "")
+    archives = packed(folder) if os.path.isdir(folder) else []  # a name may be too long
+    return next((one for one in archives if ARCHIVE.sub("", one).lower() == name.lower()), "")
 
 
 def videos(folder: Path) -> list[Path]:
@@ -60,16 +62,14 @@ def frame_number(name: str) -> int | None:
 
 
 def frame_names(folder: Path | str) -> dict[int, str]:
-    """Frame number -> file name, in natural order; any extension, case and zero padding.
-
-    The folder is listed once and no file is opened. Raises StudyError where two files have one
-    number, since it is unknown which of them is meant.
-    """
+    """Frame number -> file name, in that order. Raises StudyError where two have one number."""
     names: dict[int, str] = {}
     for entry in entries(Path(folder)):
         name, number = entry.name, frame_number(entry.name)
         is_image = os.path.splitext(name)[1].lower() in IMAGES
-        if number is None or not is_image or not _is_file(entry):
+        # os.path only for a link: elsewhere the entry knows without another look at the disk
+        is_file = entry.is_file(follow_symlinks=False) or os.path.isfile(entry)
+        if number is None or not is_image or not is_file:
             continue
         if number in names:
             raise StudyError(
@@ -79,12 +79,14 @@ def frame_names(folder: Path | str) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def _is_file(entry: os.DirEntry) -> bool:
-    """Without another look at the disk, where the entry knows."""
+def read(path: Path, how: Callable = lambda stream: stream.read()):
+    """What `how` reads of an open file, all of it by default. Raises StudyError."""
     try:
-        return entry.is_file()
-    except OSError:  # a link to itself
-        return False
+        with path.open("rb") as stream:
+            return how(stream)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StudyError(f"{path.name} cannot be read: {reason}; copy it again") from error
 
 
 def header_size(content: bytes) -> tuple[int, int]:
@@ -92,13 +94,11 @@ def header_size(content: bytes) -> tuple[int, int]:
     if content.startswith(b"\x89PNG"):
         return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
     if content.startswith(b"BM"):
-        sides = (content[18:22], content[22:26])
-        return tuple(abs(int.from_bytes(side, "little", signed=True)) for side in sides)
+        return tuple(abs(side) for side in struct.unpack("<ii", content[18:26].ljust(8, b"\0")))
     at = 2 if content.startswith(b"\xff\xd8") else len(content)
     while at + 9 < len(content) and content[at] == 0xFF:
         if 0xC0 <= content[at + 1] <= 0xCF and content[at + 1] not in (0xC4, 0xC8, 0xCC):
-            height, width = content[at + 5 : at + 7], content[at + 7 : at + 9]
-            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+            return struct.unpack(">HH", content[at + 5 : at + 9])[::-1]
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     return 0, 0
 

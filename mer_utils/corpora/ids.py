@@ -37,10 +37,7 @@ def flaw(name: str, longest: int = LONGEST) -> str:
 
 
 def alike(name: str) -> str:
-    """What a person reads a name as: the same text for `p1`, `P_01`, `p 1.` and `ｐ１`.
-
-    Of case, Unicode form, blanks, dashes, dots and leading zeros none tells two names apart.
-    """
+    """A name without case, Unicode form, dashes, dots and zeros: one for `p1`, `P_01`, `ｐ 1.`."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     text = re.sub(r"^([0-9]+)\.0+$", r"\1", text.strip())  # as pandas writes a number
     text = re.sub(" +", " ", "".join(map(_read, text))).strip()
@@ -103,21 +100,8 @@ MEGC2019 = {  # the three releases whose clips the MEGC2019 lists name
 }
 
 
-def subject(corpus: str, cell: object) -> str:
-    """`Names.subject` of CASME II, SAMM or SMIC, or of a synthetic corpus in their layout."""
-    return MEGC2019[corpus.removeprefix("synthetic_")].subject(cell)
-
-
-def clip(corpus: str, cell: object) -> str:
-    """`Names.clip` of CASME II, SAMM or SMIC, or of a synthetic corpus in their layout."""
-    return MEGC2019[corpus.removeprefix("synthetic_")].clip(cell)
-
-
 def from_stem(stem: str) -> tuple[str, str, str]:
-    """`<subject>_<clip>` of a file name -> (corpus, subject, clip), by the form of its parts.
-
-    A blank before the extension is part of the published names and is dropped. Raises ValueError.
-    """
+    """`<subject>_<clip>` of a file name -> (corpus, subject, clip). Raises ValueError."""
     stem = stem.strip()
     for corpus, names in MEGC2019.items():
         if match := re.fullmatch(names.stem, stem, re.IGNORECASE):

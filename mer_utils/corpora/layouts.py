@@ -26,23 +26,19 @@ sheet_and_folders.needs = ["sheet_files", "subject_folder"]
 
 
 def sheets_and_names(copy: Copy) -> None:
-    """A clip's name is enough: its folder has that name, wherever it is.
-
-    There may be several sheets, of parts of the release.
-    """
+    """A clip's name is enough: its folder has that name, wherever it is. Sheets may be several."""
     release, root = copy.release, copy.path
-    files = copy.find_sheets(root)
-    read = [sheets.read(file, release.fields, release.tab) for file in files]
+    read = [sheets.read(file, release.fields, release.tab) for file in copy.find_sheets(root)]
     names = {row["clip"].lower() for sheet in read for row in sheet.rows if row["clip"]}
     on_disk: Folders = {}
     for folder in _named(root, names, release.avoid, DEPTH):
-        other = on_disk.setdefault(("", folder.name.lower()), folder)
-        if other != folder:
-            raise StudyError(f"{other} and {folder} are folders of one clip: keep one")
+        key = "", folder.name.lower()
+        if on_disk.setdefault(key, folder) != folder:
+            raise StudyError(f"{on_disk[key]} and {folder} are folders of one clip: keep one")
     places = sorted({folder.parent for folder in on_disk.values()})
     if not places:
         raise StudyError(
-            f"{root} holds no folder of a clip that {files[0].name} names, such as in "
+            f"{root} holds no folder of a clip that {read[0].path.name} names, such as in "
             f"{release.example}: put the release's frames there, as data/README.md shows"
         )
     copy.sources += [f"frames {place}" for place in places]
@@ -68,25 +64,19 @@ def _named(folder: Path, names: set[str], avoid: tuple[str, ...], depth: int) ->
 
 
 def add_rows(copy: Copy, sheet: sheets.Sheet, on_disk: Folders, root: Path) -> None:
-    """An event for each row. Raises StudyError for two rows of one clip.
-
-    on_disk: keyed by subject and clip, or by "" and clip where a name is enough.
-    """
+    """An event for each row. on_disk: keyed by "" for a subject where a clip's name is enough."""
     subjects = {subject for subject, _ in on_disk}
     lines: dict[tuple[str, str], str] = {}
     for row, notes, reason in copy.rows(sheet):
-        event = copy.add(row, notes, reason)
-        key = "" if "" in subjects else event.subject, event.clip.lower()
-        if key in lines:
-            raise StudyError(
-                f"{sheet.path.name} lists {event.subject}/{event.clip} twice, in rows "
-                f"{lines[key]} and {row['row']}: delete one"
-            )
-        lines[key] = row["row"]
-        event.frames = on_disk.get(key)
-        if event.frames is None:
-            place = key[0] + (f"/{event.clip}" if key[0] in subjects else "")
-            event.reason = event.reason or copy.no_folder(root, place.lstrip("/"))
+        subject, clip = row["subject"], row["clip"]
+        key = "" if "" in subjects else subject, clip.lower()
+        first = lines.setdefault(key, row["row"])
+        if first != row["row"]:
+            rows = f"in rows {first} and {row['row']}"
+            raise StudyError(f"{sheet.path.name} lists {subject}/{clip} twice, {rows}: delete one")
+        place = key[0] + (f"/{clip}" if key[0] in subjects else "")
+        frames = on_disk.get(key) or copy.no_folder(root, place.lstrip("/"))
+        event = copy.add(row, notes, reason, frames)
         if is_missing(row["apex"]):
             event.notes.append("no apex in the sheet")
         elif event.numbers.get("apex") == event.numbers.get("offset"):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..errors import StudyError
 from . import ids, sheets
-from .table import CLASSES, KEY, nearest
+from .table import CLASSES, KEY, unknown
 
 NAMES = (
     "combined_3_class2_for_optical_flow*.csv",
@@ -24,10 +24,7 @@ FIELDS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Columns corpus, subject, clip and label (text, normalised), in the order of the file.
-
-    Raises StudyError naming the file, the line and the value.
-    """
+    """Columns corpus, subject, clip, label, as in the file. Raises StudyError with the line."""
     rows = [(line, cells) for line, cells in sheets.csv_rows(path) if any(cells)]
     if not rows:
         raise StudyError(f"{path} is empty: a clip list has rows such as casme2,sub01,EP02_01f,1")
@@ -40,12 +37,11 @@ def read(path: Path) -> pd.DataFrame:
         if len(cells) <= max(columns.values()):
             raise StudyError(f"{place} has {len(cells)} columns: expected 4 at least")
         corpus, subject, clip, text = (cells[columns[field]] for field in FIELDS)
-        corpus = corpus.lower()
-        if corpus not in ids.MEGC2019:
-            near = nearest(corpus, ids.MEGC2019)
-            raise StudyError(f"{place}: corpus '{corpus}' is not known, nearest '{near}'")
+        names = ids.MEGC2019.get(corpus := corpus.lower())
+        if names is None:
+            raise StudyError(f"{place}: {unknown('corpus', corpus, ids.MEGC2019)}")
         try:
-            key = corpus, ids.subject(corpus, subject), ids.clip(corpus, clip)
+            key = corpus, names.subject(subject), names.clip(clip)
         except ValueError as error:
             raise StudyError(f"{place}: {error}") from error
         label = text.lower().removesuffix(".0")
@@ -54,17 +50,13 @@ def read(path: Path) -> pd.DataFrame:
             raise StudyError(
                 f"{place}: label '{text}' is none of 0 (negative), 1 (positive), 2 (surprise)"
             )
-        if key in clips:
-            first = clips[key][1]
+        _, first = clips.setdefault(key, (label, line))
+        if first != line:
             raise StudyError(f"{path} lists {'/'.join(key)} twice, in lines {first} and {line}")
-        clips[key] = label, line
-    return pd.DataFrame(
-        [(*key, label) for key, (label, _) in clips.items()], columns=[*KEY, "label"]
-    )
+    rows = [(*key, label) for key, (label, _) in clips.items()]
+    return pd.DataFrame(rows, columns=[*KEY, "label"])
 
 
 def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:
     """Clip lists in `places`, best name first; a folder that is not there holds none."""
-    folders = [place for place in dict.fromkeys(places) if place.is_dir()]
-    paths = [path for name in names for place in folders for path in sorted(place.glob(name))]
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(f for name in names for at in places for f in sorted(at.glob(name))))

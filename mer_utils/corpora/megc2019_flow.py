@@ -2,34 +2,33 @@
 
 Two layouts: a flat folder of `<subject>_<clip> .png` (with that blank) next to a clip list, or
 `<subject>/u_train|u_test/<label>/`, where 68 folders repeat every image. Optional next to them:
-`action_units.csv`, `landmarks.csv` (pixels of a 224x224 face), or a folder `combined_datasets*`
-with the face images themselves, in which landmarks can be detected.
-
-Two pipelines have published images of the same clips. Where the folder of the other one is next to
-a corpus's own, its flow is a further view of every clip.
+`action_units.csv`, `landmarks.csv` (pixels of a 224x224 face), or a folder `combined_datasets*` of
+face images, in which landmarks are detected. Two pipelines have published images of the same clips:
+where the folder of the other one is next to a corpus's own, its flow is one more view.
 """
 
 import os
 import re
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..errors import StudyError
-from . import ids, lists
-from .frames import IMAGES, entries, folders, grey, header_size
+from . import frames, ids, lists
+from .frames import IMAGES, entries, folders, header_size
 from .reader import Copy
 from .sheets import check_columns, text_table
-from .table import CLASSES, KEY, Corpus, one_line
+from .table import CLASSES, KEY, Corpus
 
 SIZE = 28  # pixels a side
 DEEPER = 2  # folders that a copy may be deeper than data/README.md shows
 CROP = 224  # pixels a side of the faces that landmarks.csv counts in
 FLAT_NAMES = ("stsnet_whole_norm_u_v_os", "ststnet_whole_norm_u_v_os")
 SPLITS = ("u_train", "u_test")
-FACES = "combined_datasets*/"  # pattern of the folder of face images
+FACES = "combined_datasets*"  # pattern of the folder of face images
 SECOND = {  # corpus -> the one of the same clips by another pipeline
     "megc2019_flow": "megc2019_flow_causal",
     "megc2019_flow_causal": "megc2019_flow",
@@ -43,24 +42,20 @@ def read_image(path: Path | str) -> np.ndarray:
     import cv2  # not at the top: a machine that only trains reads tables and has no OpenCV
 
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StudyError(f"{path.name} cannot be read: {error.strerror or error}") from error
+    content = frames.read(path)
     # The end mark first: a decoder may fill a cut image up and only print a warning.
     complete = content.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" in content[-12:]
-    width, height = header_size(content) if complete else (SIZE, SIZE)
-    if (width, height) != (SIZE, SIZE):  # before decoding: a small file may hold a huge image
+    width, height = header_size(content)
+    if complete and (width, height) != (SIZE, SIZE):  # not decoded: it may be huge
         raise StudyError(f"{path.name} is {width}x{height} pixels: expected {SIZE}x{SIZE}")
     pixels = np.frombuffer(content, np.uint8)
     image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
         raise StudyError(f"{path.name} is not a complete PNG image: copy it again")
-    if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
-        channels = image.shape[2] if image.ndim == 3 else 1
-        raise StudyError(
-            f"{path.name} has {channels} channel(s) of {image.dtype}: expected 3 of uint8"
-        )
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if channels != 3 or image.dtype != np.uint8:
+        wrong = f"has {channels} channel(s) of {image.dtype}: expected 3 of uint8"
+        raise StudyError(f"{path.name} {wrong}")
     return image[:, :, ::-1]
 
 
@@ -68,17 +63,17 @@ def read(copy: Copy) -> None:
     path = copy.path
     folder, split = _image_folder(path)
     places = _places(path, folder)
-    whole = lists.find(places)
-    files = whole or lists.find(places, lists.PART_NAMES)
-    listed = [
-        (tuple(key), label, file) for file in files for *key, label in lists.read(file).to_numpy()
-    ]
+    complete = lists.find(places)
+    files = complete or lists.find(places, lists.PART_NAMES)
+    tables = [(file, lists.read(file).to_numpy()) for file in files]
+    listed = [(tuple(key), label, file) for file, rows in tables for *key, label in rows]
     images, in_folders = _clips(folder, split, copy)
     if not images:
         raise StudyError(f"{folder} holds no PNG named <subject>_<clip>: is it the flow folder?")
     _labels(listed + in_folders)
     # Of several complete lists the first says which clips there are.
-    labels = _labels([one for one in listed if one[2] in (whole[:1] or files)] or in_folders)
+    labels = _labels([claim for claim in listed if claim[2] in (complete[:1] or files)])
+    labels = labels or _labels(in_folders)
     if not labels:
         raise StudyError(
             f"{folder} has no clip list: put combined_3_class2_for_optical_flow.csv next to it"
@@ -93,11 +88,12 @@ def read(copy: Copy) -> None:
         except StudyError as error:
             copy.exclusions.append((*key, str(error)))
             continue
-        row = dict(zip(KEY, key, strict=True)) | {"label": label, "frames": str(images[key])}
-        copy.clips.append(row | {"action_units": action_units.get(key, "")})
+        row = {"label": label, "frames": str(images[key])}
+        row |= {"action_units": action_units.get(key, "")}
+        copy.clips.append(row | dict(zip(KEY, key, strict=True)))
     for key in images.keys() - labels.keys():
         copy.exclusions.append((*key, f"image '{images[key].name}' is in no clip list"))
-    landmarks = _beside(path, folder, "landmarks.csv") or _beside(path, folder, FACES)
+    landmarks = _beside(path, folder, "landmarks.csv") or _beside(path, folder, f"{FACES}/")
     second = (path.parent / SECOND[copy.corpus]).is_dir()
     offered = {"flow_centred_2": second, "landmarks": landmarks}
     copy.views = ("flow_legacy", "flow_centred", *(n for n, here in offered.items() if here))
@@ -107,9 +103,8 @@ def read(copy: Copy) -> None:
 
 def _beside(path: Path, folder: Path, name: str) -> Path | None:
     """The first of that name in the copy's folder, with its images or next to them."""
-    return next(
-        (file for place in _places(path, folder) for file in sorted(place.glob(name))), None
-    )
+    files = (file for place in _places(path, folder) for file in sorted(place.glob(name)))
+    return next(files, None)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -122,20 +117,14 @@ def _is_split(folder: Path) -> bool:
 
 def _is_flat(folder: Path) -> bool:
     """Whether an image in it is named as a clip: a repository has pictures of other things too."""
-    return any(_clip_of(path) for path in _images(folder))
-
-
-def _clip_of(path: Path) -> Key | None:
-    with suppress(ValueError):
-        return ids.from_stem(path.stem)
-    return None
+    for path in _images(folder):
+        with suppress(ValueError):
+            return bool(ids.from_stem(path.stem))
+    return False
 
 
 def _image_folder(path: Path) -> tuple[Path, bool]:
-    """The folder of images and whether it is split by left-out subject. Raises StudyError.
-
-    The folders nearest to `path` that hold any are the ones to choose from.
-    """
+    """The nearest folder of images; whether it is split by subject. Raises StudyError."""
     level = [path]
     for _ in range(1 + DEEPER + 1):
         flat = [folder for folder in level if _is_flat(folder)]
@@ -151,7 +140,7 @@ def _image_folder(path: Path) -> tuple[Path, bool]:
             ):
                 return candidates[0], candidates is split
         below = [child for folder in level for child in folders(folder)]
-        level = [one for one in below if not one.name.lower().startswith("combined_datasets")]
+        level = [child for child in below if not fnmatch(child.name.lower(), FACES)]
     raise StudyError(
         f"{path} holds no PNG named <subject>_<clip>: put the folder STSNet_whole_norm_u_v_os and "
         f"its csv there, as data/README.md shows"
@@ -160,12 +149,12 @@ def _image_folder(path: Path) -> tuple[Path, bool]:
 
 def _places(path: Path, folder: Path) -> list[Path]:
     """Where a list or landmarks may be: in the copy's folder, down to its images, next to them."""
-    between = [one for one in reversed(folder.parents) if one.is_relative_to(path)]
+    between = [place for place in reversed(folder.parents) if place.is_relative_to(path)]
     return [*between, folder] if between else [folder, folder.parent]
 
 
 def _labels(claims: list[Claim]) -> dict[Key, str]:
-    """(clip, label, where) -> clip: label. Raises StudyError where two contradict each other."""
+    """Clip -> label. Raises StudyError where two claims contradict each other."""
     first: dict[Key, tuple[str, Path]] = {}
     for key, label, place in claims:
         other, where = first.setdefault(key, (label, place))
@@ -177,16 +166,13 @@ def _labels(claims: list[Claim]) -> dict[Key, str]:
 
 
 def _clips(folder: Path, split: bool, copy: Copy) -> tuple[dict[Key, Path], list[Claim]]:
-    """Clip -> image, and (clip, label, image) where folders tell the label.
+    """Clip -> image, and (clip, label, image) where folders tell the label. Raises StudyError.
 
-    Of a split folder a clip is taken once, from the first subject that has it. Files that are no
-    clip are left out. Raises StudyError.
+    Of a split folder a clip is taken from the first subject that has it.
     """
-    images: dict[Key, Path] = {}
-    labels: list[Claim] = []
-    no_clips: dict[str, str] = {}
-    parts = sorted(path for part in SPLITS for path in folder.glob(f"*/{part}/*/*.[pP][nN][gG]"))
-    for path in parts if split else _images(folder):
+    images, labels, no_clips = {}, [], {}
+    in_split = (path for part in SPLITS for path in folder.glob(f"*/{part}/*/*.[pP][nN][gG]"))
+    for path in sorted(in_split) if split else _images(folder):
         try:
             key = ids.from_stem(path.stem)
         except ValueError as error:
@@ -211,7 +197,8 @@ def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     keys = []
     for line, (corpus, subject, clip) in enumerate(table[KEY].to_numpy(), start=2):
         try:
-            keys.append((corpus, ids.subject(corpus, subject), ids.clip(corpus, clip)))
+            names = ids.MEGC2019[corpus]
+            keys.append((corpus, names.subject(subject), names.clip(clip)))
         except (KeyError, ValueError) as error:
             raise StudyError(f"{path} line {line}: {corpus}/{subject}: {error}") from error
     table.index = pd.MultiIndex.from_tuples(keys, names=KEY)
@@ -222,10 +209,7 @@ def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
-    """Clip key -> (68, 2) float32, x then y, in units of the 28x28 grid; or why there are none.
-
-    Read from `landmarks.csv`, else detected in the face images of `combined_datasets*`.
-    """
+    """Clip key -> (68, 2) float32, x then y, in cells of the 28x28 grid; or why there are none."""
     folder, _ = _image_folder(corpus.path)
     keys = [tuple(key) for key in corpus.clips[KEY].to_numpy()]
     if file := _beside(corpus.path, folder, "landmarks.csv"):
@@ -236,11 +220,9 @@ def landmarks(corpus: Corpus) -> dict[Key, np.ndarray | str]:
             clip = "/".join(numbers.index[bad][0])
             raise StudyError(f"{file} holds a coordinate that is no number, of clip {clip}")
         points = numbers.to_numpy(dtype=np.float32).reshape(-1, 68, 2) * (SIZE / CROP)
-        by_key = {
-            key: _no_face(face) or face for key, face in zip(numbers.index, points, strict=True)
-        }
-        return {key: by_key.get(key, f"no row in {file.name}") for key in keys}
-    faces = _beside(corpus.path, folder, FACES)
+        rows = dict(zip(numbers.index, (_no_face(face) or face for face in points), strict=True))
+        return {key: rows.get(key, f"no row in {file.name}") for key in keys}
+    faces = _beside(corpus.path, folder, f"{FACES}/")
     if faces is None:
         raise StudyError(f"{corpus.path} has no landmarks: put landmarks.csv next to the images")
     images = _face_images(faces)
@@ -284,11 +266,11 @@ def _detected(path: Path) -> np.ndarray | str:
     from ..preprocessing import faces
 
     try:
-        image = grey(path.read_bytes(), path.name)
+        image = frames.grey(frames.read(path), path.name)
         points = np.asarray(faces.landmarks(image), np.float32)
     except faces.NoFace as error:
         return f"no face found in {path.name}: {error}"
-    except (OSError, StudyError) as error:
-        return one_line(error)
+    except StudyError as error:
+        return str(error)
     height, width = image.shape
     return points * np.array([SIZE / width, SIZE / height], np.float32)

@@ -31,10 +31,9 @@ def fingerprint(corpus: str, subject: str, clip: str, label: str) -> str:
 def make_table(official: Path) -> pd.DataFrame:
     """The challenge's csv (corpus, subject, clip, label; 442 rows) -> the table of fingerprints."""
     clips = lists.read(official)
-    clips["fingerprint"] = [fingerprint(*row) for row in clips[[*KEY, "label"]].to_numpy()]
-    groups = clips.groupby(["corpus", "subject", "label"])["fingerprint"]
-    table = groups.agg(clips="size", fingerprints=lambda prints: " ".join(sorted(prints)))
-    return table.reset_index()
+    clips["fingerprint"] = [fingerprint(*row) for row in clips.to_numpy()]
+    groups = clips.groupby(["corpus", "subject", "label"], as_index=False)["fingerprint"]
+    return groups.agg(clips="size", fingerprints=lambda prints: " ".join(sorted(prints)))
 
 
 def write_table(official: Path) -> str:
@@ -50,39 +49,35 @@ def table() -> pd.DataFrame:
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:
-    """`of_clips` of a corpus; only the releases that it contains are compared, never synthetic."""
+    """`of_clips` of a corpus, of the releases that it contains."""
     return of_clips(corpus.clips, compared(corpus), [corpus.path, corpus.path.parent])
 
 
 def of_clips(clips: pd.DataFrame, parts: Sequence[str], places: Sequence[Path]) -> pd.DataFrame:
-    """One row per difference (columns COLUMNS); none where the clips and labels are the same.
+    """One row per difference from the list of the releases `parts`, columns COLUMNS.
 
-    `label` is what these clips say, `official` what the list says, of the releases `parts`. Missing
-    clips are counted per subject and class; they are named where one of the folders `places` holds
-    the official csv.
+    `label` is what these clips say, `official` what the list says. Missing clips are counted per
+    subject and class, and named where one of the folders `places` holds the official csv.
     """
-    listed = {
-        one: (row.corpus, row.subject, row.label)
-        for row in table().itertuples()
-        for one in row.fingerprints.split()
-        if row.corpus in parts
-    }
+    listed = {}  # fingerprint -> corpus, subject, label
+    for row in table().query("corpus in @parts").itertuples():
+        prints = row.fingerprints.split()
+        listed |= dict.fromkeys(prints, (row.corpus, row.subject, row.label))
     rows = []
     clips = clips[clips["corpus"].isin(parts)]
     for *key, label in clips[[*KEY, "label"]].to_numpy():
         labels = [name for name in CLASSES if listed.pop(fingerprint(*key, name), None)]
         if label not in labels:
             kind = OTHER_LABEL if labels else NOT_OFFICIAL
-            rows.append((*key, label, "".join(labels[:1]), 1, kind))
-    files = lists.find(places) if listed else []
-    clips = [row for path in files for row in lists.read(path)[[*KEY, "label"]].to_numpy()]
-    names = {fingerprint(*row): row[2] for row in clips}
+            rows.append((*key, label, "".join(labels[:1]), kind))
+    tables = (lists.read(path).to_numpy() for path in (lists.find(places) if listed else ()))
+    names = {fingerprint(*row): row[2] for table in tables for row in table}
     for one, (name, subject, label) in listed.items():
-        rows.append((name, subject, names.get(one, ""), "", label, 1, MISSING))
-    differences = pd.DataFrame(rows, columns=list(COLUMNS))
+        rows.append((name, subject, names.get(one, ""), "", label, MISSING))
     same = [name for name in COLUMNS if name != "clips"]
-    counted = differences.groupby(same, as_index=False)["clips"].sum()
-    return counted.sort_values(["difference", *KEY], ignore_index=True)[list(COLUMNS)]
+    counted = pd.DataFrame(rows, columns=same).groupby(same, as_index=False).size()
+    counted = counted.rename(columns={"size": "clips"})[list(COLUMNS)]
+    return counted.sort_values(["difference", *KEY], ignore_index=True)
 
 
 def compared(corpus: Corpus) -> list[str]:
@@ -94,11 +89,7 @@ def compared(corpus: Corpus) -> list[str]:
 
 
 def fingerprint_of(corpus: Corpus) -> str:
-    """First 16 digits of the sha256 of the sorted clips and labels: one list, one fingerprint.
-
-    Two copies with the same one hold the same clips under the same labels, which equal counts do
-    not say.
-    """
+    """First 16 digits of the sha256 of the sorted clips and labels: one list, one fingerprint."""
     lines = ["/".join(row) for row in corpus.clips[[*KEY, "label"]].to_numpy()]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
@@ -119,9 +110,9 @@ def compare_sentence(clips: int, parts: Sequence[str], differences: pd.DataFrame
     official = table().query("corpus in @parts")["clips"].sum()
     part = "" if len(parts) == len(MEGC2019) else f" ({', '.join(parts)} part)"
     counts = differences.groupby("difference")["clips"].sum()
+    name = f"the official MEGC2019 list{part}"
     if counts.empty:
-        same = f"The same {official} clips with the same labels"
-        return f"{same} as the official MEGC2019 list{part}."
+        return f"The same {official} clips with the same labels as {name}."
     kinds = [kind for kind in (MISSING, OTHER_LABEL, NOT_OFFICIAL) if kind in counts]
     differing = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
-    return f"{clips} clips where the official MEGC2019 list{part} has {official}: {differing}."
+    return f"{clips} clips where {name} has {official}: {differing}."

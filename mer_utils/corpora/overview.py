@@ -24,10 +24,9 @@ def census() -> pd.DataFrame:
     """One row per corpus, columns COLUMNS, and one per folder of data/raw under another name."""
     raw = folders(paths.RAW) if paths.RAW.is_dir() else []
     names = [*RELEASES, *(folder.name for folder in raw if OWN.fullmatch(folder.name))]
-    rows = [_corpus(name) for name in names]
-    if raw:
-        places = {default_folder(name) for name in names}
-        rows += [_unknown(folder) for folder in raw if folder not in places]
+    places = {name: default_folder(name) for name in names}
+    unknown = [folder for folder in raw if folder not in places.values()]
+    rows = [_corpus(name, place) for name, place in places.items()] + list(map(_unknown, unknown))
     numbers = dict.fromkeys(("clips", "subjects", "left out"), "Int64")
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers)
 
@@ -37,8 +36,8 @@ def _place(folder: Path) -> str:
     return folder.relative_to(paths.DATA).as_posix()
 
 
-def _corpus(name: str) -> dict:
-    release, folder = release_of(name), default_folder(name)
+def _corpus(name: str, folder: Path) -> dict:
+    release = release_of(name)
     row = {"corpus": name, "place": _place(folder)}
     needed = [folder / part.name for part in release.parts] or [folder]
     if not all(path.is_dir() for path in needed):
@@ -64,10 +63,8 @@ def _unknown(folder: Path) -> dict:
                 matches[name] = f"{name} ({clips} clips)"
     message = "no reader recognises it: see data/README.md"
     if matches:
-        message = (
-            f"looks like {' or '.join(matches.values())}: rename it to raw/{next(iter(matches))}, "
-            f"link it there, or give its path"
-        )
+        like, place = " or ".join(matches.values()), f"raw/{next(iter(matches))}"
+        message = f"looks like {like}: rename it to {place}, link it there, or give its path"
     return {"corpus": folder.name, "place": _place(folder), "state": OTHER, "message": message}
 
 

@@ -4,13 +4,12 @@
     01,smile_1,positive,12,30,55,frames/01/smile_1
     01,frown_2,negative,1,,,videos/01_frown.avi
 
-`path` is a folder of frames or a video, from the csv's own folder on or absolute. Frames of a
-folder go by the number in their name; a video's are counted from 1. An empty apex is spotted, an
-empty offset is the last frame. Optional columns: emotion, action_units, fps, note.
+`path` is a folder of frames or a video, from the csv's own folder on or absolute. A video's frames
+are counted from 1. An empty apex is spotted, an empty offset is the last frame. Optional columns:
+emotion, action_units, fps, note.
 
-A table with an unknown label, a time where a frame number belongs, two ids that a person would
-read as one, or one recording of two people is refused, all such lines named at once; a clip whose
-frames are not there is left out with its line.
+A doubtful table is refused with all its doubtful lines (see `_wrong` and `_one_for_two`); a clip
+whose frames are not there is left out.
 """
 
 import difflib
@@ -23,7 +22,7 @@ import pandas as pd
 from ..errors import StudyError
 from . import ids, schemes, sheets
 from .annotations import frame_numbers, is_missing, is_time
-from .frames import VIDEOS, entries, is_video
+from .frames import VIDEOS, is_video
 from .reader import Copy, Event
 from .table import FRAME_NUMBERS, Scheme
 
@@ -31,17 +30,23 @@ NAME = "clips.csv"
 REQUIRED = ("subject", "clip", "label", "onset", "apex", "offset", "path")
 COLUMNS = (*REQUIRED, "emotion", "action_units", "fps", "note")
 _NAMED = 5  # mistakes in one sentence
+# what two lines have in common, what they differ in, and what is wrong then
+PROBLEMS = (
+    ("person", "subject", "'{0[subject]}' and '{1[subject]}' read as one person"),
+    ("person name", "line", "{0[subject]}/{0[clip]} and {1[subject]}/{1[clip]} are one clip"),
+    ("place", "person", "{0[subject]} and {1[subject]} have one recording, {1[path]}"),
+    ("place onset apex offset", "line", "{0[clip]} and {1[clip]} are the same frames of {1[path]}"),
+)
 
 
 def table(path: Path) -> Path:
     """The sheet: `path`, or `clips.csv` in it, or the only sheet in it. Raises StudyError."""
     if path.is_file():
         return path
-    files = [Path(entry.path) for entry in entries(path) if entry.name != "errata.csv"]
-    files = [file for file in files if sheets.is_sheet(file)]
-    for few in ([path / NAME], [file for file in files if file.stem == "clips"], files):
-        if len(few) == 1 and few[0].is_file():
-            return few[0]
+    files = [file for file in sheets.files(path) if file.name != "errata.csv"]
+    for choice in ([path / NAME], [file for file in files if file.stem == "clips"], files):
+        if len(choice) == 1 and choice[0].is_file():
+            return choice[0]
     names = " and ".join(file.name for file in files[:3])
     has = f"has more than one sheet, {names}" if files else f"has no {NAME}"
     raise StudyError(
@@ -58,24 +63,16 @@ def read(copy: Copy) -> None:
         copy.sources.append(f"columns not read: {', '.join(unread)}")
     for line, cells in lines:
         numbers, wrong = frame_numbers(cells, copy.apex, open_end=True)
-        frames = _place(file, cells)
-        fps = pd.to_numeric(cells["fps"], errors="coerce")
+        frames, fps = _place(file, cells), pd.to_numeric(cells["fps"], errors="coerce")
         if not (is_missing(cells["fps"]) or 0 < fps < 100_000):
             reason = f"fps '{cells['fps']}' is not a number of frames per second"
         elif wrong:
             reason = f"{wrong}: correct the line"
         else:
             reason = _missing(cells["path"], frames, numbers, copy)
-        event = Event(
-            *(
-                cells["subject"],
-                cells["clip"],
-                numbers,
-                frames,
-                _class(cells["label"], copy.scheme),
-            ),
-            *(cells["emotion"].lower(), cells["action_units"], [cells["note"]]),
-        )
+        label, emotion = _class(cells["label"], copy.scheme), cells["emotion"].lower()
+        event = Event(cells["subject"], cells["clip"], numbers, frames, label, emotion)
+        event.action_units, event.notes = cells["action_units"], [cells["note"]]
         copy.settle(event, reason and f"{file.name} line {line}: {reason}", fps)
 
 
@@ -109,8 +106,7 @@ def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         row = {name: cells[at] for name, at in columns.items() if at < len(cells)}
         row |= {name: sheets.text_of(row[name]) for name in (*FRAME_NUMBERS, "fps") if name in row}
         lines.append((line, dict.fromkeys(fields, "") | row))
-    unread = [one for n, one in enumerate(heads) if one and n not in columns.values()]
-    return lines, unread
+    return lines, [head for n, head in enumerate(heads) if head and n not in columns.values()]
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -122,10 +118,9 @@ def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme)
     mistakes += _one_for_two(file, lines)
     if mistakes:
         more = len(mistakes) - _NAMED
-        rest = f"; and {more} more such" if more > 0 else ""
-        named = f"{'; '.join(mistakes[:_NAMED])}{rest}"
+        mistakes[_NAMED:] = [f"and {more} more such"] if more > 0 else []
         labels = {cells["label"] for _, cells in lines if not is_missing(cells["label"])}
-        raise StudyError(f"{file.name}: {named}{_other_classes(labels, scheme)}")
+        raise StudyError(f"{file.name}: {'; '.join(mistakes)}{_other_classes(labels, scheme)}")
 
 
 def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
@@ -138,10 +133,8 @@ def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
             yield f": {name} {cells[name]!r} {why}: give it another name"
     for name in FRAME_NUMBERS:
         if is_time(cells[name]):
-            yield (
-                f": {name} '{cells[name]}' is a time: write frame numbers in all lines, seconds "
-                f"times fps"
-            )
+            remedy = "write frame numbers in all lines, seconds times fps"
+            yield f": {name} '{cells[name]}' is a time: {remedy}"
     label = cells["label"]
     if label and not _class(label, scheme):
         near = f" (nearest '{near[0]}')" if (near := _near(label, scheme)) else ""
@@ -163,39 +156,29 @@ def _other_classes(labels: set[str], scheme: Scheme) -> str:
 
 def _one_for_two(file: Path, lines: list[tuple[int, dict[str, str]]]) -> Iterator[str]:
     """Two spellings of one person or clip, one recording of two people, one clip listed twice."""
-    rows = [
-        cells
-        | {"line": line, "person": ids.person(cells["subject"]), "name": ids.alike(cells["clip"])}
-        | {"recording": _recording(_place(file, cells))}
-        for line, cells in lines
-        if cells["subject"] and cells["clip"]
-    ]
-    for same, other, problem in (
-        ("person", "subject", "'{0[subject]}' and '{1[subject]}' read as one person"),
-        ("person name", "line", "{0[subject]}/{0[clip]} and {1[subject]}/{1[clip]} are one clip"),
-        ("recording", "person", "{0[subject]} and {1[subject]} have one recording, {1[path]}"),
-        (
-            *("recording onset apex offset", "line"),
-            "{0[clip]} and {1[clip]} are the same frames of {1[path]}",
-        ),
-    ):
+    rows = []
+    for line, cells in lines:
+        if cells["subject"] and cells["clip"]:
+            row = {"person": ids.person(cells["subject"]), "name": ids.alike(cells["clip"])}
+            row |= {"line": line, "place": _identity(_place(file, cells))}
+            rows.append(cells | row)
+    for same, other, problem in PROBLEMS:
         first: dict[tuple, dict] = {}
         for row in rows:
             key = tuple(row[name] for name in same.split())
-            one = first.setdefault(key, row)
-            if one and None not in key and one[other] != row[other]:
+            earlier = first.setdefault(key, row)
+            if earlier and None not in key and earlier[other] != row[other]:
                 first[key] = {}  # named once
-                text = problem.format(one, row)
-                yield f"lines {one['line']} and {row['line']}: {text}: correct one"
+                text = problem.format(earlier, row)
+                yield f"lines {earlier['line']} and {row['line']}: {text}: correct one"
 
 
-def _recording(path: Path) -> str | None:
-    """One text for a file or folder, however its path is spelled; None where it is not there."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file or folder it is, however its path is spelled; None where it is not there."""
     try:
-        facts = os.stat(path)
+        return (facts := os.stat(path)).st_dev, facts.st_ino
     except (OSError, ValueError):
         return None
-    return f"{facts.st_dev} {facts.st_ino}"
 
 
 def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) -> str:

@@ -17,9 +17,10 @@ from ..errors import StudyError
 from . import ids, schemes, sheets
 from .annotations import frame_numbers
 from .errata import Errata
-from .frames import entries, folders, frame_names, is_video, packed_in
+from .frames import folders, frame_names, is_video, packed_in
 from .table import FRAME_VIEWS, Scheme, unknown_words
 
+Row = dict[str, str]  # a row of a sheet, by field
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
 WRONG_NUMBER = ": correct it in errata.csv as data/README.md shows, if the sheet is wrong"
 MANY_UNKNOWN = 10  # emotions: a slip of the pen is one clip's reason
@@ -56,17 +57,13 @@ class Release:
 
     def __post_init__(self):
         """Raises StudyError for an entry without a field that its reader needs."""
-        needed = ["title", "example", *(["names"] if self.subject_folder else [])]
-        needed += getattr(self.read, "needs", [])
-        for name in needed:
+        names = ["names"] if self.subject_folder else []
+        for name in ("title", "example", *names, *getattr(self.read, "needs", [])):
             if not getattr(self, name):
                 raise StudyError(f"corpora/releases.py: entry '{self.name}' needs the field {name}")
 
     def scheme(self, classes: str | int | Sequence[str] | None = None) -> Scheme:
-        """The scheme of so many classes, None for the default. Raises StudyError naming them all.
-
-        Where classes may be named, those named.
-        """
+        """The scheme of so many classes, or of those named; None: the default."""
         if not self.schemes:
             return schemes.named(classes)
         for scheme in self.schemes:
@@ -114,12 +111,7 @@ class Copy:
         self.errata = Errata(self.corpus)
 
     def read(self) -> "Copy":
-        """Calls its reader, then settles the events as clips and exclusions.
-
-        An event is left out for its own reason, for a name that the sheet has twice (it is unknown
-        which is meant), for frames of another one, or for frames that are not there. Raises
-        StudyError where the sheet's words for emotions are those of another release.
-        """
+        """Calls its reader, then settles the events as clips and exclusions. Raises StudyError."""
         self.release.read(self)
         self._check_words()
         times = Counter((event.subject, event.clip.lower()) for event in self.events)
@@ -147,25 +139,24 @@ class Copy:
 
     def _leave_out_repeated(self) -> None:
         """One stretch of frames is one clip; under two labels it is none."""
-        stretches: dict[tuple, list[Event]] = {}
+        firsts: dict[tuple, Event] = {}
         for event in self.events:
-            if not event.reason and event.frames and "offset" in event.numbers:
-                place = event.frames, event.numbers["onset"], event.numbers["offset"]
-                stretches.setdefault(place, []).append(event)
-        for (_, onset, offset), (first, *others) in stretches.items():
-            for event in others:
-                event.reason = f"frames {onset} to {offset} are those of {first.clip} once more"
-                if event.label != first.label:
-                    first.reason = event.reason = (
-                        f"frames {onset} to {offset} are {first.label} as {first.clip}, "
-                        f"{event.label} as {event.clip}"
-                    )
+            if event.reason or not event.frames or "offset" not in event.numbers:
+                continue
+            onset, offset = event.numbers["onset"], event.numbers["offset"]
+            first = firsts.setdefault((event.frames, onset, offset), event)
+            frames = f"frames {onset} to {offset} are"
+            if event.label != first.label:
+                both = f"{first.label} as {first.clip}, {event.label} as {event.clip}"
+                first.reason = event.reason = f"{frames} {both}"
+            elif event is not first:
+                event.reason = f"{frames} those of {first.clip} once more"
 
     def settle(self, event: Event, reason: str, fps: float | None = None) -> None:
         """Makes an event a clip, or an exclusion where there is a reason, or no name for it."""
         if why := ids.flaw(event.subject):
             reason = reason or f"its subject {why}: rename it"
-        if why := ids.flaw(event.clip, ids.LONGEST_CLIP):
+        elif why := ids.flaw(event.clip, ids.LONGEST_CLIP):
             reason = reason or f"its name {why}: rename it"
         if reason:
             self.exclusions.append((self.corpus, event.subject, event.clip, reason))
@@ -177,11 +168,8 @@ class Copy:
     # --- its parts on disk
 
     def find_frames(self) -> Path:
-        """The folder of the subjects' folders, of several the one with the earliest of `prefer`.
-
-        Raises StudyError where there is none up to DEPTH folders down.
-        """
-        release = self.release
+        """The subjects' folders' folder, by `prefer`, DEPTH down. Raises StudyError."""
+        release, path = self.release, self.path
 
         def roots(folder: Path, depth: int) -> Iterator[Path]:
             children = folders(folder)
@@ -193,15 +181,15 @@ class Copy:
                         yield from roots(child, depth - 1)
 
         def rank(root: Path) -> tuple:
-            place = root.name if root == self.path else root.relative_to(self.path).as_posix()
+            place = root.name if root == path else root.relative_to(path).as_posix()
             preferred = [word in place.lower() for word in release.prefer]
             return [*preferred, True].index(True), len(root.parts), str(root)
 
-        root, *others = sorted(roots(self.path, DEPTH), key=rank) or [None]
+        root, *others = sorted(roots(path, DEPTH), key=rank) or [None]
         if root is None:
+            remedy = "put the release's frames there, as data/README.md shows"
             raise StudyError(
-                f"{self.path} holds no subject folders such as in {release.example}: put the "
-                f"release's frames there, as data/README.md shows"
+                f"{path} holds no subject folders such as in {release.example}: {remedy}"
             )
         no_sheet = "" if release.sheet_files else " (no sheet: the folders are the annotation)"
         self.sources += [f"frames {root}{no_sheet}", *(f"not read: {other}" for other in others)]
@@ -214,53 +202,44 @@ class Copy:
                 yield self.release.names.subject(folder.name), folder
 
     def clip_folders(self, root: Path, below: Callable = folders) -> Folders:
-        """The clips' folders of frames. Raises StudyError for two of one key.
-
-        below: function from a subject's folder to the clips' folders in it.
-        """
+        """The clips' folders of frames, those `below` a subject's. Raises StudyError."""
         by_key: Folders = {}
         for subject, person in self.subjects(root):
             for path in below(person):
                 key = subject, self.release.names.clip(path.name).lower()
-                if key in by_key:
+                if by_key.setdefault(key, path) != path:
                     raise StudyError(f"{by_key[key]} and {path} are folders of one clip: keep one")
-                by_key[key] = path
         return by_key
 
     def find_sheets(self, root: Path, fits: Callable[[Path], bool] | None = None) -> list[Path]:
-        """The files of annotations, in the folders down to `root` and next to them, else above.
+        """The sheets in the folders down to `root` and next to them, else above. Raises StudyError.
 
-        Those named as in `sheet_files`, else those that `fits` by their columns; of equal ones the
-        first, and an old .xls only where there is no newer form. Raises StudyError where none is.
+        Those named as in `sheet_files`, else those that `fits`, which says whether a file has the
+        columns; of equal ones the first, and an old .xls only where there is no newer form.
         """
         release, path = self.release, self.path
         fits = fits or partial(sheets.holds, fields=release.fields)
         named = re.compile("|".join(map(translate, release.sheet_files)), re.IGNORECASE).match
-        down = [one for one in reversed([root, *root.parents]) if one.is_relative_to(path)]
+        down = [place for place in reversed([root, *root.parents]) if place.is_relative_to(path)]
         aside = [folder for folder in folders(path) if not self.is_subject(folder.name)]
         for places in (down + aside, [path.parent] if root == path else []):
-            listed = [Path(entry.path) for one in dict.fromkeys(places) for entry in entries(one)]
-            files = [one for one in listed if sheets.is_sheet(one)]
-            files = [one for one in files if named(one.name)] or [one for one in files if fits(one)]
-            files = [one for one in files if one.suffix.lower() != ".xls"] or files
-            different = {sheets.digest(one): one for one in reversed(files)}
-            if different:
-                return sorted(different.values())
+            files = [file for place in dict.fromkeys(places) for file in sheets.files(place)]
+            files = [file for file in files if named(file.name)] or list(filter(fits, files))
+            files = [file for file in files if file.suffix.lower() != ".xls"] or files
+            if files:
+                return sorted({sheets.digest(file): file for file in reversed(files)}.values())
+        file = f"{release.sheet_files[0]}.xlsx"
         raise StudyError(
-            f"{path} has no annotation sheet: put the {release.title} release's "
-            f"{release.sheet_files[0]}.xlsx there"
+            f"{path} has no annotation sheet: put the {release.title} release's {file} there"
         )
 
     def find_sheet(self, root: Path, fits: Callable[[Path], bool] | None = None) -> Path:
-        """The one file of annotations. Raises StudyError where there are two that differ.
-
-        Their rows would go with different frames.
-        """
-        files = self.find_sheets(root, fits)
-        if len(files) > 1:
-            names = " and ".join(file.name for file in files)
+        """The one sheet. Raises StudyError for two, whose rows would go with different frames."""
+        file, *others = self.find_sheets(root, fits)
+        if others:
+            names = " and ".join(one.name for one in (file, *others))
             raise StudyError(f"{self.path} has more than one annotation sheet, {names}: keep one")
-        return files[0]
+        return file
 
     def read_sheet(self, root: Path) -> sheets.Sheet:
         """The annotations; their file becomes the first source."""
@@ -274,46 +253,46 @@ class Copy:
         Not its bytes: stripped and saved-again copies circulate. Synthetic sheets have no version.
         """
         tab, rows = f", tab {sheet.tab}" if sheet.tab else "", len(sheet.rows)
-        named = [f"sheet {sheet.path.name}{tab}: {rows} rows, sha256 {sheet.sha256[:16]}"]
+        names = [f"sheet {sheet.path.name}{tab}: {rows} rows, sha256 {sheet.sha256[:16]}"]
         versions = self.release.versions if self.corpus == self.release.name else {}
         if rows in versions:
-            named.append(f"as many rows as {versions[rows]}")
+            names.append(f"as many rows as {versions[rows]}")
         elif versions:
             known = " or ".join(f"{number} ({name})" for number, name in versions.items())
-            named.append(f"an unknown version of this sheet: {rows} rows, known are {known}")
-        self.sources[:0] = named
+            names.append(f"an unknown version of this sheet: {rows} rows, known are {known}")
+        self.sources[:0] = names
 
     # --- its events
 
-    def rows(self, sheet: sheets.Sheet) -> Iterator[tuple[dict[str, str], list[str], str]]:
-        """(row, notes, reason to leave it out) of a sheet, names spelled our way, errata applied.
-
-        Rows without a subject are left out.
-        """
-        names = self.release.names
-        for text in sheet.rows:
+    def rows(self, sheet: sheets.Sheet) -> Iterator[tuple[Row, list[str], str]]:
+        """(row, notes, reason to leave it out) of a sheet, names and errata corrected."""
+        names, file = self.release.names, sheet.path.name
+        merged = "names no subject: unmerge its cells, and write the subject into every row"
+        for row in sheet.rows:
             try:
-                subject = names.subject(text["subject"])
+                key = {"subject": names.subject(row["subject"]), "clip": names.clip(row["clip"])}
             except ValueError as error:
-                place = f"{sheet.path.name} row {text['row']}"
-                merged = "names no subject: unmerge its cells, and write the subject into every row"
-                reason = f"{error} ({sheet.path.name})" if text["subject"] else f"{place} {merged}"
-                self.leave_out(text["subject"], text["clip"], reason)
+                reason = (
+                    f"{error} ({file})" if row["subject"] else f"{file} row {row['row']} {merged}"
+                )
+                self.leave_out(row["subject"], row["clip"], reason)
                 continue
-            key = {"subject": subject, "clip": names.clip(text["clip"])}
-            text = {"apex": "", "action_units": ""} | text | key
-            yield self.errata.apply(sheet.sha256, text, self.scheme.name)
+            row = {"apex": "", "action_units": ""} | row | key
+            yield self.errata.apply(sheet.sha256, row, self.scheme.name)
 
     def add(
-        self, row: Mapping[str, str], notes: Sequence[str], reason: str, open_end: bool = False
+        self, row: Row, notes: list[str], reason: str, frames: Path | str | None, open_end=False
     ) -> Event:
-        """The event of a corrected row, still without its frames. See `frame_numbers`."""
+        """The event of a corrected row. frames: their folder, or why there is none."""
         emotion = row["emotion"].lower()
         label, unmapped = self.scheme.label(emotion)
         numbers, wrong = frame_numbers(row, self.apex, open_end)
-        names = row["subject"], row["clip"], numbers, None, label, emotion, row["action_units"]
-        self.events.append(Event(*names, list(notes), reason or unmapped or wrong))
-        return self.events[-1]
+        missing, frames = (frames, None) if isinstance(frames, str) else ("", frames)
+        event = Event(row["subject"], row["clip"], numbers, frames, label, emotion)
+        event.action_units, event.notes = row["action_units"], [*notes]
+        event.reason = reason or unmapped or wrong or missing
+        self.events.append(event)
+        return event
 
     def add_cut(self, path: Path, subject: str, clip: str, emotion: str, reason: str) -> Event:
         """The event of a folder or video that is cut to its expression, first frame to last."""
@@ -333,9 +312,8 @@ class Copy:
     def no_folder(self, root: Path, place: str) -> str:
         """The reason of a clip whose folder `place` is not below `root`: packed, or not there."""
         packed = packed_in((root / place).parent, Path(place).name)
-        if packed:
-            return f"{packed} in {root} is not unpacked: unpack it there"
-        return f"no folder {place} in {root}"
+        wrong = f"{packed} in {root} is not unpacked: unpack it there"
+        return wrong if packed else f"no folder {place} in {root}"
 
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
         """An event with a reason and nothing else."""
@@ -350,16 +328,12 @@ class Copy:
                 self.leave_out(key[0], self.release.names.clip(folder.name), reason)
 
     def missing_frames(self, path: Path, numbers: Mapping[str, int], remedy: str = "") -> str:
-        """Why the annotated frames cannot be used, or "".
-
-        numbers: {"onset": 46, ...}; remedy: what is said of a number that is not there.
-        """
+        """Why the annotated frames cannot be used, or ""; remedy: of a number that is not there."""
         if is_video(path):
             if not path.stat().st_size:
                 return f"{path.name} is an empty file: copy it again"
-            return (
-                "" if numbers.get("onset", 1) else "onset 0: frames of a video are counted from 1"
-            )
+            from_0 = "onset 0: frames of a video are counted from 1"
+            return "" if numbers.get("onset", 1) else from_0
         try:
             files = self.frame_names(path)
         except StudyError as error:
@@ -369,10 +343,8 @@ class Copy:
             return f"{place} holds no images"
         for name, number in numbers.items():
             if number not in files:
-                return (
-                    f"{name} frame {number} is not in {place}, which holds {len(files)} frames "
-                    f"from {min(files)} to {max(files)}{remedy}"
-                )
+                holds = f"which holds {len(files)} frames from {min(files)} to {max(files)}"
+                return f"{name} frame {number} is not in {place}, {holds}{remedy}"
             if not os.stat(path / files[number]).st_size:
                 return f"{name} frame {place}/{files[number]} is an empty file"
         return ""

@@ -23,10 +23,9 @@ def grouped(
     counts: clips of each class in a complete copy. none: emotions without a class.
     """
     emotions = {emotion: label for label, names in groups.items() for emotion in names.split()}
+    emotions |= dict.fromkeys(none.split())
     numbers = dict(zip(groups, counts, strict=True)) if counts else {}
-    return Scheme(
-        str(len(groups)), title, tuple(groups), emotions | dict.fromkeys(none.split()), numbers
-    )
+    return Scheme(str(len(groups)), title, tuple(groups), emotions, numbers)
 
 
 def three(
@@ -49,11 +48,7 @@ def each(title: str, counts: Mapping[str, int], none: str = "") -> Scheme:
 
 
 def named(classes: str | Sequence[str] | int | None = None) -> Scheme:
-    """Classes of a laboratory's own clips: those of MEGC2019, or the names that are given.
-
-    Raises StudyError for fewer than two names, for one given twice, in upper or lower case, and
-    for one that cannot be part of the name of a file.
-    """
+    """Classes of own clips: those of MEGC2019, or the names given. Raises StudyError."""
     if classes is None or str(classes).strip() == "3":
         return three(title="the MEGC2019 classes")
     given = classes if isinstance(classes, list | tuple) else str(classes).split(",")
@@ -70,10 +65,10 @@ def named(classes: str | Sequence[str] | int | None = None) -> Scheme:
                 f"blanks, dots, + or -, without the words {', '.join(POLICIES)}"
             )
     text = ",".join(names)
-    if len(text.encode()) > LONGEST:
+    if (length := len(text.encode())) > LONGEST:
         raise StudyError(
-            f"the names of the classes have {len(text.encode())} letters (bytes of UTF-8), "
-            f"{LONGEST} are possible: shorten them"
+            f"the names of the classes have {length} letters (bytes of UTF-8), {LONGEST} are "
+            f"possible: shorten them"
         )
     return Scheme(text, "the classes given", names, {name: name for name in names})
 

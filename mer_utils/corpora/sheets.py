@@ -7,14 +7,14 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import StudyError
+from .frames import entries
 from .ids import plain
 from .table import nearest, one_line
 
@@ -45,30 +45,23 @@ class Sheet:
     sha256: str
 
 
-@contextmanager
-def reading(path: Path, kind: str = "") -> Iterator[None]:
-    """Makes a StudyError of what a file that cannot be read raises."""
+def _content(path: Path) -> bytes:
     try:
-        yield
-    except (OSError, ValueError, csv.Error) as error:
-        raise StudyError(
-            f"{path} cannot be read{kind} ({one_line(error)}): save or copy it again"
-        ) from error
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        why = f"{path} cannot be read ({one_line(error)})"
+        raise StudyError(f"{why}: save or copy it again") from error
 
 
-def is_sheet(path: Path) -> bool:
-    """By its name alone; what begins with ~$ is a lock file of Excel."""
-    return path.suffix.lower() in (".xlsx", ".xlsm", ".csv", ".xls") and path.name[:2] != "~$"
+def files(folder: Path) -> list[Path]:
+    """The sheets in a folder, by their names; what begins with ~$ is a lock file of Excel."""
+    paths = [Path(entry.path) for entry in entries(folder) if entry.name[:2] != "~$"]
+    return [path for path in paths if path.suffix.lower() in (".xlsx", ".xlsm", ".csv", ".xls")]
 
 
 def decoded(path: Path) -> str:
-    """The text of a file, in UTF-8 or with the mark of UTF-16 at its beginning.
-
-    No other encoding is guessed: it would read wrong letters without a word. Raises StudyError
-    naming the line.
-    """
-    with reading(path):
-        content = path.read_bytes()
+    """The text of a file in UTF-8, or in UTF-16 with its mark. Raises StudyError with the line."""
+    content = _content(path)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
@@ -76,11 +69,11 @@ def decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         text, end = content[: error.start].decode("latin-1"), -2
     if end != -1:
-        line = text[:end].count("\n") + 1
-        raise StudyError(
-            f"{path} line {line} is not text in UTF-8: save the file in it (in a spreadsheet: as "
-            f"CSV UTF-8)"
+        line, remedy = (
+            text[:end].count("\n") + 1,
+            "save the file in it (in a spreadsheet: as CSV UTF-8)",
         )
+        raise StudyError(f"{path} line {line} is not text in UTF-8: {remedy}")
     return text
 
 
@@ -96,10 +89,7 @@ def _delimiter(text: str) -> str:
 
 
 def csv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of a csv as spreadsheets write it. Raises StudyError naming the line.
-
-    Between the cells are commas, semicolons or tabs; a break of a line in a cell is a blank here.
-    """
+    """(line number, cells) of a csv as spreadsheets write it. Raises StudyError naming the line."""
     text = re.sub("^sep=(.)(?=\r|\n)", "", decoded(path))  # what Excel alone reads; the line stays
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     rows, line = [], 1
@@ -108,17 +98,13 @@ def csv_rows(path: Path) -> list[tuple[int, list[str]]]:
             rows.append((line, [re.sub(r"[\r\n]+", " ", cell).strip() for cell in cells]))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise StudyError(
-            f"{path} cannot be read as a csv from line {line} on ({error}): is a quote missing?"
-        ) from error
+        why = f"{path} cannot be read as a csv from line {line} on ({error})"
+        raise StudyError(f"{why}: is a quote missing?") from error
     return rows
 
 
 def text_table(path: Path) -> pd.DataFrame:
-    """A csv whose first line is its header, all text, by the number of the line. As `csv_rows`.
-
-    Raises StudyError for no header, for two columns of one name, for cells without a column.
-    """
+    """A csv with a header, all text, by the number of the line. Raises StudyError."""
     rows = [(line, cells) for line, cells in csv_rows(path) if any(cells)]
     heads = rows.pop(0)[1] if rows else []
     heads = heads[: max((n for n, head in enumerate(heads, start=1) if head), default=0)]
@@ -127,29 +113,25 @@ def text_table(path: Path) -> pd.DataFrame:
         raise StudyError(f"{path} cannot be read as a csv, it has {what}: mend its first line")
     for line, cells in rows:
         check_width(path, line, cells, heads)
-    return pd.DataFrame(
-        [(cells + [""] * len(heads))[: len(heads)] for _, cells in rows],
-        pd.Index([line for line, _ in rows], dtype=int),
-        heads,
-        dtype="str",
-    )
+    cells = [(cells + [""] * len(heads))[: len(heads)] for _, cells in rows]
+    lines = pd.Index([line for line, _ in rows], dtype=int)
+    return pd.DataFrame(cells, lines, heads, dtype="str")
 
 
 def check_width(path: Path, line: int, cells: Sequence[str], heads: Sequence[str]) -> None:
     """Raises StudyError for a line with text to the right of the last column."""
     if any(cells[len(heads) :]):
-        raise StudyError(
-            f"{path} line {line} has {len(cells)} cells for {len(heads)} columns: "
-            f'put a cell that holds a comma into quotes ("a, b")'
-        )
+        wrong = f"has {len(cells)} cells for {len(heads)} columns"
+        remedy = 'put a cell that holds a comma into quotes ("a, b")'
+        raise StudyError(f"{path} line {line} {wrong}: {remedy}")
 
 
 def grids(path: Path) -> dict[str, list[list]]:
     """Every tab of a file as rows of cells. Raises StudyError where it cannot be opened."""
-    with reading(path), path.open("rb") as stream:
-        start = stream.read(8)  # what a file is, whatever its name says
-        if start == OLE and ENCRYPTED in stream.read():
-            raise StudyError(PROTECTED.format(path))
+    content = _content(path)
+    start = content[:8]  # what a file is, whatever its name says
+    if start == OLE and ENCRYPTED in content:
+        raise StudyError(PROTECTED.format(path))
     kind = path.suffix.lower()
     is_zip = start[:2] == b"PK"
     if not is_zip and start != OLE and kind not in (".xlsx", ".xlsm", ".xls"):
@@ -161,7 +143,7 @@ def grids(path: Path) -> dict[str, list[list]]:
 
             with xlrd.open_workbook(path, logfile=io.StringIO()) as book:
                 return {
-                    one.name: [one.row_values(n) for n in range(one.nrows)] for one in book.sheets()
+                    tab.name: list(map(tab.row_values, range(tab.nrows))) for tab in book.sheets()
                 }
         tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
     except ImportError as error:
@@ -180,14 +162,13 @@ def grids(path: Path) -> dict[str, list[list]]:
 
 
 def text_of(cell: object) -> str:
-    """A cell as text; full-width digits and punctuation of Chinese keyboards become plain ones."""
+    """A cell as text, full-width digits and punctuation of Chinese keyboards as plain ones."""
     return unicodedata.normalize("NFKC", plain(cell)).strip()
 
 
 def digest(path: Path) -> str:
     """sha256 of a sheet's bytes. Raises StudyError."""
-    with reading(path):
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(_content(path)).hexdigest()
 
 
 def letters(heading: object) -> str:
@@ -210,13 +191,12 @@ def check_columns(
 ) -> dict[str, int]:
     """`columns_of` a header. Raises StudyError naming the missing column and the nearest one."""
     columns = columns_of(cells, fields)
-    unused = [plain(cell) for number, cell in enumerate(cells) if number not in columns.values()]
-    for field in (name for name in fields if name not in columns):
-        heading = fields[field][0]
-        near = nearest(heading, filter(None, unused))
+    if missing := [headings[0] for field, headings in fields.items() if field not in columns]:
+        unused = (plain(cell) for at, cell in enumerate(cells) if at not in columns.values())
+        near = nearest(missing[0], filter(None, unused))
         hint = f"; the nearest is '{near}'" if near else ""
         remedy = remedy or ("rename it" if near else "add it")
-        raise StudyError(f"{file} has no column '{heading}'{hint}: {remedy}")
+        raise StudyError(f"{file} has no column '{missing[0]}'{hint}: {remedy}")
     return columns
 
 
@@ -226,6 +206,11 @@ def _header(grid: Sequence[Sequence], fields: Fields) -> tuple[int, dict[str, in
     return max(rows, key=lambda row: len(row[1]), default=(0, {}))
 
 
+def _most_like(tabs: Mapping[str, Sequence], fields: Fields) -> str:
+    """The tab whose header has most of the fields, "" where there is no tab."""
+    return max(tabs, key=lambda name: len(_header(tabs[name], fields)[1]), default="")
+
+
 def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
     """The tab of `path` that holds the annotations: the one named, else the one most like them.
 
@@ -233,9 +218,8 @@ def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
     """
     tabs = grids(path)
     named = {name: grid for name, grid in tabs.items() if tab and letters(name) == letters(tab)}
-    headers = {name: _header(grid, fields) for name, grid in (named or tabs).items()}
-    tab = max(headers, key=lambda name: len(headers[name][1]), default="")
-    header, columns = headers.get(tab, (0, {}))
+    tab = _most_like(named or tabs, fields)
+    header, columns = _header(tabs.get(tab, ()), fields)
     if len(columns) < min(3, len(fields)):
         wanted = ", ".join(headings[0] for headings in fields.values())
         raise StudyError(f"{path} has no header row: a row must hold the columns {wanted}")
@@ -252,11 +236,8 @@ def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
 def lines(path: Path, fields: Fields) -> list[tuple[int, list[str]]]:
     """(line or row number, cells as text) of the tab most like `fields`, empty ones left out."""
     tabs = grids(path)
-    if list(tabs) == [""]:
-        rows = csv_rows(path)
-    else:
-        tab = max(tabs, key=lambda name: len(_header(tabs[name], fields)[1]), default="")
-        rows = [(n, list(map(plain, cells))) for n, cells in enumerate(tabs.get(tab, ()), start=1)]
+    grid = enumerate(tabs.get(_most_like(tabs, fields), ()), start=1)
+    rows = csv_rows(path) if list(tabs) == [""] else [(n, list(map(plain, row))) for n, row in grid]
     return [(number, cells) for number, cells in rows if any(cells)]
 
 

@@ -51,10 +51,9 @@ def read(copy: Copy) -> None:
             reason = f"clip {folder.name} is in the folder of subject {subject}"
         event = copy.add_cut(folder, subject, clip, emotion, reason)
         if event.numbers:
-            frames = len(copy.frame_names(folder))
             span = event.numbers["offset"] - event.numbers["onset"] + 1
-            if span > frames:
-                event.notes.append(f"{span - frames} frame numbers are missing between")
+            if missing := span - len(copy.frame_names(folder)):
+                event.notes.append(f"{missing} frame numbers are missing between")
             if span > LONGEST:
                 event.notes.append(f"{span} frames, longer than any clip of SMIC-HS: from SMIC-E?")
     subjects = {event.subject for event in copy.events}

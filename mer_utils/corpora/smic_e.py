@@ -12,18 +12,12 @@ from . import smic
 from .annotations import is_missing
 from .reader import Copy
 
-FIELDS = {
-    "subject": ("Subject",),
-    "clip": ("Filename",),
-    "onset": ("OnsetF", "Onset"),
-    "offset": ("OffsetF", "Offset"),
-    "onset2": ("Onset2F", "Onset2"),  # which other sheets do not have
-    "offset2": ("Offset2F", "Offset2"),
-    "onset3": ("Onset3F", "Onset3"),
-    "offset3": ("Offset3F", "Offset3"),
-    "first": ("FirstF",),
-    "emotion": ("Emotion",),
-}
+EVENTS = ("", "2", "3")  # of a film, at the end of a heading
+FIELDS = {"subject": ("Subject",), "clip": ("Filename",)}
+for _end in EVENTS:  # other sheets have no second and third event
+    FIELDS |= {f"onset{_end}": (f"Onset{_end}F", f"Onset{_end}")}
+    FIELDS |= {f"offset{_end}": (f"Offset{_end}F", f"Offset{_end}")}
+FIELDS |= {"first": ("FirstF",), "emotion": ("Emotion",)}
 OTHER_CAMERAS = ("vis", "nir", "vis_long", "nir_long", "smic-vis-e", "smic-nir-e")
 
 
@@ -32,24 +26,21 @@ def read(copy: Copy) -> None:
     sheet = copy.read_sheet(root)
     films = copy.clip_folders(root, smic.clips)
     for row, notes, reason in copy.rows(sheet):
-        film = row["clip"]
-        folder = films.get((row["subject"], film.lower()))
-        if folder is None:
-            reason = reason or copy.no_folder(root, f"{row['subject']}/{film}")
+        film, place = row["clip"], f"{row['subject']}/{row['clip']}"
+        frames = films.get((row["subject"], film.lower())) or copy.no_folder(root, place)
+        reason = reason or (frames if isinstance(frames, str) else "")
         named, label = smic.named(film), copy.scheme.label(row["emotion"].lower())[0]
         if not named:
             reason = reason or f"'{film}' is no name of a film such as s1_ne_01"
         elif label not in ("", named):
             reason = reason or f"the sheet says {label}, the name {film} says {named}"
-        for end in ("", "2", "3"):
+        for end in EVENTS:
             onset, offset = row[f"onset{end}"], row[f"offset{end}"]
             if end and all(cell == "0" or is_missing(cell) for cell in (onset, offset)):
                 continue
             part = {"clip": f"{film}_event{end}", "onset": onset, "offset": offset} if end else {}
-            event = copy.add(row | part, notes, reason)
-            event.frames = folder
-            if end:
-                event.notes.append(f"event {end} of the film {film}")
+            event_of = [f"event {end} of the film {film}"] if end else []
+            event = copy.add(row | part, [*notes, *event_of], reason, frames)
             first = row["first"].removesuffix(".0")
             if event.numbers and first.isdecimal() and event.numbers["onset"] < int(first):
                 # one of the two is wrong, and the frames on disk say which

@@ -42,11 +42,8 @@ def of_subject(corpus: Corpus, name: str, subject: str) -> pd.DataFrame:
 
 def busiest(corpus: Corpus) -> list[pd.DataFrame]:
     """For each release, the clips of its subject with most clips; none without frame numbers."""
-    numbered = corpus.clips[corpus.clips["onset"].notna()]
-    return [
-        of_subject(corpus, name, part["subject"].value_counts().index[0])
-        for name, part in numbered.groupby("corpus", sort=False)
-    ]
+    parts = corpus.clips[corpus.clips["onset"].notna()].groupby("corpus", sort=False)["subject"]
+    return [of_subject(corpus, name, people.value_counts().index[0]) for name, people in parts]
 
 
 def annotations_sentence(clips: pd.DataFrame) -> str:
@@ -56,10 +53,8 @@ def annotations_sentence(clips: pd.DataFrame) -> str:
     if coded.empty:
         return f"None of the {len(clips)} clips of {person} has an annotated apex."
     share = 100 * (coded["apex"] - coded["onset"]) / (coded["offset"] - coded["onset"])
-    return (
-        f"{len(coded)} of {len(clips)} clips of {person} have an annotated apex, at "
-        f"{share.min():.0f} to {share.max():.0f} % of the way from onset to offset."
-    )
+    place = f"at {share.min():.0f} to {share.max():.0f} % of the way from onset to offset"
+    return f"{len(coded)} of {len(clips)} clips of {person} have an annotated apex, {place}."
 
 
 def subjects_sentence(corpus: Corpus) -> str:
@@ -83,38 +78,31 @@ def durations(corpus: Corpus) -> pd.DataFrame:
 def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
     """How long the clips of `durations` last, in one sentence."""
     times, names = clips["milliseconds"], " and ".join(clips["corpus"].unique())
+    span, longer = f"{times.min():.0f} to {times.max():.0f} ms", (times > limit).sum()
     return (
-        f"A clip of {names} lasts {times.min():.0f} to {times.max():.0f} ms from onset to offset, "
-        f"the median is {times.median():.0f} ms; {(times > limit).sum()} of {len(clips)} are "
-        f"longer than {limit:.0f} ms."
+        f"A clip of {names} lasts {span} from onset to offset, the median is "
+        f"{times.median():.0f} ms; {longer} of {len(clips)} are longer than {limit:.0f} ms."
     )
 
 
 def reasons(exclusions: pd.DataFrame) -> pd.DataFrame:
-    """Exclusions gathered by reason: corpus, reason, clips (number), which (some of their names).
-
-    Reasons that differ in names and numbers alone are one, and the first of them stands for all.
-    """
+    """Exclusions by reason, which may differ in names and numbers: corpus, reason, clips, which."""
     which = exclusions["subject"].str.cat(exclusions["clip"], sep="/").str.strip("/")
     groups = exclusions.assign(which=which).groupby(["corpus", _kinds(exclusions)], sort=False)
     table = groups.agg(reason=("reason", "first"), clips=("which", "size"), which=("which", some))
     several = groups["reason"].nunique() > 1
     table.loc[several, "reason"] = "such as: " + table.loc[several, "reason"]
-    table = table.droplevel(1).reset_index()
-    return table.sort_values(
-        ["corpus", "clips"], ascending=[True, False], kind="stable", ignore_index=True
-    )
+    table = table.droplevel(1).reset_index().sort_values("clips", ascending=False, kind="stable")
+    return table.sort_values("corpus", kind="stable", ignore_index=True)
 
 
 def _kinds(exclusions: pd.DataFrame) -> list[str]:
     """Reasons without numbers and without the names of their clip, its file and its subject."""
     kinds = []
-    for subject, clip, *reason in exclusions[["subject", "clip", "reason"]].to_numpy():
-        clip, stem, subject, kind = (
-            re.sub("[0-9]+", "#", text.lower())
-            for text in (clip, Path(clip).stem, subject, *reason)
-        )
-        for name in filter(None, (clip, stem, subject)):
+    for subject, clip, reason in exclusions[["subject", "clip", "reason"]].to_numpy():
+        texts = (clip, Path(clip).stem, subject, reason)
+        *names, kind = (re.sub("[0-9]+", "#", text.lower()) for text in texts)
+        for name in filter(None, names):
             kind = kind.replace(name, "")
         kinds.append(kind)
     return kinds
@@ -133,9 +121,8 @@ def warnings(corpus: Corpus) -> list[str]:
     if len(people) == 1:
         person = people.index[0][1]
         sentences.append(f"only one subject, {person}: leaving one out needs two at least")
-    for label in corpus.classes:
-        if not people[label].any():
-            sentences.append(f"class '{label}' has no clips: UF1 and UAR need every class")
+    absent = [label for label in corpus.classes if not people[label].any()]
+    sentences += [f"class '{label}' has no clips: UF1 and UAR need every class" for label in absent]
     without = (corpus.clips["apex_source"] == "").sum()
     if without and "frames" in corpus.views:
         spotted = "clips without an annotated apex, to be spotted in their frames"
@@ -143,8 +130,8 @@ def warnings(corpus: Corpus) -> list[str]:
     count, words = unknown_words(corpus.exclusions["reason"])
     total = len(corpus.clips) + len(corpus.exclusions)
     if count > UNKNOWN_SHARE * total:
-        known = corpus.scheme.title if corpus.scheme else "its scheme"
-        sentences.append(f"{count} of {total} clips have emotions unknown in {known}: {words}")
+        scheme = corpus.scheme.title if corpus.scheme else "its scheme"
+        sentences.append(f"{count} of {total} clips have emotions unknown in {scheme}: {words}")
     return sentences
 
 
@@ -195,6 +182,5 @@ def differences(table: pd.DataFrame) -> list[str]:
 
 def wrapped(line: str, indent: int = 4) -> list[str]:
     """A line in lines of 100 letters; all but the first begin with `indent` blanks."""
-    return textwrap.wrap(
-        line, 100, initial_indent="  ", subsequent_indent=" " * indent, break_long_words=False
-    )
+    indents = {"initial_indent": "  ", "subsequent_indent": " " * indent}
+    return textwrap.wrap(line, 100, break_long_words=False, **indents)

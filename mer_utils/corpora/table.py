@@ -14,8 +14,8 @@ from ..errors import StudyError
 CLASSES = ("negative", "positive", "surprise")  # 0, 1, 2 of the MEGC2019 lists
 KEY = ["corpus", "subject", "clip"]  # of a clip, whose name alone may occur twice
 FRAME_NUMBERS = ("onset", "apex", "offset")
-_DETAILS = ("apex_source", "fps", "action_units", "frames", "note")
-COLUMNS = (*KEY, "label", "emotion", *FRAME_NUMBERS, *_DETAILS)
+COLUMNS = (*KEY, "label", "emotion", *FRAME_NUMBERS)
+COLUMNS += ("apex_source", "fps", "action_units", "frames", "note")
 EXCLUSION_COLUMNS = (*KEY, "reason")
 FRAME_VIEWS = (  # what frames on disk give
     *("flow", "flow_legacy", "flow_centred", "flow_centred_2", "landmarks", "frames", "video"),
@@ -53,9 +53,9 @@ class Scheme:
         by_class = ", ".join(f"{name} {number}" for name, number in self.counts.items())
         complete = f"{sum(self.counts.values())} clips ({by_class})"
         more = {name: counts.get(name, 0) - number for name, number in self.counts.items()}
-        if not any(more.values()):
-            return f"As many clips of each class as a complete copy has: {complete}."
         differences = ", ".join(f"{name} {number:+d}" for name, number in more.items() if number)
+        if not differences:
+            return f"As many clips of each class as a complete copy has: {complete}."
         return f"A complete copy has {complete}; this one differs by {differences}."
 
 
@@ -81,10 +81,7 @@ class Corpus:
 
 
 def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Rows as dictionaries -> the clip table, columns COLUMNS; what a row does not name is empty.
-
-    Raises StudyError where a key occurs twice.
-    """
+    """Rows as dictionaries -> the clip table. Raises StudyError where a key occurs twice."""
     kinds = dict.fromkeys(FRAME_NUMBERS, "Int64") | {"fps": float}
     text = [name for name in COLUMNS if name not in kinds]
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
@@ -99,7 +96,7 @@ def clip_table(rows: Iterable[Mapping]) -> pd.DataFrame:
 
 def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
     """(corpus, subject, clip, reason) rows -> the table of exclusions."""
-    table = pd.DataFrame(list(rows), columns=list(EXCLUSION_COLUMNS)).astype("str")
+    table = pd.DataFrame(map(tuple, rows), columns=list(EXCLUSION_COLUMNS)).astype("str")
     return table.sort_values(KEY, kind="stable", ignore_index=True)
 
 
@@ -120,8 +117,8 @@ def unknown(what: str, word: str, choices: Sequence[str]) -> StudyError:
 
 def unknown_words(reasons: Iterable[str]) -> tuple[int, str]:
     """How many reasons are an emotion that a scheme does not know; the words, with their counts."""
-    found = map(re.compile("emotion '(.*)' is not known").match, reasons)
-    words = Counter(match[1] for match in found if match)
+    matches = map(re.compile("emotion '(.*)' is not known").match, reasons)
+    words = Counter(match[1] for match in matches if match)
     return words.total(), ", ".join(f"'{word}' {count}" for word, count in words.most_common(5))
 
 

@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 
 from ..corpora import frame_files
-from ..corpora.frames import MOST_PIXELS, grey, is_video
+from ..corpora.frames import MOST_PIXELS, grey, is_video, read
 from ..errors import StudyError
+
+ANOTHER = "save it with another codec, such as H.264"
 
 
 class Video:
-    """Grey frames of a video file by their number, from 1; nothing is written.
+    """Grey frames of a video file by their number, from 1.
 
     Frames are decoded in order: after a seek, codecs differ in the frame they are at.
     """
@@ -39,19 +41,15 @@ class Video:
         if not self._position:
             code = int(self._stream.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
             codec = code.decode("ascii", "replace").strip("\0 ") or "unknown"
-            raise StudyError(
-                f"{self.path.name} has no frame that OpenCV can decode (its codec is {codec!r}): "
-                f"save it with another codec, such as H.264"
-            )
+            wrong = f"has no frame that OpenCV can decode (its codec is {codec!r})"
+            raise StudyError(f"{self.path.name} {wrong}: {ANOTHER}")
         return self._position
 
     def _open(self) -> None:
         self._stream, self._position = cv2.VideoCapture(str(self.path)), 0
         if not self._stream.isOpened():
-            raise StudyError(
-                f"{self.path.name} is no video that OpenCV can open: copy it again, or save it "
-                f"with another codec, such as H.264"
-            )
+            wrong = "is no video that OpenCV can open: copy it again, or"
+            raise StudyError(f"{self.path.name} {wrong} {ANOTHER}")
         sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         width, height = (int(self._stream.get(side)) for side in sides)
         if width * height > MOST_PIXELS:
@@ -108,23 +106,11 @@ class Frame:
 
     def decode(self) -> np.ndarray:
         """(H, W) uint8 grey."""
-        return grey(_read(self.path, Path.read_bytes), self.name)
+        return grey(read(self.path), self.name)
 
 
 def _digest(path: Path) -> str:
-    def hashed(path: Path) -> str:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
-    return _read(path, hashed)
-
-
-def _read(path: Path, how: Callable):
-    try:
-        return how(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise StudyError(f"{path.name} cannot be read: {reason}; copy it again") from error
+    return read(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def files(

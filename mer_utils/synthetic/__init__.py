@@ -2,14 +2,13 @@
 
     ./run_all.sh synthetic [FOLDER] [--seed N] [--jobs N]
 
-For learning the study, for checking the pipeline against known truth, and for running before a
-licence is granted. Faces come from one public-domain photograph: nothing here is evidence about
-people.
+For learning the study, for checking it against known truth, and for running before a licence is
+granted. Faces come from one public-domain photograph: nothing here is evidence about people.
 
 The difficulties for a system: small movements (0.5 to 3 pixels), noise, JPEG and head sway; action
-units that two classes share; persons with habits. Each person has a mannerism in every clip, and
-most clips of a person have the same class. A system that recognises the person knows the likely
-class. Random folds reward that; leaving one subject out does not.
+units that two classes share; persons with a mannerism in every clip, most of whose clips have the
+same class. Random folds reward a system that recognises the person; leaving one subject out does
+not.
 
 Besides the files of the releases: `truth/clips.csv`, one row per clip; `truth/co_occurrence.csv`,
 usable clips of CASME II and SAMM in which two action units move together, unit by unit;
@@ -34,7 +33,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from tqdm import tqdm
 
 from .. import environment, paths
-from ..corpora import ids
+from ..corpora.ids import MEGC2019
 from ..errors import StudyError
 from . import faces, motion, sheets
 from .plan import LAYOUTS, NOTICE, Clip, Layout, halves, plan, random_of
@@ -64,13 +63,10 @@ def _person(layout: Layout, subject: str, seed: int) -> _Person:
         face = replace(face, texture=face.texture @ np.array((0.114, 0.587, 0.299), np.float32))
     random = random_of(seed, layout.name, subject, "habits")
     weaker, angle = random.choice(["R", "L"]), random.uniform(0, 2 * np.pi)
-    return _Person(
-        face=face,
-        sides={"R": 1.0, "L": 1.0} | {weaker: random.uniform(0.55, 1.0)},
-        vigour=random.lognormal(0, 0.15),
-        manner=motion.mannerism(random, face.points, layout.size),
-        drift=random.uniform(0.4, 1.0) * np.array((np.cos(angle), np.sin(angle))),
-    )
+    sides = {"R": 1.0, "L": 1.0} | {weaker: random.uniform(0.55, 1.0)}
+    vigour, manner = random.lognormal(0, 0.15), motion.mannerism(random, face.points, layout.size)
+    drift = random.uniform(0.4, 1.0) * np.array((np.cos(angle), np.sin(angle)))
+    return _Person(face, sides, vigour, manner, drift)
 
 
 def _motion(layout: Layout, person: _Person, clip: Clip, random: np.random.Generator):
@@ -116,9 +112,9 @@ def _draw(layout: Layout, person: _Person, clip: Clip, seed: int, folder: Path) 
         if file.suffix == ".bmp":
             content = cv2.imencode(".bmp", cv2.imdecode(content, cv2.IMREAD_UNCHANGED))[1]
         file.write_bytes(content.tobytes())
-    apex, corpus = int(np.argmax(moves.course)), layout.corpus
-    key = {"corpus": corpus, "subject": ids.subject(corpus, clip.subject)}
-    key |= {"clip": ids.clip(corpus, clip.name)}
+    apex, names = int(np.argmax(moves.course)), MEGC2019[layout.name]
+    key = {"corpus": layout.corpus, "subject": names.subject(clip.subject)}
+    key |= {"clip": names.clip(clip.name)}
     file = folder / "truth" / Path(*key.values()).with_suffix(".npz")
     file.parent.mkdir(parents=True, exist_ok=True)
     truth = {"flow": moves.displacement(apex), "flow_face": moves.face}
@@ -142,10 +138,9 @@ def write(
     progress: bool = True,
     layouts: Sequence[Layout] | None = None,
 ) -> Path:
-    """Writes the corpora to `folder` (data/synthetic by default) unless they are there already.
+    """Writes the corpora to `folder`, or data/synthetic, unless they are there. Raises StudyError.
 
-    They are written to a temporary folder that is renamed at the end. jobs: processes, None for one
-    per core; layouts: instead of LAYOUTS. Raises StudyError where the folder holds something else.
+    jobs: processes, None for one per core; layouts: instead of LAYOUTS.
     """
     layouts = LAYOUTS if layouts is None else layouts
     folder = Path(os.path.abspath(Path(folder or paths.SYNTHETIC).expanduser()))
@@ -172,10 +167,8 @@ def write(
                 folder.rename(Path(scratch, "old"))
             new.rename(folder)
     except OSError as error:
-        raise StudyError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another folder, "
-            "250 MB are needed"
-        ) from error
+        wrong = f"{folder} cannot be written ({error.strerror or error})"
+        raise StudyError(f"{wrong}: choose another folder, 250 MB are needed") from error
     return folder
 
 
@@ -193,14 +186,12 @@ def _files(folder: Path) -> int:
 
 
 def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
-    clips = Counter(
-        (layout.name, clip.subject) for layout in layouts for clip in plan(layout, seed)
-    )
+    clips = Counter((one.name, clip.subject) for one in layouts for clip in plan(one, seed))
     tasks = [(layout, subject) for layout in layouts for subject in layout.subjects]
     tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
-    rows = []
-    bar = tqdm(total=clips.total(), desc="synthetic", unit="clip", disable=not progress)
+    bar = tqdm(None, "synthetic", clips.total(), unit="clip", disable=not progress)
     one_thread = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
+    rows = []
     with bar, one_thread, environment.processes("drew synthetic clips"):
         pool = joblib.Parallel(jobs or environment.cores(), return_as="generator_unordered")
         with environment.uninterrupted():
@@ -215,10 +206,8 @@ def _write_tables(layouts, rows: list[dict], folder: Path) -> None:
     table = pd.DataFrame(rows).round(4)
     table.to_csv(folder / "truth" / "clips.csv", index=False)
     coded = table[table["usable"] & (table["corpus"] != "synthetic_smic")]  # it has no sheet
-    binarizer = MultiLabelBinarizer()
-    active = binarizer.fit_transform(
-        [{n for n, _ in halves(units)} for units in coded["action_units"]]
-    )
+    units = [{number for number, _ in halves(units)} for units in coded["action_units"]]
+    active = (binarizer := MultiLabelBinarizer()).fit_transform(units)
     together = pd.DataFrame(active.T @ active, binarizer.classes_, binarizer.classes_)
     together.to_csv(folder / "truth" / "co_occurrence.csv", index_label="unit")
     for layout in layouts:
