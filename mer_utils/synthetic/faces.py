@@ -1,11 +1,9 @@
 """Synthetic faces: one public-domain photograph, its smile closed, warped into many identities.
 
 The photograph is scikit-image's `data.astronaut` (NASA, public domain). `face.npz` is what was made
-of it once: the face at rest, with three samples per photograph pixel, and masks of its parts. For
-it, the 68 landmarks were found by dlib, and hair, skin, lips and smile folds were outlined by hand.
-Two thin-plate splines, one for the upper lip and one for the lower, closed the mouth over the
-teeth; a faint shadow was drawn where the lips meet. The smile folds were blurred, keeping the
-grain of the skin. The masks are the softened outlines; those of hair and cloth also ask the colour.
+of it once: the face at rest, with three samples per photograph pixel, and masks of its parts, the
+softened outlines of hair, skin, lips and smile folds, drawn by hand. Two thin-plate splines, one
+for each lip, closed the mouth over the teeth; the smile folds were blurred, keeping the grain.
 
 Positions are x then y. "Photograph pixels" are those of the 512x512 picture, where the face is 90
 wide; "frame pixels" those of the clips, larger by the corpus's scale.
@@ -24,8 +22,6 @@ from ..preprocessing.mirror import LANDMARKS
 SAMPLES = 3  # per photograph pixel of the face at rest, so that warps lose no detail
 PARTS = ("skin", "eyes", "brows", "hair", "cloth", "behind")
 CORNER = (100, 0)  # photograph pixel at the upper left of the face at rest
-
-
 STEP = 4  # pixels between which a warp is interpolated
 
 
@@ -39,11 +35,7 @@ class Identity:
 
 
 def _smooth_map(targets, sources, width: int, height: int) -> np.ndarray:
-    """(2, height, width) float32: where in the source each pixel of a warped image comes from.
-
-    A thin-plate spline through `targets` (n, 2) -> `sources` (n, 2), each in pixels of its image,
-    evaluated every STEP pixels.
-    """
+    """(2, H, W) where each pixel comes from: a thin-plate spline of (n, 2) points."""
     spline = RBFInterpolator(targets, sources - targets, smoothing=0.02)
     columns, rows = -(-width // STEP), -(-height // STEP)
     x, y = ((np.arange(count) + 0.5) * STEP - 0.5 for count in (columns, rows))

@@ -15,6 +15,7 @@ HALVES = tuple(
     [(layout, subject) for layout in LAYOUTS for subject in part(layout.subjects)]
     for part in (lambda all: all[: len(all) // 2], lambda all: all[len(all) // 2 :])
 )
+RATE = 100.0  # frames per second of the examples
 
 
 @dataclass
@@ -35,50 +36,37 @@ class _Several(motion.Motion):
         return one.displacement(t)
 
 
-def _clip(layout: Layout, random, subject: str) -> Clip:
+def _expression(layout: Layout, person, subject: str, random) -> motion.Motion:
     family = random.choice(["disgust", "repression", "anger", "sadness", "happiness", "surprise"])
     units = str(random.choice(list(UNITS[family])))
-    return Clip(subject, "made", family, "", units, units)
+    return _motion(layout, person, Clip(subject, "made", family, "", units, units), random)[0]
 
 
-def _shown(layout, person, moves, random) -> list[np.ndarray]:
+def _filmed(layout, person, moves, random) -> list[np.ndarray]:
     codes, _ = motion.render(person.face, moves, random, layout.noise, layout.quality)
     return [cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) for code in codes]
 
 
-def short(
-    layout: Layout, subject: str, seed: int, moves: bool = True, face: int = 0, **camera
-) -> Made:
+def short(layout: Layout, subject: str, seed: int, moves: bool = True, face: int = 0) -> Made:
     """One expression from the first to the last frame, or the same clip with a face at rest.
 
-    face: seed of the person, 0 for those of the corpora; camera: fields of the layout, such as
-    noise and quality.
+    face: seed of the person, 0 for those of the corpora.
     """
-    person, layout = _person(layout, subject, face), replace(layout, **camera)
-    random = random_of(seed, layout.name, subject, "film")
-    made, _ = _motion(layout, person, _clip(layout, random, subject), random)
-    count, apex = len(made.course), int(np.argmax(made.course))
-    peak = motion.peak(made.face)
+    person, random = _person(layout, subject, face), random_of(seed, layout.name, subject, "film")
+    made = _expression(layout, person, subject, random)
+    events = [(1, int(np.argmax(made.course)) + 1, len(made.course))] if moves else []
+    peaks = [motion.peak(made.face)] if moves else []
     made = made if moves else replace(made, face=np.zeros_like(made.face))
-    events = [(1, apex + 1, count)] if moves else []
-    return Made(_shown(layout, person, made, random), events, [peak] if moves else [])
+    return Made(_filmed(layout, person, made, random), events, peaks)
 
 
 def long(
-    layout: Layout,
-    subject: str,
-    seed: int,
-    count: int = 900,
-    events: int = 5,
-    face: int = 0,
-    **camera,
-):
+    layout: Layout, subject: str, seed: int, count: int = 900, events: int = 5, face: int = 0
+) -> Made:
     """`count` frames with expressions between still stretches, the head swaying all the time."""
-    person, layout = _person(layout, subject, face), replace(layout, **camera)
+    person = _person(layout, subject, face)
     random = random_of(seed, layout.name, subject, "long film")
-    parts = [
-        _motion(layout, person, _clip(layout, random, subject), random)[0] for _ in range(events)
-    ]
+    parts = [_expression(layout, person, subject, random) for _ in range(events)]
     course, truth, room = np.zeros((count, max(events, 1))), [], count // max(events, 1)
     for number, part in enumerate(parts):
         length = len(part.course)
@@ -86,12 +74,11 @@ def long(
         course[start : start + length, number] = part.course
         apex = start + int(np.argmax(part.course))
         truth.append((start + 1, apex + 1, start + length))
-    base, _ = _motion(layout, person, _clip(layout, random, subject), random)
+    base = _expression(layout, person, subject, random)
     faces = [part.face for part in parts] or [np.zeros_like(base.face)]
-    centre = person.face.points.mean(axis=0)
-    head = _sway(random, count, centre, SWAY * layout.scale / 1.6)
+    head = _sway(random, count, person.face.points.mean(axis=0), SWAY * layout.scale / 1.6)
     moves = _Several(np.array(faces), course, head, base.sways, base.pose)
-    return Made(_shown(layout, person, moves, random), truth, [motion.peak(f) for f in faces])
+    return Made(_filmed(layout, person, moves, random), truth, [motion.peak(f) for f in faces])
 
 
 def _sway(random, count: int, centre: np.ndarray, size: float) -> np.ndarray:
@@ -104,28 +91,27 @@ def _sway(random, count: int, centre: np.ndarray, size: float) -> np.ndarray:
     return np.array([motion._similarity(a, 1 + g, centre, (x, y)) for x, y, a, g in waves])
 
 
-def example(folder: Path, rate: float = 100.0) -> list[Path]:
-    """Two films of persons whom no synthetic corpus holds, written once: one with two expressions
-    between still stretches, one of a face at rest.  rate: frames per second.
+def example(folder: Path) -> list[Path]:
+    """Two films of persons whom no synthetic corpus holds, written once.
 
-    Raises StudyError where they cannot be written.
+    One has two expressions between still stretches, one is of a face at rest. Raises StudyError.
     """
-    layout, files = LAYOUTS[0], []
-    for name, made in {
+    layout = LAYOUTS[0]
+    made = {
         "two_expressions.avi": lambda: long(layout, "01", 6, count=200, events=2, face=1),
         "at_rest.avi": lambda: short(layout, "02", 1, moves=False, face=1),
-    }.items():
-        file = folder / name
-        if not file.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            part = file.with_name(f".{name}")
-            codec = cv2.VideoWriter_fourcc(*"MJPG")
-            writer = cv2.VideoWriter(str(part.with_suffix(".avi")), codec, rate, layout.size, False)
-            for frame in made().frames:
-                writer.write(frame)
-            writer.release()
-            if not part.is_file():
-                raise StudyError(f"{folder} cannot be written: set MER_DATA to another folder")
-            part.replace(file)
-        files.append(file)
+    }
+    files = [folder / name for name in made]
+    for file in files:
+        if file.is_file():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        part, codec = file.with_name(f".{file.name}"), cv2.VideoWriter_fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(part), codec, RATE, layout.size, False)
+        for frame in made[file.name]().frames:
+            writer.write(frame)
+        writer.release()
+        if not part.is_file():
+            raise StudyError(f"{folder} cannot be written: set MER_DATA to another folder")
+        part.replace(file)
     return files

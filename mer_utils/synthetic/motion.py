@@ -106,10 +106,7 @@ def course(random: np.random.Generator, frames: int) -> np.ndarray:
 def sway(
     random: np.random.Generator, frames: int, centre: np.ndarray, habit: np.ndarray, size: float
 ) -> np.ndarray:
-    """(T, 2, 3) drift of the head about `centre`.
-
-    habit (2,): direction in which this person's head drifts; size: typical pixels over the clip.
-    """
+    """(T, 2, 3) drift of the head; habit (2,): its usual direction; size: pixels."""
     t = np.linspace(0, 1, frames)
     goal = size * (habit + random.normal(0, 0.6, 2))
     bend = size * random.normal(0, 0.3, 2)
@@ -163,10 +160,7 @@ def at(field: np.ndarray, points: np.ndarray) -> np.ndarray:
 def render(
     person: Identity, motion: Motion, random: np.random.Generator, noise: float, quality: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """T frames as JPEG (1-d uint8), grey if the texture is, and landmarks (T, 68, 2) float32.
-
-    noise: standard deviation in grey levels; quality: of the JPEG.
-    """
+    """T frames as JPEG (1-d uint8), grey if the texture is, and landmarks (T, 68, 2) float32."""
     height, width = motion.sways.shape
     source = pixels = grid(width, height)
     back = cv2.invertAffineTransform(motion.pose).astype(np.float32)
