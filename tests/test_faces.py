@@ -134,16 +134,6 @@ def test_a_head_tilted_by_thirty_degrees_is_marked_as_well():
     assert np.linalg.norm(apart, axis=1).max() < 1.0
 
 
-def test_colour_and_grey_give_the_same_points():
-    colour = cv2.cvtColor(moving_face.picture(), cv2.COLOR_GRAY2BGR)
-    assert np.abs(faces.landmarks(colour) - moving_face.picture_points()).max() < 0.5
-
-
-def test_odd_frames_are_refused():
-    with pytest.raises(StudyError, match="float64"):
-        faces.landmarks(np.zeros((100, 100)))
-
-
 def test_missing_models_name_the_distribution():
     with pytest.raises(StudyError, match="face_recognition_models"):
         faces.model_file("shape_predictor_7_face_landmarks.dat")

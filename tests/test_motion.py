@@ -123,7 +123,6 @@ def test_strain_of_fields_with_a_known_one():
     both = np.stack((0.03 * columns + 0.01 * rows, 0.02 * columns - 0.05 * rows))
     assert np.allclose(motion.strain(both), np.sqrt(0.03**2 + 0.05**2 + 2 * 0.015**2), atol=1e-6)
     # the same field sampled every fourth pixel
-    assert np.allclose(motion.strain(both[:, ::4, ::4], spacing=4.0), motion.strain(both)[0, 0])
     wave = np.stack((2 * np.sin(columns / 5), 0 * rows))
     inner = (slice(1, -1), slice(1, -1))
     known = np.abs(2 / 5 * np.cos(columns / 5))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..corpora import KEY, Corpus, frame_files
 from ..errors import StudyError
-from ..preprocessing import faces, images, keyframes, motion, views
+from ..preprocessing import faces, images, motion, views
 from ..preprocessing.views import Views
 
 MAGNITUDES = (0.2, 0.5, 1.0, 2.0)  # pixels of the aligned face; a pixel counts for the nearest
@@ -166,7 +166,7 @@ def apex_errors(corpus: Corpus, jobs: int | None = None, progress: bool = True) 
     rows = []
     for _, row in views.compute(forgotten, ("points",), jobs, progress).clips.iterrows():
         frames = int(row["offset"] - row["onset"]) + 1
-        middle = int(row["onset"]) + keyframes.midpoint(frames)
+        middle = int(row["onset"]) + frames // 2
         for rule, number in (("spotted", int(row["apex"])), ("midpoint", middle)):
             error = {"rule": rule, "error": number - _apex(of(corpus, row)), "frames": frames}
             rows.append(row[KEY].to_dict() | error)

@@ -46,10 +46,7 @@ def cached(
 
 @contextmanager
 def opened(file: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """An .npz to read without pickle; of a damaged file no handle stays open.
-
-    Raises FileNotFoundError, DiskError where it may not be read, anything where it is damaged.
-    """
+    """An .npz to read without pickle. Raises FileNotFoundError, DiskError, anything for damage."""
     try:
         stream = file.open("rb")
     except FileNotFoundError:

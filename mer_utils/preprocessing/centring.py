@@ -1,7 +1,7 @@
 """Flow with each clip's own zero and spread, computed of that clip alone.
 
-The published flow images are stretched to 0..255 clip by clip, which loses where zero was.  Most of
-a face is at rest, so that the median is near it.  numpy alone: a machine that only trains has no
+The published flow images are stretched to 0..255 clip by clip, which loses where zero was. Most of
+a face is at rest, so that the median is near it. numpy alone: a machine that only trains has no
 OpenCV.
 """
 
@@ -15,7 +15,7 @@ HUBER = 1.345  # deviations from which on a residual counts less: 95 % efficient
 def centred(flow: np.ndarray) -> np.ndarray:
     """(..., 3, H, W) u, v and strain in any unit -> the same shape, float32, without unit.
 
-    u and v: less their median, over their standard deviation, cut at +-4.  Strain: its square root
+    u and v: less their median, over their standard deviation, cut at +-4. Strain: its square root
     over the mean of the root, so that a wrinkle does not outweigh the rest.
     """
     root = np.sqrt(flow[..., 2:, :, :].astype(float))

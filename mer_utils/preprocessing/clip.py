@@ -20,9 +20,8 @@ class Clip:
     """A clip with a face in onset and apex. Raises StudyError with the reason where it has none.
 
     row: of a clip table; flow_method: of view `flow`; folder: of the cache; only_cached: raise
-    cache.NotCached instead of computing. numbers: its frames on disk from onset to offset, to the
-    last one where no offset is known; there: those from onset to the last frame that a view may
-    read; in neither is a frame without contrast. note: what was left out, or "".
+    cache.NotCached instead of computing. Its frames with contrast are `numbers`, from onset to
+    offset, and `there`, from onset to the last one that a view may read; `note`: what was left out.
     """
 
     def __init__(self, row: dict, flow_method: str, folder: Path, only_cached: bool = False):
@@ -54,7 +53,6 @@ class Clip:
         return faces.align(self.image(number), self.matrix)
 
     def cached(self, kind: str, parts: tuple, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """`cache.cached` in the clip's folder."""
         return cache.cached(self._folder, kind, parts, None if self._only_cached else compute)
 
     @property
@@ -79,28 +77,31 @@ class Clip:
 
     def _survey(self, onset: int) -> tuple[list[int], list[int], str]:
         """`there`, `numbers` and `note`. Raises StudyError for frames of different sizes."""
-        known = [self.row[name] for name in ("apex", "offset") if not pd.isna(self.row[name])]
         offset = max(self.files) if pd.isna(self.row["offset"]) else int(self.row["offset"])
-        last = 1 + int(max(onset, offset, *known))  # `rise` reads one frame after the apex
+        end = max(onset, offset)
+        apex = end if pd.isna(self.row["apex"]) else int(self.row["apex"])
+        last = 1 + max(end, apex)  # `rise` reads one frame after the apex
         looked_at = [number for number in sorted(self.files) if onset <= number <= last]
 
         def look() -> np.ndarray:
             images = map(self.image, looked_at)
-            return np.array([(*one.shape, cv2.meanStdDev(one)[1].item()) for one in images])
+            return np.array([(*image.shape, cv2.meanStdDev(image)[1].item()) for image in images])
 
         digests = (self.files[number].digest for number in looked_at)
-        sizes, contrast = np.split(self.cached("looks", (*digests,), look), (2,), axis=1)
-        if (other := (sizes != sizes[0]).any(axis=1)).any():
-            odd, first = np.argmax(other), [f"{w:.0f}x{h:.0f}" for h, w in sizes]
-            raise StudyError(
-                f"{self.files[looked_at[odd]].name} has {first[odd]} pixels and its onset "
-                f"{first[0]}: the frames of a clip are of one size"
-            )
-        there = [number for number, (one,) in zip(looked_at, contrast, strict=True) if one >= BLANK]
-        numbers = [number for number in there if number <= max(onset, offset)]
-        blank = sum(number <= max(onset, offset) for number in looked_at) - len(numbers)
-        words = f"{blank} of its {blank + len(numbers)} frames have no contrast and are not used"
-        return there, numbers, words if blank else ""
+        looks = self.cached("looks", (*digests,), look)
+        sizes = [f"{width:.0f}x{height:.0f}" for height, width, _ in looks]
+        for number, size in zip(looked_at, sizes, strict=True):
+            if size != sizes[0]:
+                raise StudyError(
+                    f"{self.files[number].name} has {size} pixels and its onset {sizes[0]}: the "
+                    f"frames of a clip are of one size"
+                )
+        there = [n for n, contrast in zip(looked_at, looks[:, 2], strict=True) if contrast >= BLANK]
+        numbers = [number for number in there if number <= end]
+        count = sum(number <= end for number in looked_at)
+        blank = count - len(numbers)
+        note = f"{blank} of its {count} frames have no contrast and are not used"
+        return there, numbers, note if blank else ""
 
     def _moment(self, moment: str, number) -> tuple[Frame | VideoFrame, np.ndarray]:
         """The frame of onset or apex, and its landmarks (68, 2) in pixels of the frame."""

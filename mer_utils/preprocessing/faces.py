@@ -1,10 +1,8 @@
 """Face detection, 68 landmarks to a fraction of a pixel, and alignment to one fixed square.
 
-Detector and predictor are dlib's; their files come with the `face_recognition_models` distribution.
-A face that is not found raises `NoFace`: no standard landmarks stand in for it.
-
-One similarity per clip aligns all its frames, so that no expression is warped away. The motion of
-the head stays in the frames; `motion` removes it.
+Detector and predictor are dlib's. No standard landmarks stand in for a face that is not found. One
+similarity per clip aligns all its frames, so that no expression is warped away; the motion of the
+head stays in them, and `motion` removes it.
 """
 
 import importlib.util
@@ -22,12 +20,9 @@ SIZE = 128  # pixels a side of the aligned face
 
 # Eye corners and ridge of the nose in dlib's mean face (get_face_chip_details, image_transforms/
 # interpolation.h), in units of its width: points that no muscle moves.
-STABLE = (
-    {36: (0.121737, 0.216423), 39: (0.334606, 0.231733)}
-    | {42: (0.645647, 0.231733), 45: (0.858516, 0.216423)}
-    | {27: (0.490127, 0.203352), 28: (0.490127, 0.307009)}
-    | {29: (0.490127, 0.409805), 30: (0.490127, 0.515625)}
-)
+STABLE = {36: (0.121737, 0.216423), 39: (0.334606, 0.231733), 42: (0.645647, 0.231733)}
+STABLE |= {45: (0.858516, 0.216423), 27: (0.490127, 0.203352), 28: (0.490127, 0.307009)}
+STABLE |= {29: (0.490127, 0.409805), 30: (0.490127, 0.515625)}
 MIDDLE = np.array((0.490127, 0.5))  # of the mean face, brows to chin
 # Pixels of the square per unit of the mean face, and the place of its middle. Brows are then near
 # row 17, the chin near row 120, outer eye corners 71 pixels apart. All points but the chin of a
@@ -56,10 +51,8 @@ class NoFace(StudyError):
 
 
 def model_file(name: str) -> str:
-    """Path of a dlib model. Raises StudyError where the distribution is not installed.
-
-    The package itself cannot be imported any more (it needs pkg_resources): only its files count.
-    """
+    """Path of a dlib model. Raises StudyError where the distribution is not installed."""
+    # not imported: the package needs pkg_resources, and only its files count
     package = importlib.util.find_spec("face_recognition_models")
     file = Path(package.origin).with_name("models") / name if package else None
     if file is None or not file.exists():
@@ -84,18 +77,9 @@ def _predictor():
     return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
 
 
-def grey(image: np.ndarray) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8, the latter in OpenCV's order -> (H, W) uint8."""
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        raise StudyError(
-            f"a frame is {image.dtype} of shape {image.shape}: expected uint8, (H, W) or (H, W, 3)"
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-
-
 def detect(image: np.ndarray) -> Box:
     """The box of the most certain face; HOG first, then the slow network. Raises NoFace."""
-    image = np.ascontiguousarray(grey(image))
+    image = np.ascontiguousarray(image)
     if min(image.shape) < SMALLEST or max(image.shape) > LONGEST * min(image.shape):
         raise NoFace(f"an image of {image.shape[1]}x{image.shape[0]} pixels holds no face")
     for enlargements in (0, 1):
@@ -117,15 +101,11 @@ def _corners(box) -> Box:
 
 def upright_faces(image: np.ndarray) -> list[Box]:
     """The boxes of all faces that look into the camera and are 80 pixels wide or more; fast."""
-    return [_corners(box) for box in _hog()(np.ascontiguousarray(grey(image)), 0)]
+    return [_corners(box) for box in _hog()(np.ascontiguousarray(image), 0)]
 
 
 def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace.
-
-    box: of the face, else that of `detect`.
-    """
-    image = grey(image)
+    """(68, 2) float32, x then y in pixels of the image, in dlib's order. Raises NoFace."""
     left, top, right, bottom = detect(image) if box is None else box
     scale = FIRST_LOOK / (right - left)
     centre = np.array(((left + right) / 2, (top + bottom) / 2))
@@ -141,18 +121,17 @@ def landmarks(image: np.ndarray, box: Box | None = None) -> np.ndarray:
 def _predict(image: np.ndarray, matrix: np.ndarray, side: int, nudges) -> np.ndarray:
     """(68, 2) mean of the predictor's results for boxes of `side` around the middle of a square.
 
-    `matrix` maps the image to that square of 2 x `side` pixels; the points are in pixels of the
-    image.
+    `matrix` maps the image, in whose pixels the points are, to that square of 2 x `side` pixels.
     """
     square = warp(image, matrix, 2 * side)
-    answers = []
+    points = []
     for right, down, wider in nudges:
         left, top = side * (0.5 + right - wider), side * (0.5 + down - wider)
         width = side * (1 + 2 * wider)
         sides = (round(x) for x in (left, top, left + width - 1, top + width - 1))
         shape = _predictor()(square, dlib.rectangle(*sides))
-        answers.append([(point.x, point.y) for point in shape.parts()])
-    return (np.mean(answers, axis=0) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        points.append([(point.x, point.y) for point in shape.parts()])
+    return (np.mean(points, axis=0) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -166,10 +145,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def alignment(points: np.ndarray) -> np.ndarray:
-    """(2, 3) similarity from image pixels to the SIZE x SIZE face, by eye corners and nose ridge.
-
-    points (68, 2), or (frames, 68, 2) whose mean is taken.
-    """
+    """(2, 3) similarity from image pixels to the aligned face. points (..., 68, 2): their mean."""
     points = np.asarray(points, float).reshape(-1, 68, 2).mean(axis=0)
     target = (np.array(list(STABLE.values())) - MIDDLE) * FACE_WIDTH + FACE_MIDDLE
     return similarity(points[list(STABLE)], target)
@@ -181,10 +157,7 @@ def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def boxed(points: np.ndarray) -> np.ndarray:
-    """(..., 68, 2) with their bounding box stretched to SIZE, as much public code crops faces.
-
-    Notebook 10 compares it with `alignment`; it is used nowhere else.
-    """
+    """(..., 68, 2) with their bounding box stretched to SIZE, as much public code crops faces."""
     low = points.min(axis=-2, keepdims=True)
     return (points - low) / (points.max(axis=-2, keepdims=True) - low) * SIZE
 
@@ -200,15 +173,12 @@ def scatter(points: np.ndarray, people) -> np.ndarray:
 
 def align(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The aligned face, (SIZE, SIZE) uint8 grey."""
-    return warp(grey(image), matrix, SIZE)
+    return warp(image, matrix, SIZE)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """(H, W) uint8 -> (size, size); places outside the image repeat its border.
-
-    An image that shrinks is smoothed first, or its noise and edges would alias.
-    """
+    """(H, W) uint8 -> (size, size); places outside the image repeat its border."""
     scale = np.hypot(*matrix[:, 0])
-    if scale < 1:
+    if scale < 1:  # smoothed first, or noise and edges would alias
         image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
     return cv2.warpAffine(image, matrix, (size, size), None, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)

@@ -2,8 +2,7 @@
 
 Every frame is compared by optical flow with a reference frame some seconds before; the head's share
 of the flow is subtracted, and moves the alignment with the head. The landmarks are searched only
-where a face begins and now and then, for they take ten times as long. A frame is dropped once it
-is reduced to the grid.
+where a face begins and now and then, for they take ten times as long.
 """
 
 from collections.abc import Callable
@@ -13,24 +12,21 @@ import cv2
 import numpy as np
 
 from . import faces, keyframes, motion
+from .clip import BLANK
 
 ROUNDS = 8  # of the head's fit: half the time of 15, the same on the made films
 NEAR = 1.5  # pixels that the head may move before its frame is aligned anew
-SAME = (
-    0.55  # correlation with the reference, below which it is another face or pose: 0.7 in a smile
-)
+SAME = 0.55  # correlation with the reference; below it is another face or pose: 0.7 in a smile
 OLDEST = 300  # frames after which the reference is renewed
 ROOM = 100  # pixels across, to which a known face shrinks for the detector: half the size is found
 QUICK = 8  # frames without a face between searches
 THOROUGH = [0, *(2**power for power in range(7, 20))]  # ... before one that takes seconds
-BLANK = 2.0  # grey levels of standard deviation: no picture
 
 
 @dataclass
 class Stretch:
     """Frames in a row that show one face: T of them."""
 
-    inside: np.ndarray  # (GRID, GRID) bool: the cells of the face that count
     numbers: list[int] = field(default_factory=list)
     cells: list[np.ndarray] = field(default_factory=list)  # T of (2, cells) pixels since the first
     head: list[np.ndarray] = field(default_factory=list)  # T of (2,) pixels: where the face is
@@ -48,7 +44,7 @@ class Followed:
 
 
 class Face:
-    """A face in its reference frame, on the aligned square.  Lengths are in pixels of it."""
+    """A face in its reference frame, on the aligned square. Lengths are in pixels of it."""
 
     def __init__(self, image: np.ndarray, points: np.ndarray):
         self.matrix = faces.alignment(points)
@@ -125,16 +121,17 @@ def follow(
                 film.looks.append(_look(image, points))
             if seen is None and boxes:
                 face = Face(image, points)
-                film.stretches.append(Stretch(face.inside))
+                film.stretches.append(Stretch())
                 seen = face.see(image)
         if seen is None:
             face, gone = None, gone + 1
             film.missing.append(number)
             film.blank += [number] if image.std() < BLANK else []
             continue
-        gone = 0
-        for kept, new in zip(("numbers", "cells", "head"), (number, *seen), strict=True):
-            getattr(film.stretches[-1], kept).append(new)
+        gone, stretch = 0, film.stretches[-1]
+        stretch.numbers.append(number)
+        stretch.cells.append(seen[0])
+        stretch.head.append(seen[1])
     tick(len(numbers), len(numbers))
     return film
 
@@ -170,7 +167,7 @@ def _look(image: np.ndarray, points: np.ndarray) -> tuple[float, float, float]:
     """Pixels between the eyes; how far the nose is off their middle, in that distance; blur 0..1.
 
     Blur is the share of the gradient that a second blurring leaves (Crete et al., The blur effect,
-    2007): a sharp picture loses most of it.
+    2007).
     """
     right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     apart = np.hypot(*(left - right))

@@ -16,10 +16,9 @@ ROUNDS = 5  # of the reweighted fit of the light
 def without_head(video: np.ndarray) -> np.ndarray:
     """(T, H, W) grey -> (T, H, W) float32, each frame minus the first, less head and light.
 
-    Each frame is warped back by the motion of the rigid head that agrees with most of the face
-    (`motion.head_motion` of the flow from the first frame), then gain and offset of the light are
-    fitted to the difference, in both cases by reweighted least squares: an expression, which moves
-    a part of the face, hardly counts. Nothing of other clips is used.
+    Each frame is warped back by the motion of the rigid head (`motion.head_motion` of the flow from
+    the first frame), then gain and offset of the light are fitted to the difference, in both cases
+    by reweighted least squares: an expression, which moves a part of the face, hardly counts.
 
     On a still synthetic head 94 % of a smile with cheeks is kept and 99 % or more of every other
     action unit; a plain least-squares fit of the head to grey differences keeps 63 % of a lowered

@@ -33,6 +33,7 @@ COUNT = 11  # key frames of a clip, as coded: every three in a row give one of n
 # move by 0.41 px of the aligned face; the error of dlib is 0.15 and more, that of Lucas-Kanade from
 # the onset 0.06, and it is twenty times faster.
 TRACK = {"winSize": (21, 21), "maxLevel": 2, "criteria": (3, 30, 0.003)}
+TRACK |= {"flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
 INNER = slice(17, 68)  # all landmarks but the jaw
 TRACK_SIZE = 256  # pixels a side of the aligned face while tracking
 
@@ -40,8 +41,7 @@ TRACK_SIZE = 256  # pixels a side of the aligned face while tracking
 def movement(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
     """(T,) progress of the clip's main movement, in pixels (root mean square).
 
-    frames: T aligned faces (128, 128) uint8, the onset first, looked at one by one; points (68, 2)
-    of the onset there.
+    frames: T aligned faces (128, 128) uint8, the onset first; points (68, 2) of the onset there.
     """
     frames = iter(frames)
     onset = next(frames)
@@ -75,28 +75,11 @@ def apex(course: np.ndarray) -> int:
     return 1 + int(np.argmax(smooth[1:]))
 
 
-def spot(images: Iterable[np.ndarray], points: np.ndarray | None = None) -> int:
-    """Position of the apex among the frames (H, W) of a clip that begins with its onset.
-
-    points: (68, 2) landmarks of the onset if they are known, else found. Raises faces.NoFace.
-    """
-    images, points = _with_points(images, points)
+def spot(images: Iterable[np.ndarray], points: np.ndarray) -> int:
+    """Position of the apex among the frames (H, W) of a clip; points: (68, 2) of the first."""
     matrix = faces.alignment(points)
     frames = (faces.align(image, matrix) for image in images)
     return apex(movement(frames, faces.move(points, matrix)))
-
-
-def _with_points(images: Iterable[np.ndarray], points: np.ndarray | None):
-    """The images, and the landmarks of the first."""
-    images = iter(images)
-    onset = next(images)
-    points = faces.landmarks(onset) if points is None else points
-    return chain([onset], images), points
-
-
-def midpoint(count: int) -> int:
-    """Position of the middle frame, the rule of most published code for SMIC."""
-    return count // 2
 
 
 def track(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
@@ -109,32 +92,23 @@ def track(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
     first, onset = next(frames), points.astype(np.float32).reshape(-1, 1, 2)
     positions = [onset]
     for frame in frames:
-        pair, guess = (first, frame, onset), positions[-1].copy()
-        moved, _, _ = cv2.calcOpticalFlowPyrLK(
-            *pair, guess, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **TRACK
-        )
+        guess = positions[-1].copy()
+        moved, _, _ = cv2.calcOpticalFlowPyrLK(first, frame, onset, guess, **TRACK)
         positions.append(moved)
     course = np.stack(positions)[:, :, 0]
     return gaussian_filter1d(course, SMOOTHING * len(course), axis=0, mode="nearest")
 
 
-def follow(images: Iterable[np.ndarray], points: np.ndarray | None = None) -> np.ndarray:
-    """(T, 68, 2) landmarks of the frames (H, W) of a clip, in pixels of the aligned face.
-
-    The first frame is the onset; points: (68, 2) as `spot`. Raises faces.NoFace.
-    """
-    images, points = _with_points(images, points)
+def follow(images: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
+    """(T, 68, 2) landmarks of frames (H, W), in aligned pixels; points: of the first."""
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
-    frames = (faces.warp(faces.grey(image), larger, TRACK_SIZE) for image in images)
+    frames = (faces.warp(image, larger, TRACK_SIZE) for image in images)
     course = track(frames, faces.move(points, larger))
     return course * np.float32(faces.SIZE / TRACK_SIZE)
 
 
 def landmark_motion(course: np.ndarray) -> np.ndarray:
-    """(T,) path of the 51 inner landmarks since the frame before, summed, without the head's share.
-
-    course (T, 68, 2) as `track` gives it; the value of the first frame is 0.
-    """
+    """(T,) summed path of the inner landmarks (T, 68, 2) since the frame before, head at rest."""
     stable = list(faces.STABLE)
     still = [
         faces.move(points, faces.similarity(points[stable], course[0][stable]))
@@ -145,10 +119,7 @@ def landmark_motion(course: np.ndarray) -> np.ndarray:
 
 
 def select(motion_course: np.ndarray, count: int = COUNT) -> np.ndarray:
-    """(count,) positions of the key frames in time: the onset, and those of the largest motion.
-
-    The onset is the reference of all others. A clip of fewer frames repeats some, evenly.
-    """
+    """(count,) positions of onset and largest motion; a shorter clip repeats some."""
     total = len(motion_course)
     if total <= count:
         return np.linspace(0, total - 1, count).round().astype(int)

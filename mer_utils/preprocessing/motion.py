@@ -12,8 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from ..corpora.table import nearest
-from ..errors import StudyError
+from ..corpora.table import unknown
 from .regions import GRID
 
 VERSION = 2  # counts up when a change here moves a number: part of every cache key
@@ -57,10 +56,7 @@ PUBLISHED = "tvl1"  # behind the flow images that circulate
 def check(method: str) -> None:
     """Raises StudyError for a method that is not in METHODS."""
     if method not in METHODS:
-        raise StudyError(
-            f"flow method '{method}' is not known, the nearest is '{nearest(method, METHODS)}': "
-            f"choose one of {', '.join(METHODS)}"
-        )
+        raise unknown("flow method", method, METHODS)
 
 
 def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarray:
@@ -87,11 +83,7 @@ EVERY = 2  # the fit looks at every second pixel of every second row
 
 @lru_cache(maxsize=4)
 def _rigid(height: int, width: int) -> np.ndarray:
-    """(6, 2, H, W) flow of the six ways in which a rigid head moves, seen from afar.
-
-    Shift (2), scaling, turn in the image plane, turn to the side, nod. The last two move near
-    points more than far ones, by the depth of an ellipsoid: enough for fractions of a degree.
-    """
+    """(6, 2, H, W) flow of a rigid head: shifts, scaling, roll, and of an ellipsoid yaw, pitch."""
     y, x = np.mgrid[:height, :width]
     x, y = (x - (width - 1) / 2) / (width / 2), (y - (height - 1) / 2) / (height / 2)
     depth = np.sqrt(np.clip(1 - (x / HEAD[0]) ** 2 - (y / HEAD[1]) ** 2, 0.02, 1))
@@ -135,13 +127,10 @@ def expression(
     return field - head_motion(field, face_mask(points, onset.shape[0]))
 
 
-def strain(field: np.ndarray, spacing: float = 1.0) -> np.ndarray:
-    """(2, H, W) -> (H, W) optical strain, pixels per pixel: sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2).
-
-    `spacing`: pixels between two samples of the field.
-    """
+def strain(field: np.ndarray) -> np.ndarray:
+    """(2, H, W) -> (H, W) optical strain, per pixel: sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)."""
     u, v = field
-    (u_y, u_x), (v_y, v_x) = np.gradient(u, spacing), np.gradient(v, spacing)
+    (u_y, u_x), (v_y, v_x) = np.gradient(u), np.gradient(v)
     return np.sqrt(u_x**2 + v_y**2 + 2 * ((u_y + v_x) / 2) ** 2).astype(np.float32)
 
 
@@ -154,8 +143,7 @@ def on_grid(field: np.ndarray) -> np.ndarray:
 def face_region(points: np.ndarray, size: int) -> np.ndarray:
     """(size, size) float32: 1 on the face up to the middle of the forehead, 0 outside.
 
-    Once the head's share is subtracted, a wall at rest seems to move by the sway of the head, with
-    strain along its outline. That is no motion of the face.
+    Once the head's share is subtracted, a wall at rest seems to move by the sway of the head.
     """
     forehead = points[17:27] - (0, FOREHEAD)
     mask = face_mask(np.concatenate((points, forehead)), size).astype(np.uint8)
@@ -177,17 +165,12 @@ def channels(field: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
 def doubt(channels: np.ndarray) -> str:
     """What to note of a clip whose `channels` (3, 28, 28) no face can have, or ""."""
     largest = float(np.hypot(*channels[:2]).max())
-    if largest <= MOST:
-        return ""
-    return f"moves by {largest:.0f} pixels of a face of 128, more than a face can: check its frames"
+    note = f"moves by {largest:.0f} pixels of a face of 128, more than a face can: check its frames"
+    return "" if largest <= MOST else note
 
 
 def legacy(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """(3, 28, 28) as the published images: TV-L1, head motion left in, each channel 0..255.
-
-    The stretch is per clip and channel, so that sign and size of the motion are lost: the grey of
-    "no motion" differs between clips. A channel without any motion is 0.
-    """
+    """(3, 28, 28) as published: TV-L1, head motion left in, each channel stretched to 0..255."""
     u_v_strain = channels(flow(onset, apex, PUBLISHED))
     low = u_v_strain.min(axis=(1, 2), keepdims=True)
     span = np.maximum(u_v_strain.max(axis=(1, 2), keepdims=True) - low, 1e-12)

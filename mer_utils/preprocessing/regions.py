@@ -1,12 +1,10 @@
 """Six facial regions: their landmarks, the action units that move them, and how they move together.
 
 Regions follow the framework figure of MHSSA-Transformer + GCN (5/5/6/6/9/12 landmarks), with the
-indices of dlib's 68 points. `right` and `left` are the person's own, as FACS writes R and L; the
-person's right brow is on the left of the picture.
+indices of dlib's 68 points. `right` and `left` are the person's own, as FACS writes R and L.
 
-The mouth is the 12 points of the outer lip. The 8 points of the inner lip are 1.1 cells of the
-28x28 flow grid from the nearest outer one (mean of 442 real faces), so that their 7x7 patches would
-be near copies.
+The mouth is the 12 points of the outer lip. The 8 of the inner lip are 1.1 cells of the 28x28 flow
+grid from the nearest outer one (mean of 442 real faces): their 7x7 patches would be near copies.
 """
 
 import itertools
@@ -45,16 +43,9 @@ _BROWS, _EYES = (RIGHT_BROW, LEFT_BROW), (RIGHT_EYE, LEFT_EYE)
 
 # Action unit -> regions it moves. The published map ends with nose {9} and outer lip {10, 25}: unit
 # 12, that of most positive clips, moves nothing in it.
-PUBLISHED_UNITS = (
-    dict.fromkeys((1, 2, 4), _BROWS)
-    | dict.fromkeys((5, 6, 7), _EYES)
-    | {9: (NOSE,)}
-    | dict.fromkeys((10, 25), (MOUTH,))
-)
+PUBLISHED_UNITS = dict.fromkeys((1, 2, 4), _BROWS) | dict.fromkeys((5, 6, 7), _EYES)
+PUBLISHED_UNITS |= {9: (NOSE,), 10: (MOUTH,), 25: (MOUTH,)}
 UNITS = PUBLISHED_UNITS | dict.fromkeys((10, 12, 14, 15, 17, 20, *range(23, 29)), (MOUTH,))
-
-
-# --- action units as the sheets write them --------------------------------------------------------
 
 
 class ActionUnit(NamedTuple):
@@ -158,14 +149,10 @@ def _moved(unit: ActionUnit, units, sides: bool) -> set[int]:
     return set(moved)
 
 
-# --- regions that move together -------------------------------------------------------------------
-
-
 def co_occurrence(clips: pd.DataFrame, units=UNITS, sides: bool = True) -> np.ndarray:
-    """(6, 6) P(region j active | region i active) over the clips given, the diagonal 0.
+    """(6, 6) P(region j active | region i active) over the training clips of a fold, diagonal 0.
 
-    Give it the training clips of one fold and nothing else. A clip without coded units (all of
-    SMIC) adds nothing; a region that never moves has a row of zeros.
+    A clip without coded units (all of SMIC) adds nothing; a region that never moves has a row of 0.
     """
     active = np.array([active_regions(cell, units, sides) for cell in _cells(clips)], float)
     active = active.reshape(len(clips), len(REGIONS))  # also of no clip
@@ -181,19 +168,12 @@ def normalise(adjacency: np.ndarray) -> np.ndarray:
 
 
 def action_unit_graph(clips: pd.DataFrame) -> np.ndarray:
-    """(6, 6) co-occurrence with self-loops, normalised: the adjacency of a GCN layer.
-
-    Where no clip has coded units it is the identity: each region is joined to itself only.
-    """
+    """(6, 6) co-occurrence with self-loops, normalised: the adjacency of a GCN layer."""
     return normalise(co_occurrence(clips) + np.eye(len(REGIONS)))
 
 
 def manifold_distances(features: np.ndarray) -> np.ndarray:
-    """(..., 6, D) region features -> (..., 6, 6) geodesic distances, in units of 1 - cosine.
-
-    Lengths of the shortest paths in the complete graph whose edges are 1 - cosine long. A path over
-    other regions may be shorter than the edge: 1 - cosine grows with the square of the angle.
-    """
+    """(..., 6, D) features -> (..., 6, 6) shortest paths over edges of 1 - cosine."""
     unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
     paths = np.clip(1.0 - unit @ np.swapaxes(unit, -1, -2), 0.0, None)
     paths = paths * (1 - np.eye(paths.shape[-1]))
@@ -204,24 +184,17 @@ def manifold_distances(features: np.ndarray) -> np.ndarray:
 
 
 def manifold_affinity(distances: np.ndarray) -> np.ndarray:
-    """(..., 6, 6) exp(-D^2 / sigma^2), sigma the root mean square distance of the same clip.
-
-    The scale is per clip because the regions of an untrained network are alike (cosines of 0.9 and
-    more): with a fixed sigma of 1 every affinity would be 1.
-    """
+    """(..., 6, 6) exp(-D^2 / sigma^2), sigma the root mean square distance of the same clip."""
     count = distances.shape[-1]
     squared = distances**2
     scale = squared.sum(axis=(-1, -2), keepdims=True) / (count * (count - 1))
     return np.exp(-squared / (scale + 1e-12))
 
 
-# --- patches around landmarks ---------------------------------------------------------------------
-
-
 def patches(
     images: np.ndarray, landmarks: np.ndarray, points=POINTS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The 7x7 patch around each landmark of the six regions, and the cells of their centres.
+    """The patch around each landmark of the six regions, and the cells of their centres.
 
     images (N, 3, 28, 28) and landmarks (N, 68, 2), x then y in cells of the grid, give patches
     (N, T, 7*7*3) float32, rows then columns then channels, and centres (N, T, 2) int64, with T = 43

@@ -30,30 +30,21 @@ def registered(points: np.ndarray, flow: np.ndarray, corpus: np.ndarray):
     """Landmarks (N, 68, 2) moved to the flow images (N, 3, 28, 28), and a table of what was done.
 
     points in cells of the grid; corpus: (N,), each of its values is registered by itself, where it
-    has at least FEWEST clips. Columns of the table: corpus, clips, fit before and after (share of
-    the mean strain's variance that the mean face explains), eyes (cells that they move down),
-    width, height (factors).
+    has at least FEWEST clips. Columns of the table: fit before and after (see `explained`), eyes
+    (cells that they move down), width, height (factors).
     """
     moved, lines = points.copy(), []
     for name in dict.fromkeys(corpus):
-        own = corpus == name
-        if own.sum() < FEWEST:
+        of_corpus = corpus == name
+        if of_corpus.sum() < FEWEST:
             continue
-        face, strain = points[own].mean(0), mean_strain(flow[own])
+        face, strain = points[of_corpus].mean(0), mean_strain(flow[of_corpus])
         size_shift = fit(face, strain)
-        moved[own] = move(points[own], size_shift)
+        moved[of_corpus] = move(points[of_corpus], size_shift)
         after = move(face, size_shift)
-        lines.append(
-            {
-                "corpus": name,
-                "clips": int(own.sum()),
-                "fit before": explained(face, strain),
-                "fit after": explained(after, strain),
-                "eyes": float((after - face)[list(EYES), 1].mean()),
-                "width": float(np.exp(size_shift[0])),
-                "height": float(np.exp(size_shift[1])),
-            }
-        )
+        fits = explained(face, strain), explained(after, strain)
+        down = float((after - face)[list(EYES), 1].mean())
+        lines.append((name, int(of_corpus.sum()), *fits, down, *np.exp(size_shift[:2]).tolist()))
     return moved.astype(np.float32), pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -64,10 +55,7 @@ def mean_strain(flow: np.ndarray) -> np.ndarray:
 
 
 def move(points: np.ndarray, size_shift) -> np.ndarray:
-    """Points (..., 2) scaled about the middle of the grid, then shifted.
-
-    size_shift: logarithm of the factors in x and y, then the shift in cells in x and y.
-    """
+    """Points (..., 2) scaled about the middle by exp(x, y), then shifted by (x, y) cells."""
     middle = (GRID - 1) / 2
     return (points - middle) * np.exp(size_shift[:2]) + middle + size_shift[2:]
 

@@ -7,12 +7,12 @@ seen where it is larger than what still frames of the same film show by a factor
 
 That level depends on the noise of the film, which its changes from frame to frame tell, and on how
 far the head is from where it was at rest. Factor and level are fitted to still and moving films of
-synthetic persons (`benchmarks/spotting.py`), and tested on others. One person's movement in one
-film decides; nothing here knows what was expressed.
+synthetic persons (`benchmarks/spotting.py`), and tested on others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks, peak_prominences
 
 from ..corpora.frames import IMAGES
+from ..corpora.table import FRAME_NUMBERS
 from ..errors import StudyError
 from . import faces, images
 from .following import Followed, Stretch, follow
@@ -41,7 +42,7 @@ PROMINENT = 0.5  # of its height: a peak rises by that over what is between it a
 REST = 0.2  # of the level: what the first frames of a short film show
 FOOT = 0.1  # of the height of a peak: where it begins and ends
 EYES, TURN, BLUR, SLOW = 40.0, 0.13, 0.85, 50.0  # pixels; share; share; frames per second
-COLUMNS = ("onset", "apex", "offset", "onset_seconds", "apex_seconds", "offset_seconds")
+COLUMNS = (*FRAME_NUMBERS, *(f"{moment}_seconds" for moment in FRAME_NUMBERS))
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def search(
     offset: int | None = None,
     tick: Callable[[int, int], None] | None = None,
 ) -> Film:
-    """Looks through a video, or a folder of frames.  Raises StudyError where it shows no face.
+    """Looks through a video, or a folder of frames. Raises StudyError where it shows no face.
 
     onset, apex, offset: frame numbers that are known; with one of them there is one interval, which
     may be unseen. tick: called with the frames done and all of them.
@@ -78,17 +79,14 @@ def search(
     place = Path(place)
     frames, fps = _opened(place)
     numbers = sorted(frames)
-    given = [None if one is None else int(one) for one in (onset, apex, offset)]
-    _check(place.name, numbers, given)
+    moments = [None if number is None else int(number) for number in (onset, apex, offset)]
+    given = [number for number in moments if number is not None]
+    _check(place.name, numbers, moments, given)
     step = -(-len(numbers) // MOST)
     rate = (fps or RATE) / step  # frames looked at in a second
     looked = sorted({*numbers[::step], numbers[-1]})
-    film = follow(
-        looked,
-        lambda number: frames[number].decode(),
-        max(1, round(2 * rate)),
-        tick or (lambda *_: None),
-    )
+    every, tick = max(1, round(2 * rate)), tick or (lambda *_: None)
+    film = follow(looked, lambda number: frames[number].decode(), every, tick)
     stretches = [stretch for stretch in film.stretches if len(stretch.numbers) >= FEWEST]
     followed = {number for stretch in stretches for number in stretch.numbers}
     film.missing = [number for number in looked if number not in followed]
@@ -97,23 +95,36 @@ def search(
             f"{place.name} shows no face in the {len(looked)} frames looked at: film it from the "
             f"front, upright and larger"
         )
-    known = [one for one in given if one is not None]
     alone = len(looked) <= SHORT and len(stretches) == 1
-    traces = [Trace(stretch, round(WINDOW * rate), given) for stretch in stretches]
-    ways = (trace.main(given) if known or alone else trace.intervals() for trace in traces)
-    found = [interval for way in ways for interval in way]
-    if known and not found:
+    traces = [Trace(stretch, round(WINDOW * rate), moments[0]) for stretch in stretches]
+    intervals = []
+    for trace in traces:
+        intervals += trace.main(moments) if given or alone else trace.intervals()
+    if given and not intervals:
         raise StudyError(
-            f"{place.name} does not show one face in all frames from {known[0]} to {known[-1]}: "
+            f"{place.name} does not show one face in all frames from {given[0]} to {given[-1]}: "
             f"give others"
         )
-    seconds = _clock(numbers, fps)
+    seconds = partial(_seconds, first=numbers[0], fps=fps)
+    course, table = _tables(looked, traces, intervals, seconds)
     still = float(np.median(np.concatenate([trace.level for trace in traces])))
     quality = _quality(film, len(looked), fps, step, seconds)
-    return Film(
-        place.name, len(numbers), fps, _course(looked, traces, seconds), still,
-        _table(found, seconds), quality,
-    )  # fmt: skip
+    return Film(place.name, len(numbers), fps, course, still, table, quality)
+
+
+def _seconds(numbers: Sequence[int], first: int, fps: float | None) -> np.ndarray:
+    return (np.asarray(numbers, float) - first) / (fps or np.nan)
+
+
+def _tables(looked, traces, intervals, seconds: Callable) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`course` and `intervals` of a Film."""
+    moved = {n: m for trace in traces for n, m in zip(trace.numbers, trace.movement, strict=True)}
+    course = pd.DataFrame({"frame": looked, "seconds": seconds(looked)})
+    course["movement"] = [moved.get(number, np.nan) for number in looked]
+    table = pd.DataFrame(intervals, columns=[*FRAME_NUMBERS, "movement", "seen"])
+    for moment in FRAME_NUMBERS:
+        table[f"{moment}_seconds"] = seconds(table[moment])
+    return course, table[[*COLUMNS, "movement", "seen"]]
 
 
 def _opened(place: Path) -> tuple[dict, float | None]:
@@ -133,33 +144,29 @@ def _opened(place: Path) -> tuple[dict, float | None]:
     return frames, float(fps) if 1 <= fps <= 10000 else None
 
 
-def _check(name: str, numbers: list[int], given: list[int | None]) -> None:
+def _check(name: str, numbers: list[int], moments: list[int | None], given: list[int]) -> None:
     if len(numbers) < FEWEST:
         raise StudyError(f"{name} has too few frames, {len(numbers)}: give {FEWEST} or more")
-    known = [number for number in given if number is not None]
-    if any(not numbers[0] <= number <= numbers[-1] for number in known):
-        raise StudyError(
-            f"onset, apex and offset of {name} are given as {given}, but it holds frames "
-            f"{numbers[0]} to {numbers[-1]}: choose among them"
-        )
-    if known != sorted(known):
-        raise StudyError(
-            f"onset, apex and offset of {name} are given as {given}: give them in order of time"
-        )
+    what = f"onset, apex and offset of {name} are given as {moments}"
+    if any(not numbers[0] <= number <= numbers[-1] for number in given):
+        span = f"{numbers[0]} to {numbers[-1]}"
+        raise StudyError(f"{what}, but it holds frames {span}: choose among them")
+    if given != sorted(given):
+        raise StudyError(f"{what}: give them in order of time")
 
 
 class Trace:
     """Movement of one stretch, (T,) each: `movement`, and `level` of a still face."""
 
-    def __init__(self, stretch: Stretch, window: int, given: list[int | None]):
+    def __init__(self, stretch: Stretch, window: int, onset: int | None):
         self.numbers = np.array(stretch.numbers)
         cells = np.array(stretch.cells)  # (T, 2, n)
         noise = _noise(cells)
-        start = self._position(given[0]) if given[0] is not None else 0
-        short = given[0] is not None or len(cells) <= SHORT
+        short = onset is not None or len(cells) <= SHORT
+        start = (0 if onset is None else self._position(onset)) if short else None
         moved, shift = (
-            _from_rest(np.array(one, np.float32), start if short else None, window)
-            for one in (cells, stretch.head)
+            _from_rest(np.array(values, np.float32), start, window)
+            for values in (cells, stretch.head)
         )
         lengths = np.sort(np.hypot(moved[:, 0], moved[:, 1]), axis=1)
         most = max(5, int(MOVING * lengths.shape[1]))
@@ -175,24 +182,25 @@ class Trace:
         peaks, _ = find_peaks(np.pad(self.movement, 1), np.pad(FACTOR * self.level, 1))
         rises, _, _ = peak_prominences(np.pad(self.movement, 1), peaks)
         peaks = peaks[rises > PROMINENT * self.movement[peaks - 1]] - 1
-        found = []
-        for peak in sorted(peaks, key=lambda one: -self.movement[one]):
-            if not any(onset <= self.numbers[peak] <= offset for onset, _, offset, *_ in found):
-                found.append(self._interval(self.movement, peak, 0, len(self.numbers) - 1))
-        return sorted(found)
+        intervals = []
+        for peak in sorted(peaks, key=lambda peak: -self.movement[peak]):
+            number = self.numbers[peak]
+            if not any(onset <= number <= offset for onset, _, offset, *_ in intervals):
+                intervals.append(self._interval(self.movement, peak, 0, len(self.numbers) - 1))
+        return sorted(intervals)
 
-    def main(self, given: list[int | None]) -> list[tuple]:
+    def main(self, moments: list[int | None]) -> list[tuple]:
         """The one interval as `intervals`; of frames that are known, also if it is not seen."""
-        known = [number for number in given if number is not None]
-        if known and not self.numbers[0] <= known[0] <= known[-1] <= self.numbers[-1]:
+        given = [number for number in moments if number is not None]
+        if given and not self.numbers[0] <= given[0] <= given[-1] <= self.numbers[-1]:
             return []
-        first, apex, last = (None if one is None else self._position(one) for one in given)
+        first, apex, last = (None if one is None else self._position(one) for one in moments)
         first, last = first or 0, len(self.numbers) - 1 if last is None else last
         peak = first + int(self.movement[first : last + 1].argmax()) if apex is None else apex
         below = self.movement.clip(max=self.movement[peak])  # a known apex need not be the highest
-        own = self._interval(below, peak, first, last)
-        kept = (a if b is None else b for a, b in zip(own, given, strict=False))
-        return [(*kept, *own[3:])] if known or own[-1] else []
+        *found, movement, seen = self._interval(below, peak, first, last)
+        merged = (a if b is None else b for a, b in zip(found, moments, strict=True))
+        return [(*merged, movement, seen)] if given or seen else []
 
     def _interval(self, course: np.ndarray, peak: int, first: int, last: int) -> tuple:
         onset = max(first, peak - _foot(course[first : peak + 1][::-1], self.rest))
@@ -237,41 +245,23 @@ def _from_rest(values: np.ndarray, start: int | None, window: int) -> np.ndarray
     return (flat - (1 - share) * rest[below] - share * rest[above]).reshape(values.shape)
 
 
-def _clock(numbers: list[int], fps: float | None) -> Callable:
-    """Frame numbers -> seconds since the first."""
-    return lambda number: (np.asarray(number, float) - numbers[0]) / (fps or np.nan)
-
-
-def _course(looked: list[int], traces: list[Trace], seconds: Callable) -> pd.DataFrame:
-    moved = {n: m for trace in traces for n, m in zip(trace.numbers, trace.movement, strict=True)}
-    movement = [moved.get(number, np.nan) for number in looked]
-    return pd.DataFrame({"frame": looked, "seconds": seconds(looked), "movement": movement})
-
-
-def _table(found: list[tuple], seconds: Callable) -> pd.DataFrame:
-    rows = [(*moments, *seconds(moments), *rest) for *moments, a, b in found for rest in [(a, b)]]
-    return pd.DataFrame(rows, columns=[*COLUMNS, "movement", "seen"])
-
-
 def _quality(film: Followed, count: int, fps: float | None, step: int, seconds) -> list[str]:
     """Sentences about what makes the answer less sure."""
     apart, turn, blur = np.median(film.looks, axis=0)
     several, blank = sum(people > 1 for people in film.people), len(film.blank)
+    second = f"A second face is in {several} of {len(film.people)} frames: the largest is read."
     slow = f"The film has {fps or 0:.0f} frames per second, fewer than {SLOW:.0f}: most micro-"
-    told = (
+    sentences = (
         (apart < EYES, f"The eyes are only {apart:.0f} pixels apart: film the face larger."),
         (blur > BLUR, "The picture is blurred: small movements are lost in it."),
         (turn > TURN, "The face is turned to the side; movement is measured best from the front."),
-        (
-            several,
-            f"A second face is in {several} of {len(film.people)} frames: the largest is read.",
-        ),
+        (several, second),
         (fps is None, "The frame rate is not known: times are frame numbers only."),
         ((fps or SLOW) < SLOW, slow + "expressions are 2 to 10 frames of it, and some are missed."),
         (step > 1, f"The film is long: one frame of {step} is looked at."),
         (blank, f"{blank} of its {count} frames are blank, without contrast."),
     )
-    return [sentence for holds, sentence in told if holds] + _gaps(film, step, seconds)
+    return [sentence for holds, sentence in sentences if holds] + _gaps(film, step, seconds)
 
 
 def _gaps(film: Followed, step: int, seconds: Callable) -> list[str]:

@@ -18,7 +18,7 @@ import pandas as pd
 from .. import environment, paths
 from ..corpora import CLASSES, COLUMNS, KEY, Corpus, megc2019_flow
 from ..corpora import load as load_corpus
-from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, nearest, one_line
+from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, one_line, unknown
 from ..errors import DiskError, StudyError
 from . import cache, centring
 
@@ -31,10 +31,7 @@ REMEDIES = {  # for a view that a corpus of flow images lacks
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """The usable clips of a corpus and their arrays, in the same order.
-
-    Raises StudyError for a value that is no finite number: it would end every training.
-    """
+    """Usable clips and their arrays, in one order. Raises StudyError for inf or nan."""
 
     clips: pd.DataFrame  # corpora.COLUMNS; spotted apexes filled in; index 0..N-1
     exclusions: pd.DataFrame  # those of the reader, and clips that turned out unusable
@@ -79,19 +76,16 @@ def compute(
     reasons = [(*keys[i], results[i]) for i in np.flatnonzero(np.invert(usable))]
     exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
     if not any(usable):
-        why = [reason for *_, reason in (*reasons, *corpus.exclusions.to_numpy())]
-        first = (
-            f"all {len(exclusions)} are left out, one because {why[0]}" if why else "it has none"
-        )
-        raise StudyError(f"no clip of {corpus.name} can be used: {first}")
+        left_out = [*reasons, *corpus.exclusions.to_numpy()]
+        why = f"all {len(left_out)} are left out, one because {left_out[0][-1]}" if left_out else ""
+        raise StudyError(f"no clip of {corpus.name} can be used: {why or 'it has none'}")
     results = [result for result in results if not isinstance(result, str)]
     clips = corpus.clips[usable].reset_index(drop=True)
     if "frames" in corpus.views:
         clips.loc[clips["apex"].isna(), "apex_source"] = "spotted"
         clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
-        found = ([result["note"]] if result["note"] else [] for result in results)
-        both = zip(clips["note"], found, strict=True)
-        clips["note"] = ["; ".join([note, *new] if note else new) for note, new in both]
+        notes = zip(clips["note"], (result["note"] for result in results), strict=True)
+        clips["note"] = ["; ".join(filter(None, both)) for both in notes]
     arrays = {name: np.stack([result[name] for result in results]) for name in names}
     if "landmarks" in names and "frames" not in corpus.views:
         flow = np.stack([result["flow_legacy"] for result in results])
@@ -103,10 +97,7 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
     offered = (*corpus.views, "points") if "frames" in corpus.views else corpus.views
     for name in names:
         if name not in VIEWS:
-            raise StudyError(
-                f"view '{name}' is not known, the nearest is '{nearest(name, VIEWS)}': "
-                f"choose from {', '.join(VIEWS)}"
-            )
+            raise unknown("view", name, VIEWS)
         if name not in offered:
             remedy = f"it offers {', '.join(corpus.views)}; the others need the clips' frames"
             raise StudyError(f"{corpus.name} has no view '{name}': {REMEDIES.get(name, remedy)}")
@@ -171,19 +162,18 @@ def _arrays_or_reason(
 def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str]:
     """Arrays of every clip, or the reason why it has no landmarks."""
     points = megc2019_flow.landmarks(corpus) if "landmarks" in names else {}
-    second = _second_images(corpus) if "flow_centred_2" in names else ()
+    files = corpus.clips["frames"].tolist()
+    second = _second_images(corpus) if "flow_centred_2" in names else [""] * len(files)
     results = []
-    for i, (key, file) in enumerate(
-        zip(corpus.clips[KEY].to_numpy(), corpus.clips["frames"], strict=True)
-    ):
-        given = points.get(tuple(key))
-        result = {"landmarks": given}
+    for key, file, other in zip(corpus.clips[KEY].to_numpy(), files, second, strict=True):
+        landmarks = points.get(tuple(key))
+        result = {"landmarks": landmarks}
         if {"flow_legacy", "flow_centred", "landmarks"} & {*names}:
             result["flow_legacy"] = _channels_first(file)
             result["flow_centred"] = centring.centred(result["flow_legacy"])
-        if len(second):
-            result["flow_centred_2"] = centring.centred(_channels_first(second[i]))
-        results.append(given if isinstance(given, str) else result)
+        if other:
+            result["flow_centred_2"] = centring.centred(_channels_first(other))
+        results.append(landmarks if isinstance(landmarks, str) else result)
     return results
 
 
@@ -193,17 +183,14 @@ def _channels_first(file: str) -> np.ndarray:
 
 
 def _second_images(corpus: Corpus) -> list[str]:
-    """Of every clip, in order, the flow image by the other pipeline.
-
-    Raises StudyError where its folder holds other clips, or the same with other labels.
-    """
+    """Of every clip, in order, the flow image by the other pipeline. Raises StudyError."""
     name = megc2019_flow.SECOND[corpus.release]
     second = load_corpus(name, corpus.path.parent / name)
-    tables = (each.clips[[*KEY, "label"]].agg("/".join, axis=1) for each in (corpus, second))
-    if other := sorted(set.symmetric_difference(*map(set, tables))):
+    rows = (set(map(tuple, one.clips[[*KEY, "label"]].to_numpy())) for one in (corpus, second))
+    if other := sorted(set.symmetric_difference(*rows)):
         raise StudyError(
-            f"{second.path} has not the clips and labels of {corpus.path}, {other[0]} is in one of "
-            "them only: complete both, or move one of them elsewhere"
+            f"{second.path} has not the clips and labels of {corpus.path}, {'/'.join(other[0])} is "
+            "in one of them only: complete both, or move one of them elsewhere"
         )
     return second.clips["frames"].tolist()
 
@@ -214,11 +201,11 @@ def _registered(points: np.ndarray, flow: np.ndarray, clips: pd.DataFrame) -> np
 
     moved, table = registration.registered(points, flow, clips["corpus"].to_numpy())
     for line in table[table["fit after"] < registration.FITS].to_dict("records"):
-        warnings.warn(
+        message = (
             f"the landmarks of {line['corpus']} do not fit its flow images, however they are moved "
-            f"(they explain {line['fit after']:.0%} of where the images move): check landmarks.csv",
-            stacklevel=3,
+            f"(they explain {line['fit after']:.0%} of where the images move): check landmarks.csv"
         )
+        warnings.warn(message, stacklevel=3)
     return moved
 
 
@@ -235,8 +222,7 @@ def save(
         "about": json.dumps({"name": name, "classes": classes}),
     }
     arrays = {part: np.frombuffer(text.encode(), np.uint8) for part, text in texts.items()}
-    arrays |= {f"view_{view}": array for view, array in views.arrays.items()}
-    cache.write(Path(file), **arrays)
+    cache.write(Path(file), **arrays, **{f"view_{one}": a for one, a in views.arrays.items()})
     return Path(file)
 
 
@@ -248,16 +234,12 @@ def _opened(file: Path | str) -> Iterator[np.lib.npyio.NpzFile]:
     except StudyError:
         raise
     except Exception as error:  # of whatever is damaged
-        raise StudyError(
-            f"{file} holds no views ({error}): make it with `views` on the machine with the data"
-        ) from error
+        remedy = "make it with `views` on the machine with the data"
+        raise StudyError(f"{file} holds no views ({error}): {remedy}") from error
 
 
 def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
-    """Name (empty where `save` was given none) and classes of the corpus whose views a file holds.
-
-    Raises StudyError where the file does not say.
-    """
+    """Name, "" where `save` was given none, and classes of a file's corpus. Raises StudyError."""
     with _opened(file) as stored:
         if "about" not in stored:
             raise StudyError(f"{file} does not say of which corpus it is: save it again")
@@ -268,9 +250,8 @@ def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
 def load(file: Path | str) -> Views:
     """The views that `save` wrote. Raises StudyError where the file is something else."""
     with _opened(file) as stored:
-        clips, exclusions = (
-            json.loads(stored[name].tobytes())["data"] for name in ("clips", "exclusions")
-        )
+        texts = (stored[name].tobytes() for name in ("clips", "exclusions"))
+        clips, exclusions = (json.loads(text)["data"] for text in texts)
         names = [name for name in stored if name.startswith("view_")]
         arrays = {name.removeprefix("view_"): stored[name] for name in names}
     types = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(FRAME_NUMBERS, "Int64")
