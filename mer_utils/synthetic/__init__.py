@@ -103,12 +103,12 @@ def draw(layout: Layout, subject: str, seed: int, folder: Path) -> list[dict]:
 def _draw(layout: Layout, person: _Person, clip: Clip, seed: int, folder: Path) -> dict:
     random = random_of(seed, layout.name, clip.subject, clip.name)
     moves, amplitudes = _motion(layout, person, clip, random)
-    numbers = sheets.frame_numbers(layout, random, len(moves.course))
+    numbers = int(random.integers(*layout.first)) + np.arange(len(moves.course))
     jpegs, points = motion.render(person.face, moves, random, layout.noise, layout.quality)
-    clip_folder = folder / layout.name / sheets.clip_folder(layout, clip)
+    clip_folder = folder / layout.name / layout.folder.format(clip)
     clip_folder.mkdir(parents=True)
     for number, content in zip(numbers, jpegs, strict=True):
-        file = clip_folder / sheets.frame_name(layout, clip, number)
+        file = clip_folder / layout.frame.format(clip, number)
         if file.suffix == ".bmp":
             content = cv2.imencode(".bmp", cv2.imdecode(content, cv2.IMREAD_UNCHANGED))[1]
         file.write_bytes(content.tobytes())

@@ -24,6 +24,9 @@ class Layout:
     frames: tuple[int, int]  # fewest and most of a clip
     noise: float  # grey levels
     quality: int  # of the JPEG
+    folder: str  # of a clip's frames, to be filled in with the Clip
+    frame: str  # name of a frame, with the Clip and its number
+    first: tuple[int, int]  # least and most number of a clip's first frame
     grey: bool = False
 
     @property
@@ -44,6 +47,9 @@ LAYOUTS = (
         frames=(16, 26),
         noise=2.0,
         quality=93,
+        folder="CASME2_RAW_selected/sub{0.subject}/{0.name}",
+        frame="img{1}.jpg",
+        first=(20, 300),
     ),
     Layout(
         name="samm",
@@ -56,6 +62,9 @@ LAYOUTS = (
         frames=(16, 26),
         noise=2.5,
         quality=92,
+        folder="{0.subject}/{0.name}",
+        frame="{0.subject}_{1:05d}.jpg",
+        first=(150, 9000),
         grey=True,
     ),
     Layout(
@@ -68,6 +77,9 @@ LAYOUTS = (
         frames=(14, 22),
         noise=2.5,
         quality=92,
+        folder="SMIC_all_raw/HS/{0.subject}/micro/{0.label}/{0.name}",
+        frame="image{1:06d}.bmp",
+        first=(10000, 900000),
     ),
 )
 CLASS_OF = dict.fromkeys(

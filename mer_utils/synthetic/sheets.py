@@ -1,37 +1,15 @@
-"""Frame names and annotation sheets of the synthetic corpora, laid out as in the releases."""
+"""Annotation sheets of the synthetic corpora, laid out as in the releases."""
 
 import io
 import re
 import zipfile
 from pathlib import Path
 
-import numpy as np
 from openpyxl import Workbook
 
-from .plan import NOTICE, Clip, Layout, halves
+from .plan import NOTICE, Layout, halves
 
 FRAMES = ("onset", "sheet_apex", "offset")
-
-
-def frame_numbers(layout: Layout, random: np.random.Generator, count: int) -> np.ndarray:
-    """(count,) consecutive frame numbers that start where those of the release do."""
-    low, high = {"casme2": (20, 300), "samm": (150, 9000), "smic": (10000, 900000)}[layout.name]
-    return int(random.integers(low, high)) + np.arange(count)
-
-
-def clip_folder(layout: Layout, clip: Clip) -> Path:
-    """Folder of the clip's frames below the corpus."""
-    if layout.name == "casme2":
-        return Path("CASME2_RAW_selected", f"sub{clip.subject}", clip.name)
-    if layout.name == "samm":
-        return Path(clip.subject, clip.name)
-    return Path("SMIC_all_raw", "HS", clip.subject, "micro", clip.label, clip.name)
-
-
-def frame_name(layout: Layout, clip: Clip, number: int) -> str:
-    if layout.name == "casme2":
-        return f"img{number}.jpg"
-    return f"{clip.subject}_{number:05d}.jpg" if layout.name == "samm" else f"image{number:06d}.bmp"
 
 
 def write(layout: Layout, rows: list[dict], folder: Path) -> None:
