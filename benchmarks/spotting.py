@@ -16,6 +16,13 @@ import numpy as np
 
 from mer_utils.preprocessing import spotting
 from mer_utils.synthetic import films as made_films
+from mer_utils.synthetic.plan import LAYOUTS
+
+# Of each release the first half of its subjects set the threshold, the others test it.
+HALVES = tuple(
+    [(layout, subject) for layout in LAYOUTS for subject in part(layout.subjects)]
+    for part in (lambda all: all[: len(all) // 2], lambda all: all[len(all) // 2 :])
+)
 
 
 def film(made: made_films.Made, folder: str) -> spotting.Film:
@@ -29,7 +36,7 @@ def film(made: made_films.Made, folder: str) -> spotting.Film:
 def clips(half: int, each: int, folder: str) -> tuple[np.ndarray, np.ndarray, list, list]:
     """Seen or not of still clips, of true clips; errors and peaks of the true."""
     seen, errors, peaks = {False: [], True: []}, [], []
-    for layout, subject in made_films.HALVES[half]:
+    for layout, subject in HALVES[half]:
         for seed in range(each):
             for moves in (False, True):
                 made = made_films.short(layout, subject, 1000 + seed, moves)
@@ -52,7 +59,7 @@ def long_films(half: int, count: int, folder: str) -> tuple[int, int, int, list]
     """Intervals right, found, put in; errors in frames of those that are right."""
     right = found_all = true_all = 0
     errors = []
-    for number, (layout, subject) in enumerate(made_films.HALVES[half]):
+    for number, (layout, subject) in enumerate(HALVES[half]):
         events = (0, 3, 5, 8)[number % 4]
         made = made_films.long(layout, subject, 1000 + number, count, events)
         found = film(made, folder).intervals.iloc[:, :3].to_numpy(float)

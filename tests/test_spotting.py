@@ -10,9 +10,10 @@ from mer_utils import paths
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import spotting
 from mer_utils.synthetic import films as made_films
+from mer_utils.synthetic.plan import LAYOUTS
 
 SPEC = importlib.util.spec_from_file_location("spot", paths.ROOT / "benchmarks" / "spotting.py")
-PERSON = made_films.HALVES[1][0]  # set no threshold
+PERSON = LAYOUTS[0], "06"  # set no threshold
 
 
 def folder(place, frames):

@@ -10,11 +10,6 @@ from ..errors import StudyError
 from . import SWAY, _motion, _person, motion
 from .plan import LAYOUTS, UNITS, Clip, Layout, random_of
 
-# Of each release the first half of its subjects set the threshold, the others test it.
-HALVES = tuple(
-    [(layout, subject) for layout in LAYOUTS for subject in part(layout.subjects)]
-    for part in (lambda all: all[: len(all) // 2], lambda all: all[len(all) // 2 :])
-)
 RATE = 100.0  # frames per second of the examples
 
 
