@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import sheets
-from .annotations import is_missing
 from .frames import folders
 from .reader import DEPTH, Copy, Folders
 
@@ -77,7 +76,7 @@ def add_rows(copy: Copy, sheet: sheets.Sheet, on_disk: Folders, root: Path) -> N
         place = key[0] + (f"/{clip}" if key[0] in subjects else "")
         frames = on_disk.get(key) or copy.no_folder(root, place.lstrip("/"))
         event = copy.add(row, notes, reason, frames)
-        if is_missing(row["apex"]):
+        if sheets.is_missing(row["apex"]):
             event.notes.append("no apex in the sheet")
         elif event.numbers.get("apex") == event.numbers.get("offset"):
             event.notes.append("apex = offset in the sheet")

@@ -21,9 +21,9 @@ import pandas as pd
 
 from ..errors import StudyError
 from . import ids, schemes, sheets
-from .annotations import frame_numbers, is_missing, is_time
 from .frames import VIDEOS, is_video
 from .reader import Copy, Event
+from .sheets import frame_numbers, is_missing, is_time
 from .table import FRAME_NUMBERS, Scheme
 
 NAME = "clips.csv"

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import ids, schemes, sheets
-from .annotations import frame_numbers
 from .errata import Errata
 from .frames import folders, frame_names, is_video, packed_in
 from .table import FRAME_VIEWS, Scheme, unknown_words
@@ -286,7 +285,7 @@ class Copy:
         """The event of a corrected row. frames: their folder, or why there is none."""
         emotion = row["emotion"].lower()
         label, unmapped = self.scheme.label(emotion)
-        numbers, wrong = frame_numbers(row, self.apex, open_end)
+        numbers, wrong = sheets.frame_numbers(row, self.apex, open_end)
         missing, frames = (frames, None) if isinstance(frames, str) else ("", frames)
         event = Event(row["subject"], row["clip"], numbers, frames, label, emotion)
         event.action_units, event.notes = row["action_units"], [*notes]

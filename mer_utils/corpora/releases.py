@@ -7,17 +7,7 @@ and folders `<subject>/<clip>/` needs no code: its reader is `layouts.sheet_and_
 from dataclasses import replace
 from itertools import permutations
 
-from . import (
-    afew,
-    casme3,
-    casme_squared,
-    class_folders,
-    megc2019_flow,
-    oulu_casia,
-    own,
-    smic,
-    smic_e,
-)
+from . import afew, casme3, casme_squared, class_folders, megc2019_flow, oulu_casia, own, smic
 from .ids import MEGC2019, Names
 from .layouts import composite, sheet_and_folders, sheets_and_names
 from .reader import Release
@@ -259,14 +249,14 @@ RELEASES = {
             SMIC,
             name="smic_e",
             title="SMIC-E",
-            read=smic_e.read,
+            read=smic.read_e,
             example="SMIC-HS-E_annotation.xlsx and HS_long/SMIC_HS_E/s01/s1_ne_01/image559740.jpg",
             sheet_files=("SMIC-HS-E_annotation*",),
-            fields=smic_e.FIELDS,
+            fields=smic.E_FIELDS,
             tab="HS",
             versions={157: "the tab HS of SMIC-HS-E_annotation"},
             prefer=smic.LONG,
-            avoid=smic_e.OTHER_CAMERAS,
+            avoid=smic.OTHER_CAMERAS,
         ),
         CASME,
         MMEW,
