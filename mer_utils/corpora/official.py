@@ -71,7 +71,7 @@ def of_clips(clips: pd.DataFrame, parts: Sequence[str], places: Sequence[Path]) 
             kind = OTHER_LABEL if labels else NOT_OFFICIAL
             rows.append((*key, label, "".join(labels[:1]), kind))
     tables = (lists.read(path).to_numpy() for path in (lists.find(places) if listed else ()))
-    names = {fingerprint(*row): row[2] for table in tables for row in table}
+    names = {fingerprint(*row): row[2] for listing in tables for row in listing}
     for one, (name, subject, label) in listed.items():
         rows.append((name, subject, names.get(one, ""), "", label, MISSING))
     same = [name for name in COLUMNS if name != "clips"]
