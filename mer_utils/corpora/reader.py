@@ -167,7 +167,7 @@ class Copy:
     # --- its parts on disk
 
     def find_frames(self) -> Path:
-        """The subjects' folders' folder, by `prefer`, DEPTH down. Raises StudyError."""
+        """The folder of the subjects' folders, the best by `prefer`. Raises StudyError."""
         release, path = self.release, self.path
 
         def roots(folder: Path, depth: int) -> Iterator[Path]:
@@ -264,7 +264,7 @@ class Copy:
     # --- its events
 
     def rows(self, sheet: sheets.Sheet) -> Iterator[tuple[Row, list[str], str]]:
-        """(row, notes, reason to leave it out) of a sheet, names and errata corrected."""
+        """(row, notes, reason to exclude) of a sheet, names spelled our way, errata applied."""
         names, file = self.release.names, sheet.path.name
         merged = "names no subject: unmerge its cells, and write the subject into every row"
         for row in sheet.rows:

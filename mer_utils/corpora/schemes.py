@@ -18,10 +18,7 @@ NAME = re.compile(r"\w([\w .+-]*[\w+])?")
 def grouped(
     title: str, groups: Mapping[str, str], counts: Sequence[int] = (), none: str = ""
 ) -> Scheme:
-    """Classes that are groups of emotions: {"negative": "disgust repression", ...}.
-
-    counts: clips of each class in a complete copy. none: emotions without a class.
-    """
+    """Classes of groups of emotions, {"negative": "disgust repression"}; none: without a class."""
     emotions = {emotion: label for label, names in groups.items() for emotion in names.split()}
     emotions |= dict.fromkeys(none.split())
     numbers = dict(zip(groups, counts, strict=True)) if counts else {}

@@ -116,7 +116,8 @@ def follow(
             if seen and boxes and not any(_holds(box, face.box()) for box in boxes):
                 seen = None  # something else was followed
             if boxes:
-                points = faces.landmarks(image, max(boxes, key=_area))
+                largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+                points = faces.landmarks(image, largest)
                 film.people.append(len(boxes))
                 film.looks.append(_look(image, points))
             if seen is None and boxes:
@@ -159,15 +160,10 @@ def _holds(box: faces.Box, other: faces.Box) -> bool:
     return box[0] < x < box[2] and box[1] < y < box[3]
 
 
-def _area(box: faces.Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
 def _look(image: np.ndarray, points: np.ndarray) -> tuple[float, float, float]:
     """Pixels between the eyes; how far the nose is off their middle, in that distance; blur 0..1.
 
-    Blur is the share of the gradient that a second blurring leaves (Crete et al., The blur effect,
-    2007).
+    Blur: what a second blurring leaves of the gradient (Crete et al., The blur effect, 2007).
     """
     right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     apart = np.hypot(*(left - right))

@@ -100,7 +100,7 @@ def track(frames: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
 
 
 def follow(images: Iterable[np.ndarray], points: np.ndarray) -> np.ndarray:
-    """(T, 68, 2) landmarks of frames (H, W), in aligned pixels; points: of the first."""
+    """(T, 68, 2) landmarks of frames (H, W) in pixels of the aligned face; points: the first's."""
     larger = faces.alignment(points) * (TRACK_SIZE / faces.SIZE)
     frames = (faces.warp(image, larger, TRACK_SIZE) for image in images)
     course = track(frames, faces.move(points, larger))

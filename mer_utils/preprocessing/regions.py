@@ -109,10 +109,7 @@ def parse_action_units(text: str) -> Coding:
 
 
 def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
-    """One row per unit in the sheets: unit, clips, the regions it moves here and as published.
-
-    Reference units do not count; a piece that names no unit is a row "unread: ...".
-    """
+    """One row per unit in the sheets, or piece unread: unit, clips, the regions it moves."""
     count: Counter = Counter()
     for coding in map(parse_action_units, _cells(clips)):
         count.update({unit.number for unit in coding.units if not unit.reference})

@@ -35,7 +35,7 @@ class Identity:
 
 
 def _smooth_map(targets, sources, width: int, height: int) -> np.ndarray:
-    """(2, H, W) where each pixel comes from: a thin-plate spline of (n, 2) points."""
+    """(2, H, W) source of each pixel, by a thin-plate spline through (n, 2) targets -> sources."""
     spline = RBFInterpolator(targets, sources - targets, smoothing=0.02)
     columns, rows = -(-width // STEP), -(-height // STEP)
     x, y = ((np.arange(count) + 0.5) * STEP - 0.5 for count in (columns, rows))
@@ -52,11 +52,8 @@ def grid(width: int, height: int) -> np.ndarray:
 
 @cache
 def _rest() -> dict[str, np.ndarray]:
-    """The face of `face.npz`, SAMPLES per photograph pixel.
-
-    image (696, 765, 3) float32 BGR; a mask (696, 765) float32, 0..1, for each of PARTS; points
-    (68, 2) landmarks and head (11, 2) points around it, in photograph pixels.
-    """
+    """`face.npz`: image (696, 765, 3) float32 BGR, a mask (696, 765) of 0..1 for each of PARTS,
+    points (68, 2) landmarks and head (11, 2) points around it, in photograph pixels."""
     with np.load(Path(__file__).with_name("face.npz"), allow_pickle=False) as stored:
         rest = dict(stored)
     rest["image"] = np.ascontiguousarray(rest["image"].transpose(1, 2, 0))

@@ -43,10 +43,7 @@ def _filmed(layout, person, moves, random) -> list[np.ndarray]:
 
 
 def short(layout: Layout, subject: str, seed: int, moves: bool = True, face: int = 0) -> Made:
-    """One expression from the first to the last frame, or the same clip with a face at rest.
-
-    face: seed of the person, 0 for those of the corpora.
-    """
+    """One expression, first frame to last, or a face at rest; face: seed of the person."""
     person, random = _person(layout, subject, face), random_of(seed, layout.name, subject, "film")
     made = _expression(layout, person, subject, random)
     events = [(1, int(np.argmax(made.course)) + 1, len(made.course))] if moves else []
@@ -87,10 +84,7 @@ def _sway(random, count: int, centre: np.ndarray, size: float) -> np.ndarray:
 
 
 def example(folder: Path) -> list[Path]:
-    """Two films of persons whom no synthetic corpus holds, written once.
-
-    One has two expressions between still stretches, one is of a face at rest. Raises StudyError.
-    """
+    """One film of two expressions, one of a face at rest, of persons whom no corpus holds."""
     layout = LAYOUTS[0]
     made = {
         "two_expressions.avi": lambda: long(layout, "01", 6, count=200, events=2, face=1),

@@ -68,11 +68,7 @@ def units_field(strengths: dict, points: np.ndarray, size: tuple[int, int]) -> n
 
 
 def mannerism(random: np.random.Generator, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(2, H, W), peak 1 pixel: a movement that accompanies every expression of one person.
-
-    A slight turn or nod, which moves near parts of the face more than far ones, and two pulls of
-    the skin. It depends on the person alone, not on action units or the class.
-    """
+    """(2, H, W), peak 1 pixel: one person's slight turn or nod, and two pulls of the skin."""
     x, y = grid(*size)
     eyes = np.hypot(*(points[45] - points[36]))
     nose, chin = points[30], points[8]
