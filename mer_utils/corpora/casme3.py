@@ -92,5 +92,5 @@ def read_c(copy: Copy) -> None:
     for row, notes, reason in copy.rows(sheet):
         subject, colour = row["subject"], films[row["subject"]]
         wrong = f"{len(colour)} films of subject {subject} in {root}: one is needed"
-        frames = colour[0] if len(colour) == 1 else wrong if root else None
+        frames = wrong if root and len(colour) != 1 else next(iter(colour), None)
         copy.add(row, [*notes, "no apex in the sheet"], reason, frames)

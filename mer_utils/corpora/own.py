@@ -12,7 +12,6 @@ A doubtful table is refused with all its doubtful lines (see `_wrong` and `_one_
 whose frames are not there is left out.
 """
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,12 +23,13 @@ from . import ids, schemes, sheets
 from .frames import VIDEOS, is_video
 from .reader import Copy, Event
 from .sheets import frame_numbers, is_missing, is_time
-from .table import FRAME_NUMBERS, Scheme
+from .table import FRAME_NUMBERS, Scheme, nearest
 
 NAME = "clips.csv"
 REQUIRED = ("subject", "clip", "label", "onset", "apex", "offset", "path")
 COLUMNS = (*REQUIRED, "emotion", "action_units", "fps", "note")
 _NAMED = 5  # mistakes in one sentence
+MISSPELLED = 0.6  # how alike a label and a class are (difflib)
 # what two lines have in common, what they differ in, and what is wrong then
 PROBLEMS = (
     ("person", "subject", "'{0[subject]}' and '{1[subject]}' read as one person"),
@@ -137,19 +137,17 @@ def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
             yield f": {name} '{cells[name]}' is a time: {remedy}"
     label = cells["label"]
     if label and not _class(label, scheme):
-        near = f" (nearest '{near[0]}')" if (near := _near(label, scheme)) else ""
-        yield f": label '{label}' is none of {', '.join(scheme.classes)}: correct it{near}"
-
-
-def _near(label: str, scheme: Scheme) -> list[str]:
-    return difflib.get_close_matches(label.lower(), scheme.classes, n=1)
+        near = nearest(label, scheme.classes, MISSPELLED)
+        hint = f" (nearest '{near}')" if near else ""
+        yield f": label '{label}' is none of {', '.join(scheme.classes)}: correct it{hint}"
 
 
 def _other_classes(labels: set[str], scheme: Scheme) -> str:
     """How to name these classes, where a label of them is no misspelling of the scheme's."""
     unknown = [label for label in labels if not _class(label, scheme)]
     names = sorted({label.casefold(): label for label in labels}.values())
-    if all(_near(label, scheme) for label in unknown) or not all(map(schemes.can_be_class, names)):
+    misspelled = all(nearest(label, scheme.classes, MISSPELLED) for label in unknown)
+    if misspelled or not all(map(schemes.can_be_class, names)):
         return ""
     return f"; or name your classes: --corpus own-{','.join(names)}"
 

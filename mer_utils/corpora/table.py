@@ -100,10 +100,10 @@ def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
     return table.sort_values(KEY, kind="stable", ignore_index=True)
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """The choice most like `word` ("" if there is none to choose from)."""
+def nearest(word: str, choices: Iterable[str], alike: float = 0.0) -> str:
+    """The choice most like `word`, of those `alike` (0 to 1) at least; "" if there is none."""
     lower = {name.lower(): name for name in reversed(list(choices))}
-    matches = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.0)
+    matches = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=alike)
     return lower[matches[0]] if matches else ""
 
 
