@@ -84,7 +84,7 @@ class Errata:
                 idle = f"this sheet's sha256 begins with {sheet_sha256[:16]}"
             elif field in ("excluded", f"excluded:{scheme}"):
                 excluded = excluded or f"{erratum.new} [{erratum.source}]"
-            elif row.get(field) == old or (f"{field} {old}" == "apex outside" and _outside(row)):
+            elif row.get(field) == old or ((field, old) == ("apex", "outside") and _outside(row)):
                 change = f"{field} '{row[field]}' -> '{erratum.new}'"
                 notes.append(f"erratum: {change} ({erratum.source})")
                 row[field] = erratum.new

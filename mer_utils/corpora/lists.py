@@ -59,4 +59,5 @@ def read(path: Path) -> pd.DataFrame:
 
 def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:
     """Clip lists in `places`, best name first; a folder that is not there holds none."""
-    return list(dict.fromkeys(f for name in names for at in places for f in sorted(at.glob(name))))
+    files = [file for name in names for place in places for file in sorted(place.glob(name))]
+    return list(dict.fromkeys(files))

@@ -174,9 +174,10 @@ def _one_for_two(file: Path, lines: list[tuple[int, dict[str, str]]]) -> Iterato
 def _identity(path: Path) -> tuple[int, int] | None:
     """Which file or folder it is, however its path is spelled; None where it is not there."""
     try:
-        return (facts := os.stat(path)).st_dev, facts.st_ino
+        facts = os.stat(path)
     except (OSError, ValueError):
         return None
+    return facts.st_dev, facts.st_ino
 
 
 def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) -> str:

@@ -189,7 +189,7 @@ def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
     clips = Counter((one.name, clip.subject) for one in layouts for clip in plan(one, seed))
     tasks = [(layout, subject) for layout in layouts for subject in layout.subjects]
     tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
-    bar = tqdm(None, "synthetic", clips.total(), unit="clip", disable=not progress)
+    bar = tqdm(desc="synthetic", total=clips.total(), unit="clip", disable=not progress)
     one_thread = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
     rows = []
     with bar, one_thread, environment.processes("drew synthetic clips"):
@@ -207,7 +207,8 @@ def _write_tables(layouts, rows: list[dict], folder: Path) -> None:
     table.to_csv(folder / "truth" / "clips.csv", index=False)
     coded = table[table["usable"] & (table["corpus"] != "synthetic_smic")]  # it has no sheet
     units = [{number for number, _ in halves(units)} for units in coded["action_units"]]
-    active = (binarizer := MultiLabelBinarizer()).fit_transform(units)
+    binarizer = MultiLabelBinarizer()
+    active = binarizer.fit_transform(units)
     together = pd.DataFrame(active.T @ active, binarizer.classes_, binarizer.classes_)
     together.to_csv(folder / "truth" / "co_occurrence.csv", index_label="unit")
     for layout in layouts:
