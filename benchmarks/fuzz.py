@@ -2,13 +2,14 @@
 
     python benchmarks/fuzz.py                       # 2,000 files for each reader, some minutes
     python benchmarks/fuzz.py --reader logs --count 20000 --seed 7
+    python benchmarks/fuzz.py --reader megc2019_flow --folder data/raw/megc2019_flow
 
 A reader is an entry of READERS: a good file and a function that reads a path. A file is the good
 one with bytes, cells and lines changed, doubled, cut or dropped, as a seed says. Or it is a corpus
-of RELEASES: a small release, in whose folder one to four sheets, files, links or folders have been
-changed. Counted are files and releases that were read and refused; what is no StudyError of one
-line is printed with its seed, and so is what took longer than five seconds of the processor. Memory
-is the highest of the process so far.
+of RELEASES: a small release, or a copy of the one in --folder, in which one to four sheets, files,
+links or folders have been changed. Counted are files and releases that were read and refused; what
+is no StudyError of one line is printed with its seed, and so is what took longer than five seconds
+of the processor. Memory is the highest of the process so far.
 """
 
 import argparse
@@ -21,13 +22,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from mer_utils import corpora, paths
-from mer_utils.corpora import errata, lists, megc2019_flow, own, sheets, summary
+from mer_utils.corpora import errata, lists, megc2019_flow, official, own, sheets, summary
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores
+from mer_utils.preprocessing import views
 
 sys.path.insert(0, str(paths.ROOT / "tests"))
 from test_corpora_mutated import RELEASES, change
@@ -58,6 +62,17 @@ def _scored_rows(path: Path) -> None:
     logs.remarks(rows)
 
 
+def _views(path: Path) -> None:
+    """Saved views whose three texts are the lines of the file."""
+    texts = dict(
+        zip(("clips", "exclusions", "about"), path.read_bytes().split(b"\n"), strict=False)
+    )
+    arrays = {name: np.frombuffer(text, np.uint8) for name, text in texts.items()}
+    np.savez(path.with_suffix(".npz"), **arrays, view_flow=np.zeros((2, 3, 28, 28), np.float32))
+    views.about(path.with_suffix(".npz"))
+    views.load(path.with_suffix(".npz"))
+
+
 READERS: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name: (file, good, reader)
     "own": (
         "clips.csv",
@@ -81,6 +96,14 @@ READERS: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name: (file
         "rows.csv",
         f"{ROWS},p_surprise,epoch\nr,svm,0,last,samm,006,a,negative,positive,.5,.4,.1,3\n",
         _scored_rows,
+    ),
+    "views": (
+        "views.txt",
+        '{"columns":[],"index":[0,1],"data":[["samm","006","a","negative","",1,2,3,"sheet",200.0,"",'
+        '"",""],["samm","007","b","positive","",1,null,3,"",null,"4","",""]]}\n'
+        '{"columns":[],"index":[0],"data":[["samm","006","c","no face"]]}\n'
+        '{"name":"samm","classes":["negative","positive","surprise"]}',
+        _views,
     ),
 }
 
@@ -120,13 +143,20 @@ def _changed_file(name: str, place: Path, dice: random.Random) -> Path:
 
 
 def _changed_release(name: str, place: Path, dice: random.Random) -> Path:
-    folder = place / name
+    folder, good = place / name, place / "good"
+    if not good.is_dir():
+        good.mkdir()
+        RELEASES[name](good)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    RELEASES[name](folder)
+    shutil.copytree(good, folder, symlinks=True, copy_function=shutil.copyfile)
     for _ in range(dice.randint(1, 4)):
+        texts = [path for path in sorted(folder.rglob("*.csv")) if path.is_file()]
         with suppress(Exception):  # an earlier change has damaged what this one needs
-            change(folder, dice)
+            if texts and dice.random() < 0.3:
+                file = dice.choice(texts)
+                file.write_bytes(mutated(file.read_bytes(), dice))
+            else:
+                change(folder, dice)
     return folder
 
 
@@ -169,7 +199,11 @@ def main() -> None:
     parser.add_argument("--reader", choices=names, help="one of them; default: all")
     parser.add_argument("--count", type=int, default=2000, help="files or releases for each")
     parser.add_argument("--seed", type=int, default=0, help="of the first file")
+    parser.add_argument("--folder", type=Path, help="a release to change copies of")
     options = parser.parse_args()
+    official.table = cache(official.table)  # it stays as it is, and each release asks thrice
+    if options.folder:
+        RELEASES[options.reader] = partial(shutil.copytree, options.folder, dirs_exist_ok=True)
     for name in [options.reader] if options.reader else names:
         with tempfile.TemporaryDirectory() as place:
             paths.DATA = Path(place) / "data"  # no errata of this machine

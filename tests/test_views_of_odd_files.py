@@ -249,3 +249,15 @@ def test_a_disk_that_takes_nothing_is_one_sentence(folder, film, monkeypatch, ca
     monkeypatch.setattr(cli, "_list", full)  # wherever else it happens
     assert cli.main(["list"]) == 2
     assert os.strerror(code) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["clips", "exclusions", "about", "view_flow"])
+def test_a_part_of_a_file_of_views_that_is_another_is_a_sentence(folder, part):
+    file = views.save(made_views(clip_table(4)), folder / "views.npz", "made")
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    for content in (b'{"data":[["a"]]}', b"{}", b"[1]", b'{"data":1}', b"\xff"):
+        np.savez(file, **arrays | {part: np.frombuffer(content, np.uint8)})
+        with pytest.raises(StudyError, match="views.npz holds no views") as raised:
+            (views.about if part == "about" else views.load)(file)
+        assert "\n" not in str(raised.value)

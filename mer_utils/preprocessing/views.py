@@ -235,7 +235,7 @@ def _opened(file: Path | str) -> Iterator[np.lib.npyio.NpzFile]:
         raise
     except Exception as error:  # of whatever is damaged
         remedy = "make it with `views` on the machine with the data"
-        raise StudyError(f"{file} holds no views ({error}): {remedy}") from error
+        raise StudyError(f"{file} holds no views ({one_line(error)}): {remedy}") from error
 
 
 def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
@@ -244,7 +244,7 @@ def about(file: Path | str) -> tuple[str, tuple[str, ...]]:
         if "about" not in stored:
             raise StudyError(f"{file} does not say of which corpus it is: save it again")
         corpus = json.loads(stored["about"].tobytes())
-    return corpus["name"], tuple(corpus["classes"])
+        return corpus["name"], tuple(corpus["classes"])
 
 
 def load(file: Path | str) -> Views:
@@ -254,6 +254,9 @@ def load(file: Path | str) -> Views:
         clips, exclusions = (json.loads(text)["data"] for text in texts)
         names = [name for name in stored if name.startswith("view_")]
         arrays = {name.removeprefix("view_"): stored[name] for name in names}
-    types = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(FRAME_NUMBERS, "Int64")
-    table = pd.DataFrame(clips, columns=list(COLUMNS)).astype(types | {"fps": "float64"})
-    return Views(table, exclusion_table(exclusions), arrays)
+        types = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(FRAME_NUMBERS, "Int64")
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in clips]
+        table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(types | {"fps": "float64"})
+        if unlike := [name for name, array in arrays.items() if len(array) != len(table)]:
+            raise ValueError(f"its view {unlike[0]} is of other clips")
+        return Views(table, exclusion_table(exclusions), arrays)
