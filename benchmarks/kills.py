@@ -2,11 +2,11 @@
 
     python benchmarks/kills.py --minutes 8
 
-A run is killed (SIGKILL: no handler sees it), one of its workers is, or all are and the power
-fails: files written in the last second are cut, emptied or zeros. It is started again until it is
-finished, and must then hold the bytes of a run that nobody disturbed. A line for each way: how
-often, folds that were on disk, files damaged, tracebacks that a user saw, finished runs and those
-that differ. Linux only (/proc, fork).
+A run is killed (SIGKILL: no handler sees it), one of its workers or of its Dask workers is, or all
+are and the power fails: files written in the last second are cut, emptied or zeros. It is started
+again, now and then undisturbed, until it is finished, and must then hold the bytes of a run that
+nobody disturbed. A line for each way: how often, folds that were on disk, files damaged, tracebacks
+that a user saw, finished runs and those that differ. Linux only (/proc, fork).
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,13 @@ from mer_utils.experiments import archive, store
 from mer_utils.preprocessing.views import Views
 
 SUBJECTS, CLIPS = 10, 4
-WAYS = {"the run": 1, "a worker": 2, "the machine": 1}  # what is killed: in how many processes
+WAYS = {  # what is killed: how often, and how the run is started
+    "nothing": (6, {"jobs": 1}),
+    "the run": (12, {"jobs": 1}),
+    "the machine": (12, {"jobs": 1}),
+    "a worker": (2, {"jobs": 2}),
+    "a Dask worker": (1, {"jobs": 2, "dask": "local"}),
+}
 ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 LATELY = 1.0  # seconds before a power cut in which what was written may be lost
 
@@ -43,14 +50,14 @@ def made_views() -> Views:
     return Views(clip_table(rows), exclusion_table([]), {"flow": flow})
 
 
-def started(experiment, views: Views, jobs: int, log: Path) -> int:
+def started(experiment, views: Views, log: Path, **how) -> int:
     """A process of its own group that trains the run; its number."""
     if child := os.fork():
         return child
     os.setsid()
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     try:
-        experiments.run(experiment, views, jobs=jobs, device="cpu", progress=False)
+        experiments.run(experiment, views, device="cpu", progress=False, **how)
     except StudyError as error:
         print(error, file=sys.stderr)
     except BaseException:
@@ -60,14 +67,20 @@ def started(experiment, views: Views, jobs: int, log: Path) -> int:
 
 
 def kill(way: str, child: int, chance: random.Random) -> None:
-    try:
-        workers = Path(f"/proc/{child}/task/{child}/children").read_text().split()
-        if way == "a worker" and workers:
-            os.kill(int(chance.choice(workers)), signal.SIGKILL)
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        if way == "nothing":
             return
-        os.killpg(child, signal.SIGKILL)
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it has ended
+        if "worker" not in way:
+            os.killpg(child, signal.SIGKILL)
+        elif found := workers(child):
+            os.kill(chance.choice(found), signal.SIGKILL)
+
+
+def workers(child: int) -> list[int]:
+    """Processes that a run has started, but for those that tidy up after it."""
+    tasks = Path(f"/proc/{child}/task").glob("*/children")
+    below = [number for task in tasks for number in task.read_text().split()]
+    return [int(n) for n in below if b"tracker" not in Path(f"/proc/{n}/cmdline").read_bytes()]
 
 
 def power_cut(chance: random.Random) -> int:
@@ -93,20 +106,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         paths.RUNS, paths.KEPT = Path(place, "runs"), Path(place, "kept")
         log, file = Path(place, "log"), paths.RUNS / f"{experiment.key}.zip"
-        os.waitpid(started(experiment, views, 1, log), 0)
+        experiments.run(experiment, views, jobs=1, device="cpu", progress=False)
         whole = archive.unpacked(file)
         file.unlink()
         until = time.monotonic() + 60 * minutes
         while time.monotonic() < until:
-            way = chance.choice(list(WAYS))
-            child = started(experiment, views, WAYS[way], log)
-            more = len(folds()) + chance.randrange(4)
+            ((way, (_, how)),) = chance.choices(list(WAYS.items()), [n for n, _ in WAYS.values()])
+            child = started(experiment, views, log, **how)
+            more = len(folds()) + (chance.randrange(4) if way != "nothing" else SUBJECTS)
             while len(folds()) < more and not os.waitid(os.P_PID, child, ENDED):
                 time.sleep(0.002)
             time.sleep(chance.uniform(0, 0.05))
             kill(way, child, chance)
             os.waitpid(child, 0)
-            counts[way, "kills"] += 1
+            counts[way, "times"] += 1
             counts[way, "folds there"] += len(folds())
             counts[way, "damaged"] += power_cut(chance) if way == "the machine" else 0
             counts[way, "tracebacks"] += "Traceback" in log.read_text()
@@ -116,7 +129,7 @@ def main() -> None:
                 counts[way, "finished"] += 1
                 counts[way, "unlike"] += not (same and (found.losses == whole.losses).all())
                 file.unlink()
-    columns = ("kills", "folds there", "damaged", "tracebacks", "finished", "unlike")
+    columns = ("times", "folds there", "damaged", "tracebacks", "finished", "unlike")
     table = [[counts[way, column] for column in columns] for way in WAYS]
     print(pd.DataFrame(table, WAYS, columns))
 
