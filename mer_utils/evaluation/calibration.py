@@ -11,6 +11,7 @@ resample subjects and are widened as in `statistics`, bins and thresholds stay a
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from . import scores, statistics
 
@@ -22,19 +23,17 @@ SHARES = np.arange(6, 101, 2) / 100  # of the clips, on which a system speaks
 
 def apply(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """(n, C) probabilities at a temperature: power 1 / temperature, each row summing to 1."""
-    logits = _logs(probabilities) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(_logs(probabilities) / temperature, axis=1)
 
 
 def fit(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The temperature of least `log_loss`. probabilities (n, C); labels (n,) class numbers."""
-    found = minimize_scalar(
+    best = minimize_scalar(
         lambda log: log_loss(apply(probabilities, np.exp(log)), labels).mean(),
         bounds=(-np.log(HOTTEST), np.log(HOTTEST)),
         method="bounded",
     )
-    return float(np.exp(found.x))
+    return float(np.exp(best.x))
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -109,12 +108,12 @@ def error(rows: pd.DataFrame, seed: int = 0) -> dict[str, float]:
     gaps = (right - sure)[None], weights * (right - sure), chance - sure
     mass = len(rows), weights.sum(axis=1), len(rows)
     (ece,), drawn, floor = (
-        np.abs(each @ inside).sum(axis=1) / of for each, of in zip(gaps, mass, strict=True)
+        np.abs(gap @ inside).sum(axis=1) / of for gap, of in zip(gaps, mass, strict=True)
     )
     low, high = _limits(drawn, middle := 2 * ece - drawn.mean()).clip(0)
     most = np.quantile(floor, statistics.LEVEL)
-    found = {"ECE": ece, "less bias": max(middle, 0), "low": low if ece > most else 0, "high": high}
-    return {k: float(v) for k, v in found.items()} | {"floor": floor.mean(), "floor 95 %": most}
+    line = {"ECE": ece, "less bias": max(middle, 0), "low": low if ece > most else 0, "high": high}
+    return {k: float(v) for k, v in line.items()} | {"floor": floor.mean(), "floor 95 %": most}
 
 
 def coverage(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -28,10 +28,9 @@ _CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>[0-9]{1,3})\s+(?P<predicted>[0-9]
 _BLANK = re.compile(r"[\s%]")  # would end a name; `own` corpora may have them
 
 
-def write_log(rows: pd.DataFrame, path: Path | str, classes: Sequence[str] | None = None) -> Path:
+def write_log(rows: pd.DataFrame, path: Path | str) -> Path:
     """`casme2 sub01`, then `EP02_01f 1 1` (clip, truth, prediction), as the challenge asks for."""
-    classes = scores.classes_of(rows, classes)
-    label, predicted = divmod(scores.cells_of(rows, classes), len(classes))
+    label, predicted = divmod(scores.cells_of(rows), len(scores.classes_of(rows)))
     if twice := _twice(rows):
         raise StudyError(
             f"{twice} is predicted twice in these rows: "
@@ -73,8 +72,8 @@ def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame
                 raise StudyError(f"{place}: a clip before the first `corpus subject`")
             codes = int(clip["label"]), int(clip["predicted"])
             if max(codes) >= len(classes):
-                known = f"0 to {len(classes) - 1} are known"
-                raise StudyError(f"{place}: class {max(codes)} where {known}")
+                last = len(classes) - 1
+                raise StudyError(f"{place}: class {max(codes)} where 0 to {last} are known")
             key = _key(*subject, unquote(clip["clip"]), place)
             rows.append((*key, *(classes[code] for code in codes)))
             header = 0
@@ -105,12 +104,12 @@ def _no_clip(path: Path | str, header: int, lines: Sequence[str]) -> None:
 
 def _key(corpus: str, subject: str, clip: str, place: str) -> tuple[str, str, str]:
     """(corpus, subject, clip) as the reader of the corpus spells them; others stay as they are."""
-    known = corpus.lower()
-    release = RELEASES.get(known.removeprefix("synthetic_"))
+    name = corpus.lower()
+    release = RELEASES.get(name.removeprefix("synthetic_"))
     if release is None or release.names is None:
         return corpus, subject, clip
     try:
-        return known, release.names.subject(subject), release.names.clip(clip)
+        return name, release.names.subject(subject), release.names.clip(clip)
     except ValueError as error:
         raise StudyError(f"{place}: {error}") from error
 
@@ -118,13 +117,13 @@ def _key(corpus: str, subject: str, clip: str, place: str) -> tuple[str, str, st
 def remarks(rows: pd.DataFrame) -> list[str]:
     """What must be said of the clips of a log or of rows before their scores are believed."""
     clips = rows[[*KEY, "label"]].drop_duplicates()
-    found = sorted(set(clips["corpus"]))
+    names = sorted(set(clips["corpus"]))
     lines = [
         f"Corpus {name!r} is none of this study: its ids are taken as they are."
-        for name in found
+        for name in names
         if name.removeprefix("synthetic_") not in RELEASES and not OWN.fullmatch(name)
     ]
-    parts = [name for name in official.MEGC2019 if name in found]
+    parts = [name for name in official.MEGC2019 if name in names]
     if not parts or not set(clips["label"]) <= set(CLASSES):
         return lines
     clips = clips[clips["corpus"].isin(parts)]

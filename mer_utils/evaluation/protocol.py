@@ -40,13 +40,13 @@ def folds(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> list[Fold]
     return _leave_out(person_of(clips))
 
 
-def _leave_out(persons: Sequence[tuple[str, str]]) -> list[Fold]:
-    """One fold per (corpus, subject) named for the clips."""
-    left_out = []
-    for person in sorted(set(persons)):
-        test = np.array([other == person for other in persons])
-        left_out.append(Fold(*person, np.flatnonzero(~test), np.flatnonzero(test)))
-    return left_out
+def _leave_out(names: Sequence[tuple[str, str]]) -> list[Fold]:
+    """One fold per name, (corpus, subject), of those given for the clips."""
+    folds = []
+    for name in sorted(set(names)):
+        test = np.array([other == name for other in names])
+        folds.append(Fold(*name, np.flatnonzero(~test), np.flatnonzero(test)))
+    return folds
 
 
 def corpus_folds(clips: pd.DataFrame) -> list[Fold]:
@@ -57,12 +57,12 @@ def corpus_folds(clips: pd.DataFrame) -> list[Fold]:
     names = sorted(set(clips["corpus"]))
     if len(names) < 2:
         raise StudyError(f"there is no other corpus than {names[0]}: load several together")
-    folds = []
-    for name in names:
-        out = (clips["corpus"] == name).to_numpy()
-        if missing := sorted(set(clips["label"]) - set(clips["label"][~out])):
-            raise StudyError(f"class '{missing[0]}' is in {name} alone: nobody else teaches it")
-        folds.append(Fold(name, "all", np.flatnonzero(~out), np.flatnonzero(out)))
+    folds = _leave_out([(name, "all") for name in clips["corpus"]])
+    for fold in folds:
+        if missing := sorted(set(clips["label"]) - set(clips["label"].iloc[fold.train])):
+            raise StudyError(
+                f"class '{missing[0]}' is in {fold.corpus} alone: nobody else teaches it"
+            )
     return folds
 
 
@@ -88,12 +88,7 @@ def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
         raise StudyError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}")
     if missing := [name for name in classes if name not in labels]:
         raise StudyError(f"class '{missing[0]}' has no clip: add some, or load another corpus")
-    for (corpus, subject), part in clips.groupby(PERSON):
-        if clips.drop(part.index)["label"].nunique() < 2:
-            raise StudyError(
-                f"leaving out {corpus} {subject} leaves clips of one class only, from which "
-                "nothing can be learned: add clips of other subjects"
-            )
+    check_folds(_leave_out(person_of(clips)), clips["label"])
 
 
 def check_folds(folds: Sequence[Fold], labels: Sequence[str]) -> None:
@@ -102,9 +97,8 @@ def check_folds(folds: Sequence[Fold], labels: Sequence[str]) -> None:
     for fold in folds:
         if len(set(labels[fold.train])) < 2:
             raise StudyError(
-                f"the training clips of fold {fold.corpus} {fold.subject}, {len(fold.train)} in "
-                "number, do not hold two classes, so that nothing can be learned: add clips of "
-                "other subjects"
+                f"leaving out {fold.corpus} {fold.subject} leaves {len(fold.train)} clips of fewer "
+                "than two classes, from which nothing can be learned: add clips of other subjects"
             )
 
 
@@ -154,24 +148,20 @@ def permuted(labels: np.ndarray, seed: int) -> np.ndarray:
 
 def random_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fold]:
     """Clips dealt to folds at random: a person's clips are on both sides of a fold."""
-    order = np.random.default_rng(seed).permutation(len(clips))
-    return [
-        Fold("random", str(number), np.sort(np.setdiff1d(order, part)), np.sort(part))
-        for number, part in enumerate(np.array_split(order, min(count, len(clips))))
-    ]
+    return _leave_out([("random", str(number)) for number in _at_random(len(clips), count, seed)])
 
 
 def subject_folds(clips: pd.DataFrame, count: int = 10, seed: int = 0) -> list[Fold]:
     """What `random_folds` are compared with: as many folds, as large, of whole subjects."""
     person = pd.factorize(pd.Series(person_of(clips)))[0]
-    order = np.random.default_rng(seed).permutation(person.max() + 1)
-    tests = [np.flatnonzero(np.isin(person, part)) for part in np.array_split(order, count)]
-    everyone = np.arange(len(clips))
-    return [
-        Fold("subjects", str(number), np.setdiff1d(everyone, test), test)
-        for number, test in enumerate(tests)
-        if len(test)
-    ]
+    numbers = _at_random(person.max() + 1, count, seed)[person]
+    return _leave_out([("subjects", str(number)) for number in numbers])
+
+
+def _at_random(size: int, count: int, seed: int) -> np.ndarray:
+    """(size,) the number of a random group for each, groups as equal as can be."""
+    numbers = np.sort(np.arange(size) % count)
+    return numbers[np.random.default_rng(seed).permutation(size).argsort()]
 
 
 def folds_by_name(clips: pd.DataFrame) -> list[Fold]:
@@ -184,21 +174,19 @@ def folds_by_name(clips: pd.DataFrame) -> list[Fold]:
     return _leave_out(person_of(clips.assign(subject=owner)))
 
 
-def oracle(rows: pd.DataFrame, predicted: np.ndarray, ties: str = "last") -> pd.DataFrame:
+def oracle(rows: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
     """Oracle selection: rows at the epoch picked on the test subject. Its price, never a result.
 
     rows: of one run; predicted (E, rows): class numbers after every epoch.  Per subject the epoch
-    of highest accuracy counts, the later one of equals (HTNet's rule; `ties="first"` is
-    CausalNet's).  Empty for a system without epochs.
+    of highest accuracy counts, the later one of equals (HTNet's rule).  Empty for a system without
+    epochs.
     """
-    if ties not in ("last", "first"):
-        raise StudyError(f"ties '{ties}' is not known: choose last or first")
     if not predicted.size:
         return rows[:0]
     classes = pd.Index(classes_of(rows))
     person = rows.groupby(PERSON).ngroup().to_numpy()
     hits = np.zeros((person.max() + 1, len(predicted)))
     np.add.at(hits, person, (predicted == classes.get_indexer(rows["label"])).T)
-    best = hits.argmax(1) if ties == "first" else len(predicted) - 1 - hits[:, ::-1].argmax(1)
+    best = len(predicted) - 1 - hits[:, ::-1].argmax(1)
     chosen = predicted[best[person], np.arange(len(rows))]
     return rows.assign(predicted=np.array(classes)[chosen], epoch=best[person] + 1)

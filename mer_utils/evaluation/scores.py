@@ -64,8 +64,10 @@ def cells_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.nda
     label, predicted = (pd.Index(classes).get_indexer(rows[n]) for n in ("label", "predicted"))
     for names, code in ((rows["label"], label), (rows["predicted"], predicted)):
         if code.min() < 0:
-            unknown, known = names[code < 0].iloc[0], ", ".join(classes)
-            raise StudyError(f"prediction rows hold class {unknown!r}, which is none of {known}")
+            unknown = names[code < 0].iloc[0]
+            raise StudyError(
+                f"prediction rows hold class {unknown!r}, which is none of {', '.join(classes)}"
+            )
     return label * len(classes) + predicted
 
 
@@ -84,8 +86,8 @@ class Tally:
 
     def of(self, system: str, selection: str) -> np.ndarray:
         """(seeds, subjects, C, C) of one system; subjects it has no clip of are left out."""
-        own = (self.runs["system"] == system) & (self.runs["selection"] == selection)
-        counts = self.counts[own.to_numpy()]
+        lines = (self.runs["system"] == system) & (self.runs["selection"] == selection)
+        counts = self.counts[lines.to_numpy()]
         return counts[:, counts.sum((0, 2, 3)) > 0]
 
     def systems(self) -> list[tuple[str, str]]:

@@ -90,17 +90,14 @@ def difference(
 
     Raises StudyError where the two are not on the same clips.
     """
-    _check_same_clips(_clips(rows), _clips(other))
+    _check_same_clips(rows, other)
     ours, theirs = (scores.tally(part).counts for part in (rows, other))
     samples = resampled(ours, metric).mean(0) - resampled(theirs, metric).mean(0)
     return (_mean(ours, metric) - _mean(theirs, metric), *_limits(samples))
 
 
-def _clips(rows: pd.DataFrame) -> set[tuple[str, str, str]]:
-    return set(rows[KEY].itertuples(index=False, name=None))
-
-
-def _check_same_clips(ours: set, theirs: set) -> None:
+def _check_same_clips(*both: pd.DataFrame) -> None:
+    ours, theirs = (set(rows[KEY].itertuples(index=False, name=None)) for rows in both)
     if ours != theirs:
         raise StudyError(
             f"the two are not on the same clips ({len(ours - theirs)} only in the first, "
@@ -178,7 +175,6 @@ def compare(
     rows: pd.DataFrame,
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]] | None = None,
     metric: str = "UF1",
-    n: int = DRAWS,
     count: int = EXCHANGES,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -192,15 +188,15 @@ def compare(
     tally = scores.tally(rows)
     names = tally.systems() if pairs is None else {name for pair in pairs for name in pair}
     counts = {name: tally.of(*name) for name in names}
-    samples = {name: resampled(c, metric, n, seed).mean(0) for name, c in counts.items()}
+    samples = {name: resampled(c, metric, seed=seed).mean(0) for name, c in counts.items()}
     means = {name: _mean(c, metric) for name, c in counts.items()}
-    clips = {name: _clips(part) for name, part in rows.groupby(["system", "selection"])}
+    of_name = dict(list(rows.groupby(["system", "selection"])))
     flips = {size: exchanges(size, count, seed) for size in {c.shape[1] for c in counts.values()}}
     lines = []
     if pairs is None:
         pairs = combinations(sorted(counts, key=means.get, reverse=True), 2)
     for one, two in pairs:
-        _check_same_clips(clips[one], clips[two])
+        _check_same_clips(of_name[one], of_name[two])
         gap = samples[one] - samples[two]
         p = exchange_test(counts[one], counts[two], metric, flips[counts[one].shape[1]])
         sure = (means[one] - means[two], *_limits(gap), gap.std(ddof=1), p)
@@ -235,10 +231,8 @@ def stretches(pairs: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]
         different[order.index(pair.system), order.index(pair.against)] = True
     ends = [0]
     for first in range(len(order)):
-        free = [
-            n for n in range(first, len(order)) if not different[first : n + 1, first : n + 1].any()
-        ]
-        ends.append(free[-1])
+        lasts = range(first, len(order))
+        ends.append(max(n for n in lasts if not different[first : n + 1, first : n + 1].any()))
     return [(first, last) for first, last in enumerate(ends[1:]) if last > max(first, ends[first])]
 
 
