@@ -75,10 +75,7 @@ def train_task(
     """
     jobs = _processes(task, folds, jobs)
     if schedule.name == "loop":
-        if jobs > 1:
-            yield from _in_processes(jobs, train_fold, task, folds)
-        else:
-            yield from (train_fold(task, fold) for fold in folds)
+        yield from _each(jobs, train_fold, task, folds)
         return
     if task.device == "cpu":
         limit = stack or min(CPU_STACK, -(-len(folds) // jobs))
@@ -88,7 +85,7 @@ def train_task(
     if jobs == 1 or len(stacks) == 1:
         yield from stacked.train_all(task, stacks, tick)
     else:
-        for results in _in_processes(jobs, _train_stack, task, stacks):
+        for results in _each(jobs, _train_stack, task, stacks):
             yield from results
 
 
@@ -144,7 +141,7 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
 
 
-def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None, count: int = 3) -> float:
+def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None) -> float:
     """Seconds that the loop will take for these folds, from a few timed steps.
 
     The steps are timed in as many processes as will train, at the same time, because cores share
@@ -153,13 +150,9 @@ def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None, count: 
     jobs = _processes(task, folds, jobs)
     by_size = sorted(folds, key=lambda fold: len(fold.test))
     middle = by_size[(len(folds) - jobs) // 2 :][:jobs]
-    if jobs == 1:
-        timings = [time_steps(task, middle[0], count)]
-    else:
-        timings = list(_in_processes(jobs, time_steps, task, middle))
-    begin, step, clips, predicting = np.mean(timings, axis=0)
-    sizes = [batch_sizes(len(f.train), task.config.batch_size) for f in folds]
-    epoch = step / clips * np.mean([sum(each) for each in sizes]) + predicting
+    begin, step, clips, predicting = np.mean(list(_each(jobs, time_steps, task, middle)), axis=0)
+    sizes = [sum(batch_sizes(len(fold.train), task.config.batch_size)) for fold in folds]
+    epoch = step / clips * np.mean(sizes) + predicting
     return -(-len(folds) // jobs) * (begin + task.config.epochs * epoch)
 
 
@@ -170,15 +163,13 @@ def _processes(task: Task, folds: Sequence[Fold], jobs: int | None) -> int:
     return min(jobs or environment.cores(), len(folds)) or 1 if task.device == "cpu" else 1
 
 
-def _in_processes(jobs: int, work: Callable, task: Task, items: Sequence) -> Iterator:
+def _each(jobs: int, work: Callable, task: Task, items: Sequence) -> Iterator:
     """`work(task, item)` of every item, as it ends; all processes share the arrays of the task."""
-    pool = Parallel(
-        jobs,
-        return_as="generator_unordered",
-        mmap_mode="c",
-        initializer=_end_with,
-        initargs=(os.getpid(),),
-    )
+    if jobs == 1:
+        yield from (work(task, item) for item in items)
+        return
+    ending = {"initializer": _end_with, "initargs": (os.getpid(),)}
+    pool = Parallel(jobs, return_as="generator_unordered", mmap_mode="c", **ending)
     with environment.processes(f"trained {task.name}"):
         with environment.uninterrupted():
             results = pool(delayed(work)(task, item) for item in items)

@@ -124,20 +124,19 @@ def train_batch(
     task: Task, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
 ) -> list[tuple[FoldResult, bytes | None]]:
     """On a worker: results, and the weights as the bytes of their files where they are kept."""
-    own = code()
+    here = code()
     for name, version in expected.items():
-        if own[name] != version:
+        if here[name] != version:
             raise StudyError(
-                f"a worker has {name} {own[name]}, the driver {version}: give both the same"
+                f"a worker has {name} {here[name]}, the driver {version}: give both the same"
             )
+    keep = task.keep_weights is not None
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) if task.keep_weights is not None else None
-        task = replace(task, keep_weights=kept)
+        task = replace(task, keep_weights=Path(folder) if keep else None)
         results = list(train_task(task, folds, schedule, jobs=1, stack=stack))
-        return [
-            (each, (kept / f"{each.fold.name}.safetensors").read_bytes() if kept else None)
-            for each in results
-        ]
+        files = (Path(folder, f"{result.fold.name}.safetensors") for result in results)
+        weights = [file.read_bytes() if keep else None for file in files]
+        return list(zip(results, weights, strict=True))
 
 
 def code() -> dict[str, str]:

@@ -4,7 +4,10 @@ The plain loop is the reference; `stacked` trains many folds at once and must gi
 """
 
 import time
+import timeit
 import warnings
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +43,10 @@ def loop(task: Task, fold: Fold) -> FoldResult:
         for epoch in range(1, task.config.epochs + 1):
             net.train()
             set_rate(task, optimizer, epoch)
-            order, seen, total = begin.order(epoch).to(task.device), begin.seen(epoch), 0.0
+            order, inputs, total = begin.order(epoch).to(task.device), begin.inputs(epoch), 0.0
             for number, places in enumerate(order.split(begin.sizes)):
                 seed = begin.seed(epoch, number)
-                loss = step(net, optimizer, begin, gather(data, seen[places]), places, seed)
+                loss = step(net, optimizer, begin, gather(data, inputs[places]), places, seed)
                 total = total + loss * len(places)
             losses.append(float(total) / sum(begin.sizes))
             if not np.isfinite(losses[-1]):
@@ -159,30 +162,28 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
     Of a step the median of `count`, after one to warm up.  Random numbers of the caller stay as
     they are; the network is thrown away.
     """
-    clock, steps = time.perf_counter, []
     with (
         one_thread(task.device),
         torch.random.fork_rng(devices=[]),
         numerics(task.precision, task.device),
     ):
         for _ in range(2):  # the first loads what is loaded once in a process
-            began = clock()
+            began = time.perf_counter()
             begin, data = start(task, fold), on_device(task, task.features)
             net = to_device(begin.net, task)
-            beginning = clock() - began
+            beginning = time.perf_counter() - began
         optimizer = make_optimizer(task.module, task.config, net.parameters())
         places = begin.order(1)[: begin.sizes[0]].to(task.device)
         net.train()
-        for _ in range(count + 1):
-            began = clock()
+
+        def learn():
             batch = gather(data, begin.clips[places])
             float(step(net, optimizer, begin, batch, places, 0))  # the GPU is waited for
-            steps.append(clock() - began)
-        for _ in range(2):
-            began = clock()
-            predict(net, data, fold.test, begin.mirror)
-            predicting = clock() - began
-    return beginning, float(np.median(steps[1:])), len(places), predicting
+
+        steps = timeit.repeat(learn, number=1, repeat=count + 1)[1:]
+        read = partial(predict, net, data, fold.test, begin.mirror)
+        predicting = timeit.repeat(read, number=1, repeat=2)[-1]
+    return beginning, float(np.median(steps)), len(places), predicting
 
 
 # --- scikit-learn ---------------------------------------------------------------------------------
@@ -194,11 +195,9 @@ def fit_estimator(task: Task, fold: Fold) -> FoldResult:
     x, mirror = task.features["x"], len(task.clips) * task.mirrored
     if task.leak == "scaler":  # the pipeline's first step is fitted on the left-out subject too
         x = task.module.estimator(task.config, task.n_classes, 0)[0].fit(x).transform(x)
-    model = fitted(task, fold, x)
-    probabilities = decided(model, x, fold.test, task.n_classes, mirror)
-    predicted, losses = np.zeros((0, len(fold.test)), np.uint8), np.zeros(0, np.float32)
-    errors, seconds = brier(probabilities, task.labels[fold.test]), time.perf_counter() - began
-    return FoldResult(fold, probabilities, 0, predicted, errors[None], losses, seconds)
+    probabilities = decided(fitted(task, fold, x), x, fold.test, task.n_classes, mirror)
+    only = result(task, fold, probabilities[None], [], time.perf_counter() - began)
+    return replace(only, epoch=0, predicted=only.predicted[:0])
 
 
 def fitted(task: Task, fold: Fold, x: np.ndarray):
@@ -251,7 +250,7 @@ def load_weights(net: nn.Module, file: Path) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    remedy = "run the fold again with --keep-weights"
+    remedy = "train that run again with --keep-weights"
     if not file.is_file():
         raise StudyError(f"{file} does not exist: {remedy}")
     try:
@@ -265,11 +264,11 @@ def whole_weights(folder: Path) -> list[Path]:
     """The files of weights in a folder; what is cut is named in a warning and left out."""
     from safetensors import SafetensorError, safe_open
 
-    whole = []
+    files = []
     for file in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(file, "np"):
-                whole.append(file)
+                files.append(file)
         except SafetensorError as error:
             warnings.warn(f"{file} is damaged ({error}): it is trained again", stacklevel=2)
-    return whole
+    return files

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils._pytree import tree_map
 
@@ -109,7 +109,7 @@ def train_all(
         if task.device == "cuda":
             torch.cuda.empty_cache()
         half = -(-len(stack) // 2)
-        waiting = [part for each in (stack, *waiting) for part in parts(each, half)]
+        waiting = [part for group in (stack, *waiting) for part in parts(group, half)]
 
 
 def train(
@@ -153,29 +153,20 @@ class Stack:
 
     def __init__(self, task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]):
         self.task, self.data = task, data
-        self.starts, self.parameters, self.buffers = [], {}, {}
-        for number, fold in enumerate(folds):
-            begin = start(task, fold)  # one network at a time on the host
-            if not number:
-                self.net = begin.net  # for its structure; its weights are not used
-            for stacked, named in (
-                (self.parameters, begin.net.named_parameters()),
-                (self.buffers, begin.net.named_buffers()),
-            ):
-                for name, values in named:
-                    if not number:
-                        shape = (len(folds), *values.shape)
-                        stacked[name] = torch.empty(shape, dtype=values.dtype, device=task.device)
-                    stacked[name][number] = values.detach()
-            self.starts.append(replace(begin, net=self.net))
-        for name, parameter in self.net.named_parameters():
-            self.parameters[name].requires_grad_(parameter.requires_grad)
-        self.net.to(task.device)
+        starts = [start(task, fold) for fold in folds]
+        parameters, buffers = stack_module_state([begin.net for begin in starts])
+        self.parameters = {
+            name: values.detach().to(task.device).requires_grad_(values.requires_grad)
+            for name, values in parameters.items()
+        }
+        self.buffers = {name: values.to(task.device) for name, values in buffers.items()}
+        self.net = starts[0].net.to(task.device)  # for its structure; its weights are not used
+        self.starts = [replace(begin, net=self.net) for begin in starts]
         parameters = list(self.parameters.values())
         self.optimizer = single.make_optimizer(task.module, task.config, parameters)
-        self.labels = self._padded([begin.labels for begin in self.starts])
+        self.labels = self._padded([begin.labels for begin in starts])
         self.steps = []
-        for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
+        for number, sizes in enumerate(zip(*(begin.sizes for begin in starts), strict=True)):
             width, first = max(sizes), number * task.config.batch_size
             counts, real = torch.tensor(sizes, device=task.device), None
             if len(set(sizes)) > 1:
@@ -207,8 +198,8 @@ class Stack:
         probabilities = torch.stack(probabilities, dim=1).numpy(force=True)  # (F, E, longest, C)
         losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         return [
-            single.result(task, begin.fold, own[:, : len(begin.fold.test)], loss, seconds=0.0)
-            for begin, own, loss in zip(starts, probabilities, losses, strict=True)
+            single.result(task, begin.fold, rows[:, : len(begin.fold.test)], loss, seconds=0.0)
+            for begin, rows, loss in zip(starts, probabilities, losses, strict=True)
         ]
 
     def _check(self, losses: np.ndarray) -> None:
@@ -226,7 +217,7 @@ class Stack:
     def first_steps(self, count: int, epoch: int = 1) -> torch.Tensor:
         """The first steps of an epoch, begun anew at its end; (F,) summed losses."""
         orders = self._padded([begin.order(epoch) for begin in self.starts])
-        seen = self._padded([begin.seen(epoch) for begin in self.starts])
+        inputs = self._padded([begin.inputs(epoch) for begin in self.starts])
         numbers = range(len(self.steps))
         keys = [[key_of(begin.seed(epoch, step)) for step in numbers] for begin in self.starts]
         keys = torch.tensor(keys, dtype=torch.int32).to(self.task.device)  # (F, steps)
@@ -235,12 +226,12 @@ class Stack:
         for number in range(count):
             number %= len(self.steps)
             step = self.steps[number]
-            total = total + self.step(orders[:, step.columns], seen, keys[:, number], step)
+            total = total + self.step(orders[:, step.columns], inputs, keys[:, number], step)
         return total
 
-    def step(self, places, seen, keys: torch.Tensor, step: Step) -> torch.Tensor:
+    def step(self, places, inputs, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
-        batch = single.gather(self.data, seen.gather(1, places))  # (F, B, ...)
+        batch = single.gather(self.data, inputs.gather(1, places))  # (F, B, ...)
         forward = vmap(self._noisy, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
         output = forward(self.parameters, self.buffers, batch, keys, step.real)
         losses = self._losses(output, self.labels.gather(1, places), places, step)  # (F,)
@@ -266,9 +257,9 @@ class Stack:
             return losses.sum(1) / step.counts
         losses = []
         for number, (begin, size) in enumerate(zip(self.starts, step.sizes, strict=True)):
-            own = tree_map(lambda values, n=number, size=size: values[n, :size], output)
+            batch = tree_map(lambda values, n=number, size=size: values[n, :size], output)
             targets = single.gather(begin.targets, places[number, :size])
-            losses.append(begin.criterion(own, labels[number, :size], **targets))
+            losses.append(begin.criterion(batch, labels[number, :size], **targets))
         return torch.stack(losses)
 
     # --- predicting, keeping ----------------------------------------------------------------------
@@ -290,6 +281,5 @@ class Stack:
     def _save(self) -> None:
         weights = {**self.parameters, **self.buffers}
         for number, begin in enumerate(self.starts):
-            for name, values in (*self.net.named_parameters(), *self.net.named_buffers()):
-                values.copy_(weights[name][number])
-            single.save_weights(self.net.state_dict(), self.task.keep_weights, begin.fold)
+            state = {name: weights[name][number] for name in self.net.state_dict()}
+            single.save_weights(state, self.task.keep_weights, begin.fold)

@@ -82,7 +82,7 @@ class Start:
         generator = torch.Generator().manual_seed(draw(*self.scope, epoch, "order"))
         return torch.randperm(len(self.clips), generator=generator)[: sum(self.sizes)]
 
-    def seen(self, epoch: int) -> torch.Tensor:
+    def inputs(self, epoch: int) -> torch.Tensor:
         """Where in the features each of `clips` is read in an epoch: half of them in a mirror."""
         if not self.mirror:
             return self.clips
