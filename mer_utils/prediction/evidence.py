@@ -17,7 +17,7 @@ from ..preprocessing.regions import GRID
 from ..systems import inputs
 from .members import Arrays, Member
 
-SIDE = 4  # cells of a window: 18 pixels of the aligned face
+SIDE = 4  # cells of a window, which divides 28: 18 pixels of the aligned face
 SIGHTS = ("frames", "video", "keyframes", "rise")  # views whose frames are pictures
 FLOOR = 1e-6  # a probability below counts as this
 STEPS = 50  # of the way from no motion to the clip
@@ -25,34 +25,30 @@ BATCH = 256  # clips on their way at once
 
 
 def by_window(
-    members: Member | Sequence[Member],
-    arrays: Arrays,
-    clips: pd.DataFrame,
-    places: Sequence[int],
-    side: int = SIDE,
+    members: Member | Sequence[Member], arrays: Arrays, clips: pd.DataFrame, places: Sequence[int]
 ) -> np.ndarray:
     """(n, 28, 28) evidence of every cell for the class that the members decide for, per clip.
 
     The cells of a window share the fall of the log probability, mean over members, where nothing
     moves in the window; below 0 where stillness would make the class surer.  A machine without
-    probabilities is asked for its decision function instead.  side: of a window, divides 28.
+    probabilities is asked for its decision function instead.
     """
-    members = [members] if isinstance(members, Member) else members
+    members, masks = [members] if isinstance(members, Member) else members, windows()
     maps = []
     for place in places:
-        here = slice(place, place + 1)
-        seen = held_still({name: values[here] for name, values in arrays.items()}, windows(side))
-        rows = clips.iloc[[place] * (1 + (GRID // side) ** 2)].reset_index(drop=True)
-        found = np.mean([decisions(member, seen, rows) for member in members], axis=0)
-        fall = (found[0] - found[1:])[:, found[0].argmax()].reshape(GRID // side, -1)
-        maps.append(np.kron(fall, np.ones((side, side))) / side**2)
+        clip = {name: values[place : place + 1] for name, values in arrays.items()}
+        still = held_still(clip, masks)
+        rows = clips.iloc[[place] * len(masks)].reset_index(drop=True)
+        decided = np.mean([decisions(member, still, rows) for member in members], axis=0)
+        fall = (decided[0] - decided[1:])[:, decided[0].argmax()].reshape(GRID // SIDE, -1)
+        maps.append(np.kron(fall, np.ones((SIDE, SIDE))) / SIDE**2)
     return np.stack(maps)
 
 
-def windows(side: int = SIDE) -> np.ndarray:
-    """(1 + (28 / side)^2, 28, 28) bool: first no cell, then the cells of each window."""
-    blocks = np.eye((GRID // side) ** 2, dtype=bool).reshape(-1, GRID // side, GRID // side)
-    blocks = np.kron(blocks, np.ones((1, side, side), bool))
+def windows() -> np.ndarray:
+    """(1 + 49, 28, 28) bool: first no cell, then the cells of each window."""
+    blocks = np.eye((GRID // SIDE) ** 2, dtype=bool).reshape(-1, GRID // SIDE, GRID // SIDE)
+    blocks = np.kron(blocks, np.ones((1, SIDE, SIDE), bool))
     return np.concatenate((np.zeros((1, GRID, GRID), bool), blocks))
 
 
@@ -62,20 +58,20 @@ def held_still(arrays: Arrays, still: np.ndarray) -> Arrays:
     The flow there is 0, of images without a zero the median of u and v and the least strain.
     Pictures show what the first one shows there.  Landmarks stay.
     """
-    found, still = {}, np.asarray(still, bool)
+    changed, still = {}, np.asarray(still, bool)
     for name, values in arrays.items():
-        found[name] = np.repeat(values, len(still) // len(values), axis=0)
+        changed[name] = np.repeat(values, len(still) // len(values), axis=0)
         if name.startswith("flow"):
             rest = np.zeros((len(values), 3, 1, 1), values.dtype)
             if name == "flow_legacy":
                 rest[:, :2] = np.median(values[:, :2], axis=(2, 3), keepdims=True)
                 rest[:, 2:] = values[:, 2:].min(axis=(2, 3), keepdims=True)
-            found[name] = np.where(still[:, None], rest, found[name])
+            changed[name] = np.where(still[:, None], rest, changed[name])
         elif name in SIGHTS:
             where = np.arange(values.shape[-1]) * GRID // values.shape[-1]  # cell of each pixel
             inside = still[:, None, where[:, None], where]
-            found[name] = np.where(inside, found[name][:, :1], found[name])
-    return found
+            changed[name] = np.where(inside, changed[name][:, :1], changed[name])
+    return changed
 
 
 def decisions(member: Member, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray:
@@ -83,11 +79,11 @@ def decisions(member: Member, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray
     if hasattr(member.model, "predict_proba") or not hasattr(member.model, "decision_function"):
         return np.log(np.maximum(member.probabilities(arrays, clips), FLOOR))
     x = member.features(arrays, clips)["x"]
-    found = np.mean(np.split(member.model.decision_function(x), len(x) // len(clips)), axis=0)
-    found = np.stack((-found, found), axis=1) if found.ndim == 1 else found
-    every = np.full((len(clips), member.n_classes), found.min() - 1)  # a class it has not seen
-    every[:, member.model.classes_] = found
-    return every
+    values = np.mean(np.split(member.model.decision_function(x), len(x) // len(clips)), axis=0)
+    values = np.stack((-values, values), axis=1) if values.ndim == 1 else values
+    of_all = np.full((len(clips), member.n_classes), values.min() - 1)  # a class it has not seen
+    of_all[:, member.model.classes_] = values
+    return of_all
 
 
 def by_gradient(
@@ -110,12 +106,11 @@ def by_gradient(
     def log_probabilities(*values):
         return member.model(**dict(zip(features, values, strict=True))).log_softmax(1)
 
-    seen, rest = (tuple(map(torch.as_tensor, part.values())) for part in (features, rest))
-    copies = len(seen[0]) // len(clips)
+    moving, rest = (tuple(map(torch.as_tensor, part.values())) for part in (features, rest))
+    copies = len(moving[0]) // len(clips)
     target = torch.as_tensor(np.tile(decided, copies))
-    given = IntegratedGradients(log_probabilities).attribute(
-        seen, rest, target, n_steps=STEPS, internal_batch_size=BATCH
-    )
+    options = {"n_steps": STEPS, "internal_batch_size": BATCH}
+    given = IntegratedGradients(log_probabilities).attribute(moving, rest, target, **options)
     maps = np.zeros((copies * len(clips), GRID**2))
     for name, values in zip(features, given, strict=True):
         row = np.arange(len(maps)).reshape(-1, *[1] * (values.ndim - 1))
@@ -136,21 +131,17 @@ def cells_of(member: Member, arrays: Arrays, clips: pd.DataFrame) -> Arrays:
     Found by asking: with flows of 0, of 1, and of each cell's own number.
     """
     flows = [np.zeros((GRID, GRID)), np.ones((GRID, GRID)), np.arange(GRID**2).reshape(GRID, GRID)]
-    zero, one, number = (
-        member.features(
-            {n: np.full_like(v, flow) if n.startswith("flow") else v for n, v in arrays.items()},
-            clips,
-        )
+    filled = [
+        {n: np.full_like(v, flow) if n.startswith("flow") else v for n, v in arrays.items()}
         for flow in flows
-    )
-    found = {}
+    ]
+    zero, one, number = (member.features(views, clips) for views in filled)
+    cells = {}
     for name in one:
-        scale = (one[name] - zero[name]).astype(float)
-        cell = np.divide(
-            number[name] - zero[name], scale, np.full(scale.shape, -1.0), where=scale != 0
-        )
-        found[name] = np.rint(cell).astype(int)
-    return found
+        scale, none = (one[name] - zero[name]).astype(float), np.full(one[name].shape, -1.0)
+        cell = np.divide(number[name] - zero[name], scale, none, where=scale != 0)
+        cells[name] = np.rint(cell).astype(int)
+    return cells
 
 
 def untrained(member: Member, seed: int = 0) -> Member:

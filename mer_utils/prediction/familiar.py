@@ -5,7 +5,7 @@ of a corpus in two ways: how much of it the corpus's principal components explai
 is.  What is usual is said by clips of people who were left out when the components were computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -15,6 +15,12 @@ from ..preprocessing.views import Views
 
 COMPONENTS = 20
 GROUPS = 5  # of people, left out in turn
+ARRAYS = ("mean", "components", "limits")  # of Known, as a file keeps them
+STRANGE = (
+    "it moves more than nearly all clips that the models learned from",
+    "it moves less than nearly all clips that the models learned from",
+    "its movement has another form than the clips learned from",
+)
 USUAL = 0.98  # share of left-out clips that counts as usual in each of the two ways
 
 
@@ -27,39 +33,25 @@ class Known:
     components: np.ndarray  # (k, D)
     limits: np.ndarray  # (3,) largest unexplained share; smallest and largest size
 
-    @classmethod
-    def of(cls, view: str, arrays: dict[str, np.ndarray]) -> "Known":
-        return cls(view, *(arrays[name] for name in ("mean", "components", "limits")))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self, name) for name in ("mean", "components", "limits")}
-
     def measure(self, flow: np.ndarray) -> np.ndarray:
         """(n, 2) unexplained share and size of (n, 3, 28, 28) flows."""
-        flat = _flat(flow)
-        size = np.linalg.norm(flat, axis=1)
-        part = flat / np.maximum(size, 1e-9)[:, None] - self.mean
+        directions, size = _directions(flow)
+        part = directions - self.mean
         rest = part - part @ self.components.T @ self.components
         return np.column_stack((np.linalg.norm(rest, axis=1), size))
 
     def strange(self, flow: np.ndarray) -> list[str]:
         """Why each clip lies outside of what was learned; "" where it does not."""
         most, least, largest = self.limits
-        reasons = []
-        for unexplained, size in self.measure(flow):
-            if size > largest:
-                reasons.append("it moves more than nearly all clips that the models learned from")
-            elif size < least:
-                reasons.append("it moves less than nearly all clips that the models learned from")
-            elif unexplained > most:
-                reasons.append("its movement has another form than the clips learned from")
-            else:
-                reasons.append("")
-        return reasons
+        unexplained, size = self.measure(flow).T
+        return np.select([size > largest, size < least, unexplained > most], STRANGE, "").tolist()
 
 
-def _flat(flow: np.ndarray) -> np.ndarray:
-    return flow.reshape(len(flow), -1).astype(np.float64)
+def _directions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, D) flows of length 1, and (n,) their lengths."""
+    flat = flow.reshape(len(flow), -1).astype(np.float64)
+    size = np.linalg.norm(flat, axis=1)
+    return flat / np.maximum(size, 1e-9)[:, None], size
 
 
 def learn(views: Views) -> Known:
@@ -68,20 +60,17 @@ def learn(views: Views) -> Known:
     flow, groups = views.arrays[view], protocol.dealt(views.clips, GROUPS)
     measured = np.empty((len(flow), 2))
     for group in np.unique(groups):
-        measured[groups == group] = _fitted(view, flow[groups != group]).measure(
-            flow[groups == group]
-        )
+        out = groups == group
+        measured[out] = _fitted(view, flow[~out]).measure(flow[out])
     few = 1 - USUAL
     sizes = np.quantile(measured[:, 1], (few / 2, 1 - few / 2))
     if view == "flow_centred":  # each clip is divided by its own spread: it has no size
         sizes = (0.0, np.inf)
     limits = [np.quantile(measured[:, 0], USUAL), *sizes]
-    known = _fitted(view, flow)
-    return Known(view, known.mean, known.components, np.array(limits))
+    return replace(_fitted(view, flow), limits=np.array(limits))
 
 
 def _fitted(view: str, flow: np.ndarray) -> Known:
-    flat = _flat(flow)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
-    pca = PCA(min(COMPONENTS, len(flat) - 1), svd_solver="randomized", random_state=0).fit(flat)
+    count = min(COMPONENTS, len(flow) - 1)
+    pca = PCA(count, svd_solver="randomized", random_state=0).fit(_directions(flow)[0])
     return Known(view, pca.mean_, pca.components_, np.zeros(3))

@@ -14,13 +14,11 @@ import pandas as pd
 import torch
 
 from .. import experiments, paths, systems, training
-from ..errors import StudyError
 from ..evaluation import protocol
 from ..experiments import budget, store
 from ..preprocessing.views import Views
+from ..systems.inputs import Arrays
 from ..training import fold as training_fold
-
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,25 +61,17 @@ def members(experiment, views: Views) -> Iterator[tuple[protocol.Fold, Member]]:
     for fold in folds:
         changes = budgets[groups[fold.test[0]]] if budgets else {}
         own = dataclasses.replace(task, config=dataclasses.replace(task.config, **changes))
-        model, context = (_network if systems.neural(task.module) else _fitted)(
-            own, fold, experiment
-        )
+        if systems.neural(task.module):
+            model, context = _network(own, fold, experiment)
+        else:
+            model, context = training_fold.fitted(own, fold, own.features["x"]), {}
         yield fold, Member(fold.name, own.module, own.config, own.n_classes, model, context)
 
 
-def _fitted(task, fold, _) -> tuple[object, Arrays]:
-    return training_fold.fitted(task, fold, task.features["x"]), {}
-
-
 def _network(task, fold, experiment) -> tuple[torch.nn.Module, Arrays]:
-    seen = {name: values[fold.train] for name, values in task.features.items()}
-    context = systems.fit_context(task.module, task.clips.iloc[fold.train], seen, task.config)
+    features = {name: values[fold.train] for name, values in task.features.items()}
+    context = systems.fit_context(task.module, task.clips.iloc[fold.train], features, task.config)
     with torch.random.fork_rng(devices=[]):
         net = task.module.network(task.config, task.n_classes, context).to(task.dtype)
     file = paths.WEIGHTS / experiment.key / f"{fold.name}.safetensors"
-    if not file.is_file():
-        raise StudyError(
-            f"the weights of {experiment.key} are not in {paths.WEIGHTS}: "
-            f"train {experiment.system} with --keep-weights"
-        )
     return training.load_weights(net, file).eval(), context

@@ -49,8 +49,8 @@ class Models:
     @property
     def views(self) -> tuple[str, ...]:
         """Names of the views that the members and `known` read, and that a page may show."""
-        own = inputs.views_needed(self.members[0].module, self.members[0].config)
-        return tuple(dict.fromkeys((*own, self.known.view, "landmarks", "frames")))
+        views = inputs.views_needed(self.members[0].module, self.members[0].config)
+        return tuple(dict.fromkeys((*views, self.known.view, "landmarks", "frames")))
 
     def is_of(self, experiment) -> bool:
         """Whether they are the networks of this run."""
@@ -59,8 +59,8 @@ class Models:
     def probabilities(self, arrays, clips: pd.DataFrame) -> np.ndarray:
         """(K, n, C) of n clips by each of K members, at the card's temperature."""
         temperature = self.card["temperature"]
-        given = (one.probabilities(arrays, clips) for one in self.members)
-        return np.stack([calibration.apply(each, temperature) for each in given])
+        by_member = (member.probabilities(arrays, clips) for member in self.members)
+        return np.stack([calibration.apply(rows, temperature) for rows in by_member])
 
 
 def file_of(corpus: str, system: str) -> Path:
@@ -83,7 +83,7 @@ def save_models(experiment, views: Views, synthetic: bool) -> Path:
         tensors |= arrays | state
         folds.append({"name": fold.name, "config": dataclasses.asdict(member.config)})
     known = familiar.learn(views)
-    tensors |= {f"known/{n}": torch.as_tensor(v) for n, v in known.arrays().items()}
+    tensors |= {f"known/{n}": torch.as_tensor(getattr(known, n)) for n in familiar.ARRAYS}
     card = card_of(experiment, views, rows, synthetic) | {"folds": folds, "known": known.view}
     tensors = {n: v.clone().contiguous() for n, v in tensors.items()}  # no two share memory
     file = file_of(experiment.corpus, experiment.system)
@@ -161,7 +161,8 @@ def load(file: Path | str) -> Models:
                 raise ValueError("it holds no models of this study")
             card = json.loads(metadata["card"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        known = familiar.Known.of(card["known"], _below(tensors, "known/"))
+        known = (tensors.pop(f"known/{name}").numpy() for name in familiar.ARRAYS)
+        known = familiar.Known(card["known"], *known)
         return Models(card, [_member(card, fold, tensors) for fold in card["folds"]], known)
     except UNFIT as error:
         reason = str(error).splitlines()[0]
@@ -181,18 +182,15 @@ def remedy(corpus: str, system: str) -> str:
     return f"make it with `./run_all.sh train {system} --corpus {corpus} --for-prediction`"
 
 
-def _below(tensors: dict, start: str) -> dict[str, np.ndarray]:
-    return {n.removeprefix(start): v.numpy() for n, v in tensors.items() if n.startswith(start)}
-
-
 def _member(card: dict, fold: dict, tensors: dict) -> Member:
     """One network, built and filled; an unknown field, name or shape is an error of its kind."""
     run, name = card["experiment"], fold["name"]
     module, _ = systems.resolve(run["system"])
     config = config_of(module, json.dumps(fold["config"]))
-    own = {n.removeprefix(f"{name}/"): v for n, v in tensors.items() if n.startswith(f"{name}/")}
-    context = {n.removeprefix("context/"): own.pop(n).numpy() for n in list(own) if "context/" in n}
+    state = {n.removeprefix(f"{name}/"): v for n, v in tensors.items() if n.startswith(f"{name}/")}
+    names = [n for n in state if n.startswith("context/")]
+    context = {n.removeprefix("context/"): state.pop(n).numpy() for n in names}
     with torch.random.fork_rng(devices=[]):
         net = module.network(config, len(run["classes"]), context)
-    net.load_state_dict(own)
+    net.load_state_dict(state)
     return Member(name, module, config, len(run["classes"]), net.eval(), context)

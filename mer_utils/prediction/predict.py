@@ -43,9 +43,8 @@ def predict(
     """Search films for movements, and read each by all members.
 
     places: videos or folders of frames; onset, apex, offset: frame numbers where they are known, of
-    one film.  A film that cannot be read is
-    refused with its reason, and the others are read.  Raises StudyError where two films have one
-    name, and for frame numbers of several films.
+    one film.  A film that cannot be read is refused with its reason, and the others are read.
+    Raises StudyError where two films have one name, and for frame numbers of several films.
     """
     moments = {"onset": onset, "apex": apex, "offset": offset}
     names = [Path(place).name for place in places]
@@ -57,15 +56,15 @@ def predict(
     for name, place in zip(names, map(Path, places), strict=True):
         try:
             with tqdm(desc=name, unit="frame", disable=not progress) as bar:
-                film = spotting.search(place, **moments, tick=_to(bar))
+                films[name] = film = spotting.search(place, **moments, tick=_to(bar))
         except StudyError as error:
             refused[name] = str(error)
             continue
-        films[name] = film
-        found = film.intervals[film.intervals["seen"]]
-        for number, line in enumerate(found.to_dict("records"), start=1):
-            key = {"corpus": "film", "subject": name, "clip": str(number)}
-            rows.append(key | {"frames": str(place.resolve()), "fps": film.fps} | _moments(line))
+        movements = film.intervals[film.intervals["seen"]].to_dict("records")
+        for number, line in enumerate(movements, start=1):
+            row = {"corpus": "film", "subject": name, "clip": str(number), "fps": film.fps}
+            row |= {moment: int(line[moment]) for moment in MOMENTS}
+            rows.append(row | {"frames": str(place.resolve())})
     clips, arrays, unusable = _views_of(clip_table(rows), models, jobs)
     return Reading(films, refused, _table(films, clips, arrays, unusable, models), clips, arrays)
 
@@ -78,10 +77,6 @@ def _to(bar: tqdm) -> Callable[[int, int], None]:
         bar.update(done - bar.n)
 
     return tick
-
-
-def _moments(line: dict) -> dict:
-    return {name: int(line[name]) for name in MOMENTS}
 
 
 def _views_of(clips: pd.DataFrame, models: Models, jobs: int):
@@ -99,8 +94,8 @@ def _views_of(clips: pd.DataFrame, models: Models, jobs: int):
         name: np.concatenate([views.arrays[name] for views in usable])
         for name in (models.views if usable else ())
     }
-    found = pd.concat([views.clips for views in usable], ignore_index=True) if usable else clips[:0]
-    return found, arrays, unusable
+    tables = [views.clips for views in usable] or [clips[:0]]
+    return pd.concat(tables, ignore_index=True), arrays, unusable
 
 
 def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
@@ -113,7 +108,9 @@ def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
         mean = by_member.mean(axis=0)
         strange = models.known.strange(arrays[models.known.view])
         for place, clip in enumerate(clips.to_dict("records")):
-            line = _line(clip["subject"], clip, films)
+            line = {"film": clip["subject"]} | {name: int(clip[name]) for name in MOMENTS}
+            if fps := films[clip["subject"]].fps:
+                line["seconds"] = (clip["onset"] - 1) / fps  # at the onset
             line["predicted"] = models.classes[mean[place].argmax()]
             for number, name in enumerate(models.classes):
                 line |= {f"p_{name}": mean[place, number]}
@@ -121,17 +118,10 @@ def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
             lines.append(line | {"warning": strange[place]})
     for film, reason in unusable:
         lines.append({"film": film, "predicted": UNREADABLE, "warning": reason})
-    seen = {line["film"] for line in lines}
-    lines += [{"film": name, "predicted": NOTHING} for name in films if name not in seen]
+    listed = {line["film"] for line in lines}
+    lines += [{"film": name, "predicted": NOTHING} for name in films if name not in listed]
     classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]
     columns = ["film", *MOMENTS, "seconds", "predicted", *classes, "warning"]
     table = pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(MOMENTS, "Int64"))
     table["warning"] = table["warning"].astype(object).fillna("")
     return table.sort_values(["film", "onset"], kind="stable", ignore_index=True)
-
-
-def _line(name: str, clip: dict, films) -> dict:
-    """The moments of a clip; seconds: of its onset, where the film has a rate."""
-    fps = films[name].fps
-    seconds = (clip["onset"] - 1) / fps if fps else np.nan
-    return {"film": name} | _moments(clip) | {"seconds": seconds}
