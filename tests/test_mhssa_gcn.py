@@ -19,7 +19,7 @@ from mer_utils.preprocessing import regions
 from mer_utils.systems import mhssa_gcn, mhssa_gcn_as_coded
 from mer_utils.systems.layers import normalise, shortest_paths
 from mer_utils.systems.mhssa_gcn import Config, attention
-from mer_utils.systems.mhssa_gcn_as_coded import smacof
+from mer_utils.systems.mhssa_gcn_as_coded import Smacof
 
 ABLATIONS = systems.ablations("mhssa_gcn")
 DESCRIBED = Config()
@@ -173,7 +173,7 @@ def test_batched_min_plus_is_floyd_warshall():
 def test_batched_scaling_is_scikit_learns(tolerance):
     paths = shortest_paths(random_lengths(20, seed=1))
     starts = fresh(AS_CODED).relate.starts
-    points = smacof(paths, starts, tolerance=tolerance)
+    points = Smacof.apply(paths, starts, 300, tolerance)
     expected = np.array([scikit_mds(one, tolerance) for one in paths.numpy()])
     apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
     np.testing.assert_allclose(apart, expected, atol=1e-9)
@@ -182,8 +182,12 @@ def test_batched_scaling_is_scikit_learns(tolerance):
 def test_scaling_under_vmap_is_the_same():
     paths = shortest_paths(random_lengths(12, seed=2))
     starts = fresh(AS_CODED).relate.starts
-    folded = torch.func.vmap(lambda one: smacof(one, starts))(paths.unflatten(0, (3, 4)))
-    torch.testing.assert_close(folded.flatten(0, 1), smacof(paths, starts), rtol=0, atol=0)
+    folded = torch.func.vmap(lambda one: Smacof.apply(one, starts, 300, 1e-3))(
+        paths.unflatten(0, (3, 4))
+    )
+    torch.testing.assert_close(
+        folded.flatten(0, 1), Smacof.apply(paths, starts, 300, 1e-3), rtol=0, atol=0
+    )
 
 
 def test_the_networks_manifold_graph_is_that_of_regions():

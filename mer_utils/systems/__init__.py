@@ -30,7 +30,7 @@ from importlib import import_module
 
 import pandas as pd
 
-from ..corpora.table import nearest
+from ..corpora.table import unknown
 from ..errors import StudyError
 from . import inputs
 from .inputs import views_needed
@@ -56,11 +56,8 @@ class Ablation(typing.NamedTuple):
 
 
 def ablations(system: str) -> dict[str, Ablation]:
-    """Every change that can be asked for as `system/name`, by its name.
-
-    Raises StudyError for an unknown system.
-    """
-    _check_known(f"system '{system}'", system, SYSTEMS)
+    """Every change that can be asked for as `system/name`; StudyError for an unknown system."""
+    _check_known("system", system, SYSTEMS)
     described = SYSTEMS[system]
     table = {
         name: Ablation(module, *line)
@@ -99,11 +96,11 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
     """
     system, _, ablation = name.partition("/")
     lines = ablations(system)
-    _check_known(f"preset '{preset}'", preset, PRESETS)
+    _check_known("preset", preset, PRESETS)
     module = SYSTEMS[system]
     fields = dict(module.SMALL) if preset == "small" else {}
     if ablation:
-        _check_known(f"ablation of {system} '{ablation}'", ablation, lines)
+        _check_known(f"ablation of {system}", ablation, lines)
         module = lines[ablation].module
         fields |= lines[ablation].changes
     kinds = typing.get_type_hints(module.Config)
@@ -116,7 +113,7 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
                 f"field '{field}' belongs to the published code of {system}: set it on one of "
                 f"{', '.join(f'{system}/{name}' for name in coded.ABLATIONS)}"
             )
-        _check_known(f"field of {system} '{field}'", field, kinds)
+        _check_known(f"field of {system}", field, kinds)
         fields[field] = _typed(f"{system}.{field}", value, kinds[field])
         zero = any(setting.get(field) == 0 for setting in settings)
         _check_number(system, field, fields[field], zero)
@@ -124,21 +121,17 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
 
 
 def _check_known(what: str, word: str, choices: Iterable[str]) -> None:
-    names = list(choices)
-    if not names:
-        raise StudyError(f"{what} is not known: there is none")
-    if word not in names:
-        raise StudyError(
-            f"{what} is not known, the nearest is '{nearest(word, names)}': "
-            f"choose one of {', '.join(names)}"
-        )
+    if not choices:
+        raise StudyError(f"{what} '{word}' is not known: there is none")
+    if word not in choices:
+        raise unknown(what, word, choices)
 
 
 def _typed(name: str, value, kind):
     """`value` as the field's type: papermill and the command line give text for much."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        _check_known(f"{name}={value!r}", str(value), arguments)
+        _check_known(name, str(value), arguments)
         return str(value)
     try:
         if origin is tuple:

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
@@ -37,7 +36,8 @@ from ..errors import StudyError
 from ..preprocessing import head, regions
 from . import am_gcn_parts as parts
 from .am_gcn_parts import NINE, cells
-from .inputs import Arrays
+from .inputs import Arrays, Clips, ask
+from .layers import convolution
 
 TITLE = "AM-GCN"
 COLOUR, MARKER = "#5d8a4e", "X"
@@ -87,35 +87,27 @@ class Config:
                 "set channels=2, or motion='difference'"
             )
         if unknown := sorted(set(self.units) - set(regions.UNITS)):
-            known = sorted(regions.UNITS)
-            raise StudyError(f"am_gcn: units={unknown} move no region; choose from {known}")
+            choices = sorted(regions.UNITS)
+            raise StudyError(f"am_gcn: units={unknown} move no region; choose from {choices}")
 
 
-SMALL = {  # 24 folds in two minutes of one core; chosen on the synthetic clips
-    "size": 48,
-    "motion": "displacement",
-    "channels": 2,
-    "stem": 8,
-    "widths": (8, 8, 16, 32),
-    "position_layers": 1,
-    "gcn_dims": (40, 40),
-    "epochs": 30,
-    "learning_rate": 3e-3,
-}
-
+# 24 folds in two minutes of one core; chosen on the synthetic clips
+SMALL = {"size": 48, "motion": "displacement", "channels": 2, "stem": 8, "widths": (8, 8, 16, 32)}
+SMALL |= {"position_layers": 1, "gcn_dims": (40, 40), "epochs": 30, "learning_rate": 3e-3}
 ABLATIONS = {
-    "no_graph": ("graph", "Must action units exchange anything?", {"graph": "identity"}),
-    "no_units": ("graph", "Do action units help at all?", {"graph": "none"}),
-    "no_unit_loss": ("action units", "Must the nodes learn action units?", {"unit_weight": 0.0}),
-    "nine_units": ("action units", "Are the nine units of Lei et al. enough?", {"units": NINE}),
-    "no_position": ("position", "Does the position branch help?", {"position": False}),
-    "added_position": ("fusion", "Is position better added, as in MMNet?", {"fusion": "sum"}),
-    "unbalanced": ("balance", "What do four attentions below 1 cost?", {"balance": False}),
-    "separate_attention": ("attention", "Must attention be carried on?", {"continuous": False}),
-    "plain_difference": (
+    "no_graph": ask("graph", "Must action units exchange anything?", graph="identity"),
+    "no_units": ask("graph", "Do action units help at all?", graph="none"),
+    "no_unit_loss": ask("action units", "Must the nodes learn action units?", unit_weight=0.0),
+    "nine_units": ask("action units", "Are the nine units of Lei et al. enough?", units=NINE),
+    "no_position": ask("position", "Does the position branch help?", position=False),
+    "added_position": ask("fusion", "Is position better added, as in MMNet?", fusion="sum"),
+    "unbalanced": ask("balance", "What do four attentions below 1 cost?", balance=False),
+    "separate_attention": ask("attention", "Must attention be carried on?", continuous=False),
+    "plain_difference": ask(
         "all at once",
         "Must movement be read before the picture shrinks?",
-        {"motion": "difference", "channels": 1},
+        motion="difference",
+        channels=1,
     ),
 }
 
@@ -125,7 +117,7 @@ def views_needed(config: Config) -> tuple[str, ...]:
     return ("frames",) if config.graph == "none" else VIEWS
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """Apex minus onset, the small onset, and where the six regions are on the last map."""
     frames = (views["frames"] / 255.0 - GREY) / SPREAD  # (N, 2, H, W)
     motion = frames[:, 1:] - frames[:, :1]
@@ -162,22 +154,16 @@ def resized(pictures: np.ndarray, size: int) -> np.ndarray:
     return F.interpolate(x, (size, size), mode="bilinear", antialias=True).numpy()
 
 
-def convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """(B, C, h, w) -> (B, width, h / stride, w / stride) normalised."""
-    layer = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(width))
-
-
 class CABlock(nn.Module):
     """(B, C, h, w) and the map before -> (B, width, h', w') times its attention, and the map."""
 
     def __init__(self, channels: int, width: int, stride: int):
         super().__init__()
         self.body = convolution(channels, width, 3, stride).append(nn.ReLU())
-        self.body.extend(convolution(width, width, 1))
+        self.body.extend(convolution(width, width))
         same = stride == 1 and channels == width
         self.shortcut = nn.Identity() if same else convolution(channels, width, 1, stride)
-        self.attention = convolution(2, 1, 1).append(nn.Sigmoid())
+        self.attention = convolution(2, 1).append(nn.Sigmoid())
 
     def forward(self, x, carried):
         x = F.relu(self.body(x) + self.shortcut(x))  # (B, width, h', w')

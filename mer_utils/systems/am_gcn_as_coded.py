@@ -13,7 +13,7 @@ from torch import nn
 
 from . import am_gcn
 from .am_gcn_parts import Position, cells
-from .inputs import Arrays
+from .inputs import CODED, Arrays, ask
 
 views_needed, features = am_gcn.views_needed, am_gcn.features
 targets, fit_context = am_gcn.targets, am_gcn.fit_context
@@ -29,23 +29,11 @@ class Config(am_gcn.Config):
     dead_parts: bool = False  # True: build what the code builds and never uses
 
 
+AS_CODED = {"mirror": False, "motion": "difference", "channels": 3, "position": False}
+AS_CODED |= {"balance": False, "graph": "none", "head": "flat", "outputs": 5, "dead_parts": True}
 ABLATIONS = {
-    "as_coded": (
-        "all at once",
-        "What does the published code do, under the same honest protocol?",
-        {
-            "mirror": False,
-            "motion": "difference",
-            "channels": 3,
-            "position": False,
-            "balance": False,
-            "graph": "none",
-            "head": "flat",
-            "outputs": 5,
-            "dead_parts": True,
-        },
-    ),
-    "flat": ("pooling", "Is the mean of the map enough?", {"head": "flat"}),
+    "as_coded": (*CODED, AS_CODED),
+    "flat": ask("pooling", "Is the mean of the map enough?", head="flat"),
 }
 
 

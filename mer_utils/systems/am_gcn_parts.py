@@ -10,13 +10,12 @@ given an action unit.
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..preprocessing import regions
-from .inputs import Arrays
+from .inputs import Arrays, Clips
 
 NEAR = 2.0  # cells of the 28x28 grid: standard deviation of the pooling around a landmark
 NINE = (1, 2, 4, 10, 12, 14, 15, 17, 25)  # the units of Lei et al.
@@ -85,7 +84,7 @@ def region_pools(landmarks: np.ndarray, count: int) -> np.ndarray:
     return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
 
 
-def targets(clips: pd.DataFrame, config) -> Arrays:
+def targets(clips: Clips, config) -> Arrays:
     """For the loss: (N, units) 1 where a clip is coded with the unit, 0 where not, -1 uncoded.
 
     Of alternatives (`R14 or R12`) only a number that all agree on counts, and no unit that is in
@@ -101,7 +100,7 @@ def targets(clips: pd.DataFrame, config) -> Arrays:
     return {"action_units": coded}
 
 
-def fit_context(clips: pd.DataFrame, features: Arrays, config) -> Arrays:
+def fit_context(clips: Clips, features: Arrays, config) -> Arrays:
     """The graph (units, units) of the fold's training clips: D^-1/2 (P(j|i) + I) D^-1/2."""
     if config.graph == "none":
         return {}

@@ -44,12 +44,9 @@ class Cost(NamedTuple):
     multiply_adds: int  # of one clip, in evaluation mode
 
 
-def cost(name: str, preset: str = "paper", overrides: dict | None = None) -> Cost | None:
-    """`htnet/as_coded` -> its cost; None for a system that is no network.
-
-    Raises StudyError for a name, preset or field that is not known.
-    """
-    module, config = systems.resolve(name, overrides, preset)
+def cost(name: str, preset: str = "paper") -> Cost | None:
+    """`htnet/as_coded` -> its cost; None for a system that is no network; errors as `resolve`."""
+    module, config = systems.resolve(name, preset=preset)
     if not systems.neural(module):
         return None
     views, clips = blank_views(), blank_clips()

@@ -26,7 +26,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -35,7 +34,7 @@ from ..errors import StudyError
 from ..preprocessing import head
 from ..preprocessing.regions import GRID
 from . import dual_branch_3dcnn_parts as parts
-from .inputs import Arrays
+from .inputs import Arrays, Clips, ask
 
 TITLE = "Dual-branch 3D-CNN"
 COLOUR, MARKER = "#2a8c8c", "<"
@@ -81,37 +80,24 @@ class Config:
             )
 
 
-SMALL = {  # 24 folds in two minutes of one core; chosen on the synthetic clips
-    "frames": 6,
-    "size": 36,
-    "shown": "difference",
-    "maps": 8,
-    "reduction": 4,
-    "dense": (32, 16),
-    "penalty": 0.001,
-    "width": 32,
-    "scales": (2, 4, 8, 16),
-    "head": (16,),
-    "weighting": "inverse",
-    "epochs": 12,
-}
-
+# 24 folds in two minutes of one core; chosen on the synthetic clips
+SMALL = {"frames": 6, "size": 36, "shown": "difference", "maps": 8, "reduction": 4}
+SMALL |= {"dense": (32, 16), "penalty": 0.001, "width": 32, "scales": (2, 4, 8, 16), "head": (16,)}
+SMALL |= {"weighting": "inverse", "epochs": 12}
 ABLATIONS = {
-    "cam_sum": (
+    "cam_sum": ask(
         "channel attention",
         "Is the difference of the two channel MLPs better than their sum?",
-        {"channel_attention": "sum"},
+        channel_attention="sum",
     ),
-    "cam_none": (
-        "channel attention",
-        "Does channel attention help at all?",
-        {"channel_attention": "none"},
+    "cam_none": ask(
+        "channel attention", "Does channel attention help at all?", channel_attention="none"
     ),
-    "no_gru": ("order in time", "Does the order of the steps matter?", {"recurrent": False}),
-    "no_msmh": ("MSMH", "Are eight heads better than a mean?", {"attention": "mean"}),
-    "attention_pooling": ("MSMH", "Are eight heads better than one?", {"attention": "pooling"}),
-    "same_input": ("streams", "Does branch 2 need its own picture?", {"second": "face"}),
-    "equal_weights": ("class weights", "Do class weights help?", {"weighting": "none"}),
+    "no_gru": ask("order in time", "Does the order of the steps matter?", recurrent=False),
+    "no_msmh": ask("MSMH", "Are eight heads better than a mean?", attention="mean"),
+    "attention_pooling": ask("MSMH", "Are eight heads better than one?", attention="pooling"),
+    "same_input": ask("streams", "Does branch 2 need its own picture?", second="face"),
+    "equal_weights": ask("class weights", "Do class weights help?", weighting="none"),
 }
 
 
@@ -128,11 +114,8 @@ def views_needed(config: Config) -> tuple[str, ...]:
     return VIEWS if config.second == "regions" else ("video",)
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: Config) -> Arrays:
-    """What either branch sees, (N, T, size, size) float32.
-
-    Raises StudyError where more frames are asked for than the view has.
-    """
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
+    """What either branch sees, (N, T, size, size) float32; StudyError for too many frames."""
     offered = views["video"].shape[1]
     if not 1 <= config.frames <= offered:
         raise StudyError(

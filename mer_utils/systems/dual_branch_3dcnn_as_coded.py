@@ -9,7 +9,7 @@ two biases) is torch's.  The script repeats every label three times, which chang
 from dataclasses import dataclass
 
 from . import dual_branch_3dcnn as dual
-from .inputs import Arrays
+from .inputs import Arrays, ask
 
 views_needed, features, loss, rate = dual.views_needed, dual.features, dual.loss, dual.rate
 
@@ -24,26 +24,15 @@ class Config(dual.Config):
     parallel: bool = False  # True: spatial attention does not see what channel attention did
 
 
+AS_CODED = {"mirror": False, "frames": 10, "channels": 3, "second": "face", "time_pool": 3}
+AS_CODED |= {"channel_attention": "sum", "map_per_channel": True, "parallel": True}
 ABLATIONS = {
-    "as_coded": (
+    "as_coded": (  # fewer frames would leave one step
         "all at once",
         "What does the published script do, under the same honest protocol?",
-        {
-            "mirror": False,
-            "frames": 10,  # fewer would leave one step
-            "channels": 3,
-            "second": "face",
-            "time_pool": 3,
-            "channel_attention": "sum",
-            "map_per_channel": True,
-            "parallel": True,
-        },
+        AS_CODED,
     ),
-    "time_pooled": (
-        "all at once",
-        "What does pooling in time cost?",
-        {"frames": 10, "time_pool": 3},
-    ),
+    "time_pooled": ask("all at once", "What does pooling in time cost?", frames=10, time_pool=3),
 }
 
 

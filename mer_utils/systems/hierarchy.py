@@ -19,15 +19,15 @@ import torch
 from torch import nn
 
 from ..errors import StudyError
-from .inputs import Arrays, Clips, Flow, flow_view, scaled_flow
+from .inputs import Arrays, Clips, Flow, ask, flow_view, scaled_flow
 from .layers import encoder_layer, outputs_of
 
 CANVAS, CROP = 28, 14  # cells a side of the whole and of one area
 # x, y of the four centres on a 28x28 face: the code takes these where its detector finds no face
 CONSTANT = ((9.53, 11.06), (21.40, 10.92), (10.26, 22.12), (20.58, 22.26))
 
-NO_ATTENTION = ("attention", "Does it matter that tokens hear each other?", {"attention": "own"})
-CONSTANT_CROPS = ("region map", "Do crops need this face's landmarks?", {"points": "constant"})
+NO_ATTENTION = ask("attention", "Does it matter that tokens hear each other?", attention="own")
+CONSTANT_CROPS = ask("region map", "Do crops need this face's landmarks?", points="constant")
 
 
 @dataclass(frozen=True)

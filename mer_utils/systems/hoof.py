@@ -25,7 +25,7 @@ from sklearn.svm import SVC
 
 from ..errors import StudyError
 from ..preprocessing.regions import GRID
-from .inputs import Arrays, Clips, Flow, flow_view
+from .inputs import Arrays, Clips, Flow, ask, flow_view
 
 TITLE = "HOOF + SVM"
 COLOUR, MARKER = "#8fa9c9", "v"
@@ -54,8 +54,8 @@ class Config:
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
 ABLATIONS = {
-    "bi_woof": ("strain", "Does weighting blocks by strain help?", {"strain": True}),
-    "whole_face": ("region map", "Does it matter where the face moves?", {"blocks": 1}),
+    "bi_woof": ask("strain", "Does weighting blocks by strain help?", strain=True),
+    "whole_face": ask("region map", "Does it matter where the face moves?", blocks=1),
 }
 
 

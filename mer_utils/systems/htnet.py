@@ -19,7 +19,7 @@ from torch import nn
 
 from . import hierarchy
 from .hierarchy import attention, features, views_needed  # noqa: F401  the same for both systems
-from .inputs import Arrays
+from .inputs import Arrays, ask
 
 TITLE = "HTNet"
 COLOUR, MARKER = "#6b4c9a", "h"
@@ -30,14 +30,12 @@ Config = hierarchy.TrunkConfig  # all its numbers are those of its input and tru
 SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
 ABLATIONS = {
     "no_attention": hierarchy.NO_ATTENTION,
-    "global_attention": (
-        "attention",
-        "Must attention keep to one facial area?",
-        {"attention": "global"},
+    "global_attention": ask(
+        "attention", "Must attention keep to one facial area?", attention="global"
     ),
-    "one_token": ("depth", "What does the third level, one token a block, cost?", {"levels": 3}),
+    "one_token": ask("depth", "What does the third level, one token a block, cost?", levels=3),
     "constant_crops": hierarchy.CONSTANT_CROPS,
-    "shallow": ("depth", "Must the last level be deep?", {"last_layers": 1}),
+    "shallow": ask("depth", "Must the last level be deep?", last_layers=1),
 }
 
 

@@ -11,18 +11,14 @@ detector finds no face, on a picture shrunk to 28x28; what it found is not publi
 
 from . import hierarchy_as_coded, htnet
 from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
-from .inputs import CODED
+from .inputs import CODED, ask
 
 views_needed, network = htnet.views_needed, htnet.HTNet
 Config = hierarchy_as_coded.CodedTrunkConfig
 
 ABLATIONS = {
     "as_coded": (*CODED, AS_CODED),
-    "scalar_position": (
-        "position",
-        "Does a token need to know where it is?",
-        {"position": "scalar"},
-    ),
-    "swapped_axes": ("region map", "What do the swapped crop axes cost?", {"axes": "swapped"}),
-    "raw_input": ("input scaling", "What does unscaled input cost?", {"scale": "raw"}),
+    "scalar_position": ask("position", "Does a token need to know where it is?", position="scalar"),
+    "swapped_axes": ask("region map", "What do the swapped crop axes cost?", axes="swapped"),
+    "raw_input": ask("input scaling", "What does unscaled input cost?", scale="raw"),
 }

@@ -33,7 +33,7 @@ from torch import nn
 
 from . import hierarchy
 from .hierarchy import attention, features, views_needed  # noqa: F401  the same for both systems
-from .inputs import Arrays
+from .inputs import Arrays, ask
 
 TITLE = "HyperHTNet"
 COLOUR, MARKER = "#9d84c4", "H"
@@ -57,21 +57,15 @@ class Config(hierarchy.TrunkConfig):
 SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
 SMALL |= {"embedding": 32}
 ABLATIONS = {
-    "no_contrast": ("contrastive loss", "Does the contrastive term help at all?", {"alpha": 0.0}),
-    "euclidean": (
-        "hyperbolic head",
-        "Does a ball serve better than flat space?",
-        {"distance": "euclidean"},
+    "no_contrast": ask("contrastive loss", "Does the contrastive term help at all?", alpha=0.0),
+    "euclidean": ask(
+        "hyperbolic head", "Does a ball serve better than flat space?", distance="euclidean"
     ),
-    "warm_contrast": (
-        "contrastive loss",
-        "Does a warmer contrast make use of the curvature?",
-        {"temperature": 1.0},
+    "warm_contrast": ask(
+        "contrastive loss", "Does a warmer contrast make use of the curvature?", temperature=1.0
     ),
-    "hyperbolic_classifier": (
-        "hyperbolic head",
-        "Should the classifier be hyperbolic?",
-        {"classifier": "hyperbolic"},
+    "hyperbolic_classifier": ask(
+        "hyperbolic head", "Should the classifier be hyperbolic?", classifier="hyperbolic"
     ),
     "no_attention": hierarchy.NO_ATTENTION,
     "constant_crops": hierarchy.CONSTANT_CROPS,
@@ -178,8 +172,8 @@ def supervised(similarity, others, same) -> torch.Tensor:
     """
     against = torch.where(others > 0, similarity, -1e9).logsumexp(dim=1, keepdim=True)
     positives = same.sum(dim=1)
-    each = (same * (against - similarity)).sum(dim=1) / positives.clamp(min=1)
-    return each.sum() / (positives > 0).sum().clamp(min=1)
+    pull = (same * (against - similarity)).sum(dim=1) / positives.clamp(min=1)
+    return pull.sum() / (positives > 0).sum().clamp(min=1)
 
 
 def contrast(points, labels, config: Config, distances=distances, term=supervised) -> torch.Tensor:

@@ -23,7 +23,7 @@ from torch import nn
 
 from . import hierarchy, hierarchy_as_coded, hyperhtnet
 from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
-from .inputs import CODED, Arrays
+from .inputs import CODED, Arrays, ask
 
 views_needed = hyperhtnet.views_needed
 
@@ -46,20 +46,14 @@ ABLATIONS = {
         "What does the main branch do, under the same honest protocol?",
         AS_CODED | MAIN,
     ),
-    "spherical": (
-        "hyperbolic head",
-        "Does the code's spherical distance serve as well?",
-        {"distance": "spherical"},
+    "spherical": ask(
+        "hyperbolic head", "Does the code's spherical distance serve as well?", distance="spherical"
     ),
-    "coded_radii": (
-        "hyperbolic head",
-        "What does one radius for all points cost?",
-        {"radii": "batch_norm"},
+    "coded_radii": ask(
+        "hyperbolic head", "What does one radius for all points cost?", radii="batch_norm"
     ),
-    "coded_average": (
-        "contrastive loss",
-        "What does a term that grows with the class cost?",
-        {"average": "batch"},
+    "coded_average": ask(
+        "contrastive loss", "What does a term that grows with the class cost?", average="batch"
     ),
 }
 

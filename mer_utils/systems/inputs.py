@@ -25,15 +25,23 @@ Flow = Literal["auto", "flow", "flow_legacy", "flow_centred"]
 # flow: pixels of the 128-pixel face, where 2 is a strong micro-movement, and pixels per pixel.
 SCALES = {"flow": (2.0, 2.0, 0.1), "flow_legacy": (255.0, 255.0, 255.0)}
 RAW = dict.fromkeys(SCALES, (1.0, 1.0, 1.0))
-MIRROR = (  # asked of every system that can learn from them
+
+
+def ask(ingredient: str, question: str, **changes) -> tuple[str, str, dict]:
+    """An entry of ABLATIONS: what is changed, the question that this answers, the fields to set."""
+    return ingredient, question, changes
+
+
+# Asked of every system that can learn from mirror images, and of every one that reads flow:
+MIRROR = ask(
     "mirror images",
     "Does it help to learn from mirror images, and to predict by them?",
-    {"mirror": False},
+    mirror=False,
 )
-STRETCHED = (  # asked of every system that reads flow
+STRETCHED = ask(
     "input scaling",
     "Is the flow as published images stretch it better than flow with its zero?",
-    {"flow": "flow_legacy"},
+    flow="flow_legacy",
 )
 # ... and of every system whose code is published and differs
 CODED = ("all at once", "What does the published code do, under the same honest protocol?")

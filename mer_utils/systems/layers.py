@@ -6,6 +6,13 @@ import torch
 from torch import nn
 
 
+def convolution(channels, width, kernel=1, stride=1, padding=None, bias=False) -> nn.Sequential:
+    """(B, channels, h, w) -> (B, width, h', w') normalised; padding: None is half the kernel."""
+    padding = kernel // 2 if padding is None else padding
+    layer = nn.Conv2d(channels, width, kernel, stride, padding, bias=bias)
+    return nn.Sequential(layer, nn.BatchNorm2d(width))
+
+
 def encoder_layer(attention: nn.Module, dim: int, hidden: int, dropout: float) -> nn.ModuleList:
     """Norm, attention and MLP of a pre-norm transformer; the MLP sees each token alone."""
     mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout))
@@ -31,7 +38,7 @@ def normalise(graph: torch.Tensor) -> torch.Tensor:
 def outputs_of(net: nn.Module, modules: Sequence[nn.Module], **inputs) -> list[torch.Tensor]:
     """The outputs of modules inside a network in one forward pass, without dropout or gradient."""
     outputs, training = [], net.training
-    hooks = [each.register_forward_hook(lambda _, __, out: outputs.append(out)) for each in modules]
+    hooks = [part.register_forward_hook(lambda _, __, out: outputs.append(out)) for part in modules]
     try:
         with torch.no_grad():
             net.eval()(**inputs)

@@ -27,7 +27,7 @@ from sklearn.svm import SVC
 
 from ..errors import StudyError
 from ..preprocessing import head
-from .inputs import Arrays, Clips
+from .inputs import Arrays, Clips, ask
 
 TITLE = "LBP-TOP + SVM"
 COLOUR, MARKER = "#5b7aa8", "^"
@@ -64,19 +64,20 @@ class Config:
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
 ABLATIONS = {
-    "as_published": (
+    "as_published": ask(
         "all at once",
         "What do the base lines' plain patterns see?",
-        {"radius": 1, "smoothing": 0.0, "still_head": False, "roots": False},
+        radius=1,
+        smoothing=0.0,
+        still_head=False,
+        roots=False,
     ),
-    "head_moves": ("still head", "What does the head's own movement cost?", {"still_head": False}),
-    "no_time": (
-        "order in time",
-        "Does time matter, or only the look of the face?",
-        {"planes": ("xy",)},
+    "head_moves": ask("still head", "What does the head's own movement cost?", still_head=False),
+    "no_time": ask(
+        "order in time", "Does time matter, or only the look of the face?", planes=("xy",)
     ),
-    "radius_1": ("radius", "Does the published radius in space do better?", {"radius": 1}),
-    "whole_face": ("region map", "Does it matter where the face changes?", {"blocks": 1}),
+    "radius_1": ask("radius", "Does the published radius in space do better?", radius=1),
+    "whole_face": ask("region map", "Does it matter where the face changes?", blocks=1),
 }
 
 

@@ -28,7 +28,7 @@ from torch import nn
 
 from ..errors import StudyError
 from ..preprocessing import regions
-from .inputs import SCALES, Arrays, Clips, Flow, scaled_flow
+from .inputs import SCALES, Arrays, Clips, Flow, ask, scaled_flow
 from .layers import encoder_layer, normalise, outputs_of, shortest_paths
 
 TITLE = "MHSSA-GCN"
@@ -66,26 +66,32 @@ class Config:
 SMALL = {"dim": 64, "region_dim": 8, "layers": 2, "heads": 2, "head_dim": 32, "feedforward": 128}
 SMALL |= {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3}
 ABLATIONS = {
-    "no_transformer": ("depth", "Does attention inside regions help at all?", {"layers": 0}),
-    "one_layer": ("depth", "Is a deep encoder better than one layer?", {"layers": 1}),
-    "no_spatial_bias":
-        ("spatial bias", "Does attention need to know distances?", {"spatial": "none"}),
-    "linear_bias": ("spatial bias", "Does attention fall with distance, or with its log?",
-                    {"spatial": "linear"}),
-    "six_encoders": ("encoders", "One encoder for all regions, or one each?", {"encoders": "six"}),
-    "no_gcn": ("graph convolution", "Does the graph convolution help at all?", {"gcn_layers": 0}),
-    "one_gcn_layer":
-        ("graph convolution", "Must the graph be passed more than once?", {"gcn_layers": 1}),
-    "no_graph": ("graph", "Does it matter that regions hear each other?", {"graph": "identity"}),
-    "no_manifold":
-        ("graph", "Do manifold distances add to co-occurrence?", {"graph": "action_units"}),
-    "no_action_units":
-        ("graph", "Does co-occurrence add to manifold distances?", {"graph": "manifold"}),
-    "product": ("mix of the graphs", "Sum or product of the two graphs?", {"combine": "product"}),
-    "constant_points":
-        ("region map", "Do patches need this face's landmarks?", {"landmarks": "mean"}),
-    "no_patch_norm": ("input scaling", "Does a patch need its own scale?", {"patch_norm": False}),
-}  # fmt: skip
+    "no_transformer": ask("depth", "Does attention inside regions help at all?", layers=0),
+    "one_layer": ask("depth", "Is a deep encoder better than one layer?", layers=1),
+    "no_spatial_bias": ask(
+        "spatial bias", "Does attention need to know distances?", spatial="none"
+    ),
+    "linear_bias": ask(
+        "spatial bias", "Does attention fall with distance, or with its log?", spatial="linear"
+    ),
+    "six_encoders": ask("encoders", "One encoder for all regions, or one each?", encoders="six"),
+    "no_gcn": ask("graph convolution", "Does the graph convolution help at all?", gcn_layers=0),
+    "one_gcn_layer": ask(
+        "graph convolution", "Must the graph be passed more than once?", gcn_layers=1
+    ),
+    "no_graph": ask("graph", "Does it matter that regions hear each other?", graph="identity"),
+    "no_manifold": ask(
+        "graph", "Do manifold distances add to co-occurrence?", graph="action_units"
+    ),
+    "no_action_units": ask(
+        "graph", "Does co-occurrence add to manifold distances?", graph="manifold"
+    ),
+    "product": ask("mix of the graphs", "Sum or product of the two graphs?", combine="product"),
+    "constant_points": ask(
+        "region map", "Do patches need this face's landmarks?", landmarks="mean"
+    ),
+    "no_patch_norm": ask("input scaling", "Does a patch need its own scale?", patch_norm=False),
+}
 
 COUNT, POINTS = len(regions.REGIONS), regions.POINTS
 REGION = tuple(r for r, points in enumerate(POINTS) for _ in points)  # of each token
@@ -120,7 +126,7 @@ def fit_context(clips: Clips, features: Arrays, config: Config) -> Arrays:
 class RDPE(nn.Module):
     """Patches (B, T, 147) -> tokens (B, T, dim), each with the embedding of its region."""
 
-    def __init__(self, config: Config, region: tuple[int, ...] = REGION):
+    def __init__(self, config: Config, region: tuple[int, ...]):
         super().__init__()
         values = 3 * regions.PATCH**2
         norm = nn.LayerNorm(values, eps=NOISE**2) if config.patch_norm else nn.Identity()
@@ -191,7 +197,7 @@ class IRTE(nn.Module):
 
     term = staticmethod(spatial_term)
 
-    def __init__(self, config: Config, region: tuple[int, ...] = REGION):
+    def __init__(self, config: Config, region: tuple[int, ...]):
         super().__init__()
         of = torch.tensor(region)
         self.register_buffer("mask", torch.where(of[:, None] == of, 0.0, -torch.inf))  # (T, T)
@@ -287,11 +293,11 @@ def attention(net: MHSSAGCN, patches: torch.Tensor, positions: torch.Tensor) -> 
     softmaxes = [block.softmax for encoder in encoders for _, block, _ in encoder.layers]
     outputs = outputs_of(net, softmaxes, patches=patches, positions=positions)
     depth, heads, (batch, count, _) = len(encoders[0].layers), outputs[0].shape[1], patches.shape
-    whole = patches.new_zeros(depth, batch, heads, count, count)
+    maps = patches.new_zeros(depth, batch, heads, count, count)
     for number in range(depth):
         start = 0
         for out in outputs[number::depth]:
             for block in out.unflatten(0, (batch, -1)).unbind(1):  # (B, heads, t, t)
                 span = slice(start, start := start + block.shape[-1])
-                whole[number, :, :, span, span] = block
-    return whole
+                maps[number, :, :, span, span] = block
+    return maps

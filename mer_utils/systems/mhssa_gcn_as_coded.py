@@ -28,7 +28,7 @@ from torch import nn
 
 from ..preprocessing import regions
 from . import mhssa_gcn
-from .inputs import CODED, RAW, SCALES, Arrays, Clips, scaled_flow
+from .inputs import CODED, RAW, SCALES, Arrays, Clips, ask, scaled_flow
 from .layers import shortest_paths
 from .mhssa_gcn import COUNT, CRGN, IRTE, MHSSAGCN, REGION, Encoder
 
@@ -54,18 +54,14 @@ AS_CODED |= {"padding": True, "spatial": "inverse", "manifold": "mds", "combine"
 AS_CODED |= {"units": "published", "dead_encoder": True, "mirror": False}
 ABLATIONS = {
     "as_coded": (*CODED, AS_CODED),
-    "coded_spatial_bias": (
-        "spatial bias",
-        "What does the published spatial term cost?",
-        {"spatial": "inverse"},
+    "coded_spatial_bias": ask(
+        "spatial bias", "What does the published spatial term cost?", spatial="inverse"
     ),
-    "coded_manifold": ("manifold distances", "What does alike-is-far cost?", {"manifold": "mds"}),
-    "published_regions": (
-        "region map",
-        "What do the wrong landmark lists cost?",
-        {"points": "published"},
+    "coded_manifold": ask("manifold distances", "What does alike-is-far cost?", manifold="mds"),
+    "published_regions": ask(
+        "region map", "What do the wrong landmark lists cost?", points="published"
     ),
-    "padded": ("region map", "What do attended and averaged empty slots cost?", {"padding": True}),
+    "padded": ask("region map", "What do attended and averaged empty slots cost?", padding=True),
 }
 
 SLOTS = 12  # of a padded region
@@ -195,11 +191,6 @@ class Smacof(torch.autograd.Function):
         return points.unflatten(0, distances.shape[:2]), 0
 
 
-def smacof(distances, starts, rounds: int = 300, tolerance: float = 1e-3) -> torch.Tensor:
-    """`Smacof` as a function."""
-    return Smacof.apply(distances, starts, rounds, tolerance)
-
-
 class CodedCRGN(CRGN):
     """The described one with distances of an embedding as weights, and a free weight of the mix."""
 
@@ -218,7 +209,7 @@ class CodedCRGN(CRGN):
         unit = F.normalize(features.detach(), dim=-1)
         cosine = unit @ unit.transpose(-1, -2)
         paths = shortest_paths(cosine.clamp(min=0.1).to(self.starts))
-        points = smacof(paths, self.starts)
+        points = Smacof.apply(paths, self.starts, 300, 1e-3)
         apart = (points[:, :, None] - points[:, None]).square().sum(-1).sqrt()
         return (apart / apart.amax(-1, keepdim=True)).to(features)
 

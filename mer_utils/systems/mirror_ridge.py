@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import scipy.linalg
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -28,7 +27,7 @@ from ..errors import StudyError
 from ..evaluation import scores
 from ..preprocessing import centring
 from ..preprocessing.regions import GRID
-from . import inputs
+from .inputs import Arrays, Clips, Flow, ask, scaled_flow
 
 TITLE = "Mirror ridge (125 designs tried)"
 NOTE = (
@@ -54,7 +53,7 @@ CONSTANT = 0.1  # in the kernel, instead of an intercept
 class Config:
     """What may be chosen inside a training set, and by what."""
 
-    flow: inputs.Flow = "flow_centred"
+    flow: Flow = "flow_centred"
     affine: bool = True  # a second copy of each centred flow, less its affine motion
     second_flow: bool = False  # also the flow of another algorithm: one, the other, or both
     mirrored: bool = True
@@ -72,16 +71,14 @@ class Config:
 
 SMALL: dict = {}
 ABLATIONS = {
-    "no_centre": (
-        "centring",
-        "Does giving each clip its own zero and spread help?",
-        {"flow": "flow_legacy"},  # which has no copy less affine motion either
-    ),
-    "no_affine": ("affine motion", "Does a copy less affine motion help?", {"affine": False}),
-    "no_mirror": ("mirror", "Must a clip and its mirror image be alike?", {"mirrored": False}),
-    "whole_face": ("windows", "Do windows and block histograms help?", {"forms": ("whole",)}),
-    "two_flows": ("second flow", "Does a second flow of each clip help?", {"second_flow": True}),
-    "by_uf1": ("criterion", "Is UF1 as good a criterion as Brier's?", {"criterion": "uf1"}),
+    "no_centre": ask(
+        "centring", "Does giving each clip its own zero and spread help?", flow="flow_legacy"
+    ),  # which has no copy less affine motion either
+    "no_affine": ask("affine motion", "Does a copy less affine motion help?", affine=False),
+    "no_mirror": ask("mirror", "Must a clip and its mirror image be alike?", mirrored=False),
+    "whole_face": ask("windows", "Do windows and block histograms help?", forms=("whole",)),
+    "two_flows": ask("second flow", "Does a second flow of each clip help?", second_flow=True),
+    "by_uf1": ask("criterion", "Is UF1 as good a criterion as Brier's?", criterion="uf1"),
 }
 
 
@@ -89,11 +86,9 @@ def views_needed(config: Config) -> tuple[str, ...]:
     return ("flow", "flow_centred_2") if config.second_flow else VIEWS
 
 
-def features(
-    views: dict[str, np.ndarray], clips: pd.DataFrame, config: Config
-) -> dict[str, np.ndarray]:
+def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, flows, copies, 2, 6465): `describe` of a clip and of its mirror image."""
-    flows = [inputs.scaled_flow(views, config)]
+    flows = [scaled_flow(views, config)]
     if config.second_flow:
         flows.append(views["flow_centred_2"])
     flow = np.stack(flows, axis=1)[:, :, None]  # (N, flows, 1, 3, 28, 28)
@@ -246,15 +241,18 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
 
     def fit(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> "MirrorRidge":
         self.x_, (self.classes_, numbers) = x, np.unique(y, return_inverse=True)
-        targets, best = np.eye(len(self.classes_))[numbers], np.inf
+        targets, best, config = np.eye(len(self.classes_))[numbers], np.inf, self.config
         persons = [np.flatnonzero(groups == person) for person in np.unique(groups)]
-        settings = list(itertools.product(self.config.powers, self.config.ridges))
-        for (form, flows), alike in self._candidates():
-            for power, ridge in settings:
+        flows = range(x.shape[1])
+        by_flow = [self._kernels(x, flow, config.forms) for flow in flows]
+        choices = [one for size in flows for one in itertools.combinations(flows, size + 1)]
+        for form, flows in itertools.product(config.forms, choices):
+            alike = np.mean([by_flow[flow][form] for flow in flows], axis=0) + CONSTANT
+            for power, ridge in itertools.product(config.powers, config.ridges):
                 weights = class_weights(numbers, power)
                 coefficients, fitted = fit(alike, targets, weights, ridge)
                 left_out = on_simplex(leave_out(targets, persons, fitted))
-                loss = CRITERIA[self.config.criterion](left_out, numbers)
+                loss = CRITERIA[config.criterion](left_out, numbers)
                 if loss < best:
                     best, self.choice_ = loss, Choice(loss, form, flows, power, ridge)
                     self.coefficients_ = coefficients
@@ -269,22 +267,13 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.classes_[self.predict_proba(x).argmax(axis=1)]
 
-    def _candidates(self):
-        """((form, flows), kernel of the training clips) of every form and choice of flows."""
-        count, forms = self.x_.shape[1], self.config.forms
-        by_flow = [self._kernels(self.x_, flow, forms) for flow in range(count)]
-        sizes = range(1, count + 1)
-        choices = [flows for size in sizes for flows in itertools.combinations(range(count), size)]
-        for form, flows in itertools.product(forms, choices):
-            yield (form, flows), np.mean([by_flow[i][form] for i in flows], axis=0) + CONSTANT
-
     def _kernels(self, x: np.ndarray, flow: int, forms: Sequence[Form]) -> dict[Form, np.ndarray]:
         """Kernels of clips and training clips by one flow, the mean over its copies."""
-        copies = [
+        by_copy = [
             kernels(self.x_[:, flow, copy], x[:, flow, copy], forms, self.config.mirrored)
             for copy in range(x.shape[2])
         ]
-        return {form: np.mean([each[form] for each in copies], axis=0) for form in forms}
+        return {form: np.mean([alike[form] for alike in by_copy], axis=0) for form in forms}
 
 
 def estimator(config: Config, n_classes: int, seed: int) -> MirrorRidge:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .inputs import Arrays, Clips, Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, ask, scaled_flow
 
 TITLE = "OFF-ApexNet"
 COLOUR, MARKER = "#e8a764", "D"
@@ -46,8 +46,8 @@ class Config:
 
 SMALL = {"hidden": (128, 128), "epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 ABLATIONS = {
-    "shared": ("streams", "Does each direction need a stream of its own?", {"shared": True}),
-    "narrow": ("width", "Are two layers of 1024 needed?", {"hidden": (128, 128)}),
+    "shared": ask("streams", "Does each direction need a stream of its own?", shared=True),
+    "narrow": ask("width", "Are two layers of 1024 needed?", hidden=(128, 128)),
 }
 
 

@@ -26,7 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .inputs import Arrays, Clips, Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, ask, scaled_flow
+from .layers import convolution
 
 TITLE = "RCN-A"
 COLOUR, MARKER = "#b5651d", "P"
@@ -57,14 +58,16 @@ class Config:
 SMALL = {"size": 28, "maps": 16, "pool": 6, "epochs": 40, "batch_size": 32}
 SMALL |= {"learning_rate": 2e-2, "rate_halving": 0}
 ABLATIONS = {
-    "readme": (
+    "readme": ask(
         "all at once",
         "What does the README's example give, not the script's defaults?",
-        {"maps": 32, "pool": 5, "epochs": 20},
+        maps=32,
+        pool=5,
+        epochs=20,
     ),
-    "no_attention": ("attention", "Does the parameter-free attention help?", {"attention": False}),
-    "no_recurrence": ("recurrence", "Is using a convolution twice better than once?", {"steps": 1}),
-    "no_halving": ("schedule", "Does the published rate stop too early?", {"rate_halving": 0}),
+    "no_attention": ask("attention", "Does the parameter-free attention help?", attention=False),
+    "no_recurrence": ask("recurrence", "Is using a convolution twice better than once?", steps=1),
+    "no_halving": ask("schedule", "Does the published rate stop too early?", rate_halving=0),
 }
 
 
@@ -73,21 +76,15 @@ def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     return {"flow": scaled_flow(views, config, kind=np.float64).astype(np.float32)}
 
 
-def convolution(channels: int, maps: int, kernel: int, padding: int = 0) -> nn.Sequential:
-    """Convolution, BatchNorm, ReLU."""
-    layer = nn.Conv2d(channels, maps, kernel, padding=padding)
-    return nn.Sequential(layer, nn.BatchNorm2d(maps), nn.ReLU())
-
-
 class RCN(nn.Module):
     """flow (B, 3, 28, 28) -> logits (B, n_classes)"""
 
     def __init__(self, config: Config, n_classes: int, context: Arrays):
         super().__init__()
         self.config, maps = config, config.maps
-        self.first = convolution(3, maps, 5)
-        self.forward_convolution = convolution(maps, maps, 1)
-        self.recurrent_convolution = convolution(maps, maps, 3, padding=1)
+        self.first = convolution(3, maps, 5, padding=0, bias=True).append(nn.ReLU())
+        self.forward_convolution = convolution(maps, maps, bias=True).append(nn.ReLU())
+        self.recurrent_convolution = convolution(maps, maps, 3, bias=True).append(nn.ReLU())
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(maps * config.pool**2, n_classes)
         for layer, *_ in (self.first, self.forward_convolution, self.recurrent_convolution):
@@ -98,10 +95,10 @@ class RCN(nn.Module):
     def attend(self, x):
         """Pooled first map (B, maps, pool, pool) -> (B, 1, pool, pool), 0..1, mean of classes."""
         weights = self.head.weight.view(-1, *x.shape[1:])  # (C, maps, pool, pool)
-        seen = (weights * x[:, None]).mean(2)  # (B, C, pool, pool)
-        seen = seen - seen.amin((2, 3), keepdim=True)
-        seen = seen / seen.amax((2, 3), keepdim=True).clamp(min=1e-12)
-        return seen.mean(1, keepdim=True)
+        maps = (weights * x[:, None]).mean(2)  # (B, C, pool, pool)
+        maps = maps - maps.amin((2, 3), keepdim=True)
+        maps = maps / maps.amax((2, 3), keepdim=True).clamp(min=1e-12)
+        return maps.mean(1, keepdim=True)
 
     def forward(self, flow):
         size, pool = self.config.size, self.config.pool

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import nn
 
-from .inputs import Arrays, Clips, Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, ask, scaled_flow
 
 TITLE = "STSTNet"
 COLOUR, MARKER = "#d9822b", "o"
@@ -44,16 +44,16 @@ class Config:
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
 ABLATIONS = {
-    "no_strain": (
-        "streams",
-        "Does strain add anything to the flow it is computed from?",
-        {"channels": ("u", "v")},
+    "no_strain": ask(
+        "streams", "Does strain add anything to the flow it is computed from?", channels=("u", "v")
     ),
-    "one_stream": ("streams", "Are three streams better than the widest alone?", {"widths": (8,)}),
-    "published_schedule": (
+    "one_stream": ask("streams", "Are three streams better than the widest alone?", widths=(8,)),
+    "published_schedule": ask(
         "schedule",
         "Is a short, fast training as good as the published one of 800 slow epochs?",
-        {"epochs": 800, "learning_rate": 5e-05, "batch_size": 256},
+        epochs=800,
+        learning_rate=5e-05,
+        batch_size=256,
     ),
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sklearn.svm import SVC
 
-from .inputs import Arrays, Clips, Flow, scaled_flow
+from .inputs import Arrays, Clips, Flow, ask, scaled_flow
 
 TITLE = "SVM on flow"
 COLOUR, MARKER = "#1f3b63", "s"
@@ -33,8 +33,8 @@ class Config:
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.3, 1.0, 3.0, 10.0, 30.0))
 ABLATIONS = {
-    "cost_1": ("margin", "Does a softer margin do better?", {"cost": 1.0}),
-    "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),
+    "cost_1": ask("margin", "Does a softer margin do better?", cost=1.0),
+    "unbalanced": ask("class weights", "Must rare classes be weighted?", balanced=False),
 }
 
 

@@ -27,14 +27,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..errors import StudyError
 from ..preprocessing import head
-from .inputs import Arrays
+from .inputs import Arrays, Clips, ask
 from .unified_graph import LANDMARKS, PATCH, GraphStream, reconstruction_loss
 from .unified_visual import VisualStream, load_vit
 
@@ -98,36 +97,23 @@ class Config:
                 )
 
 
-SMALL = {
-    "maps": 5,
-    "side": 64,
-    "encoder": (8, 16),
-    "encoder_depth": (1, 1),
-    "network": (16, 32),
-    "network_depth": (1, 1),
-    "embedding": 32,
-    "vit_dim": 32,
-    "vit_depth": 1,
-    "vit_heads": 2,
-    "dropout": 0.5,
-    "learning_rate": 1e-3,
-    "weight_decay": 1e-3,
-}
-
+SMALL = {"maps": 5, "side": 64, "encoder": (8, 16), "encoder_depth": (1, 1), "network": (16, 32)}
+SMALL |= {"network_depth": (1, 1), "embedding": 32, "vit_dim": 32, "vit_depth": 1, "vit_heads": 2}
+SMALL |= {"dropout": 0.5, "learning_rate": 1e-3, "weight_decay": 1e-3}
 ABLATIONS = {
-    "even_frames": ("key-frame selection", "Does the choice of frames matter?", {"frames": "rise"}),
-    "no_stldn": ("STLDN", "Does STLDN beat a plain difference?", {"pattern": "difference"}),
-    "with_head": ("still head", "What does the head's own movement cost?", {"stilled": False}),
-    "no_smoothing": ("smoothing", "Must the frames be smoothed first?", {"smoothing": 0.0}),
-    "face_graph": ("graph", "Does a clip need its own graph?", {"graph": "face"}),
-    "no_graph": ("graph", "Must landmarks exchange anything?", {"graph": "identity"}),
-    "no_reconstruction": ("graph autoencoder", "Must it reconstruct?", {"reconstruction": 0.0}),
-    "no_attention": ("attention", "Does landmark attention help?", {"attention": "none"}),
-    "graph_stream": ("streams", "Is the visual stream needed?", {"streams": "graph"}),
-    "visual_stream": ("streams", "Is the graph stream needed?", {"streams": "visual"}),
-    "no_bilstm": ("order in time", "Does the order of frames matter?", {"recurrence": "mean"}),
-    "equal_fusion": ("fusion", "Must the streams be weighted?", {"fusion": "equal"}),
-    "unbalanced": ("class weights", "Must rare classes be weighted?", {"balanced": False}),
+    "even_frames": ask("key-frame selection", "Does the choice of frames matter?", frames="rise"),
+    "no_stldn": ask("STLDN", "Does STLDN beat a plain difference?", pattern="difference"),
+    "with_head": ask("still head", "What does the head's own movement cost?", stilled=False),
+    "no_smoothing": ask("smoothing", "Must the frames be smoothed first?", smoothing=0.0),
+    "face_graph": ask("graph", "Does a clip need its own graph?", graph="face"),
+    "no_graph": ask("graph", "Must landmarks exchange anything?", graph="identity"),
+    "no_reconstruction": ask("graph autoencoder", "Must it reconstruct?", reconstruction=0.0),
+    "no_attention": ask("attention", "Does landmark attention help?", attention="none"),
+    "graph_stream": ask("streams", "Is the visual stream needed?", streams="graph"),
+    "visual_stream": ask("streams", "Is the graph stream needed?", streams="visual"),
+    "no_bilstm": ask("order in time", "Does the order of frames matter?", recurrence="mean"),
+    "equal_fusion": ask("fusion", "Must the streams be weighted?", fusion="equal"),
+    "unbalanced": ask("class weights", "Must rare classes be weighted?", balanced=False),
 }
 
 
@@ -194,7 +180,7 @@ def patches(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
     return maps[frame, rows[..., :, None], columns[..., None, :]]
 
 
-def features(views: Arrays, clips: pd.DataFrame, config: Config, patterns=patterns) -> Arrays:
+def features(views: Arrays, clips: Clips, config: Config, patterns=patterns) -> Arrays:
     """patches (N, T * 51, 7, 7) for the graph stream, maps (N, T, side, side) for the other."""
     names = views_needed(config)
     chosen = np.linspace(0, TRIPLETS - 1, config.maps).round().astype(int)
@@ -211,10 +197,7 @@ def features(views: Arrays, clips: pd.DataFrame, config: Config, patterns=patter
 
 
 class Unified(nn.Module):
-    """patches, maps -> logits (B, n_classes); while training also the scores of a learned graph.
-
-    Raises StudyError where pretrained weights do not fit.
-    """
+    """patches, maps -> logits (B, n_classes); while training also the scores of a learned graph."""
 
     def __init__(self, config: Config, n_classes: int, context: Arrays, graph_stream=GraphStream):
         super().__init__()

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import unified, unified_graph
-from .inputs import Arrays
+from .inputs import CODED, Arrays
 from .unified_graph import LANDMARKS, Blocks, eye
 
 views_needed, files, loss = unified.views_needed, unified.files, unified.loss
@@ -43,28 +43,12 @@ class Config(unified.Config):
     probabilities: bool = False  # True: softmax before the cross-entropy
 
 
-AS_CODED = {
-    "mirror": False,
-    "frames": "rise",
-    "pattern": "codes",
-    "stilled": False,
-    "smoothing": 0.0,
-    "layout": "scrambled",
-    "graph": "diagonal",
-    "reconstruction": 0.0,
-    "attention": "map",
-    "balanced": False,
-    "probabilities": True,
-    "rescaled": True,
-    "bias": True,
-}
-
+AS_CODED = {"mirror": False, "frames": "rise", "pattern": "codes", "stilled": False}
+AS_CODED |= {"smoothing": 0.0, "layout": "scrambled", "graph": "diagonal", "reconstruction": 0.0}
+AS_CODED |= {"attention": "map", "balanced": False, "probabilities": True, "rescaled": True}
+AS_CODED |= {"bias": True}
 ABLATIONS = {
-    "as_coded": (
-        "all at once",
-        "What does the published code do, under the same honest protocol?",
-        AS_CODED | {"vit_dim": 1024, "vit_depth": 24, "vit_heads": 16},
-    ),
+    "as_coded": (*CODED, AS_CODED | {"vit_dim": 1024, "vit_depth": 24, "vit_heads": 16}),
     "as_coded_small_vit": (
         "all at once",
         "What does the published code do, with a ViT that a laptop can train?",

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .layers import convolution
+
 LANDMARKS, PATCH = 51, 7
 
 # Neighbours along each path; dlib's points 17..67, counted from 0.
@@ -42,12 +44,6 @@ def normalise(graph: torch.Tensor) -> torch.Tensor:
     return root.unsqueeze(-1) * graph * root.unsqueeze(-2)
 
 
-def convolution(channels, width, bias, kernel=1, stride=1, padding=0) -> nn.Sequential:
-    """(B, C, T, V) -> (B, width, T', V) normalised."""
-    layer = nn.Conv2d(channels, width, kernel, stride, padding, bias=bias)
-    return nn.Sequential(layer, nn.BatchNorm2d(width))
-
-
 class GraphConvolution(nn.Module):
     """(B, C, T, V) and graph (B, V, V) -> (B, width, T, V): walks of 0, 1 and 2 steps, summed."""
 
@@ -56,7 +52,7 @@ class GraphConvolution(nn.Module):
         self.steps = nn.Conv2d(channels, 3 * width, 1, bias=bias)
         self.norm = nn.BatchNorm2d(width)
         same = channels == width
-        self.shortcut = nn.Identity() if same else convolution(channels, width, bias)
+        self.shortcut = nn.Identity() if same else convolution(channels, width, bias=bias)
 
     def forward(self, x, graph):
         near, once, twice = self.steps(x).chunk(3, dim=1)
@@ -69,10 +65,10 @@ class TemporalConvolution(nn.Module):
 
     def __init__(self, channels: int, stride: int, bias: bool):
         super().__init__()
-        self.body = convolution(channels, channels, bias, (3, 1), (stride, 1), (1, 0))
+        self.body = convolution(channels, channels, (3, 1), (stride, 1), (1, 0), bias)
         self.shortcut = nn.Identity()
         if stride != 1:
-            self.shortcut = convolution(channels, channels, bias, 1, (stride, 1))
+            self.shortcut = convolution(channels, channels, 1, (stride, 1), bias=bias)
 
     def forward(self, x):
         return F.relu(self.body(x) + self.shortcut(x))
@@ -84,7 +80,7 @@ class LandmarkAttention(nn.Module):
     def __init__(self, channels: int, reduction: int, bias: bool):
         super().__init__()
         inner = max(1, channels // reduction)
-        self.squeeze = convolution(channels, inner, bias).append(nn.Hardswish())
+        self.squeeze = convolution(channels, inner, bias=bias).append(nn.Hardswish())
         self.time, self.landmark = nn.Conv2d(inner, channels, 1), nn.Conv2d(inner, channels, 1)
 
     def weights(self, x):
