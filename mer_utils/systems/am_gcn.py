@@ -94,22 +94,22 @@ class Config:
 # 24 folds in two minutes of one core; chosen on the synthetic clips
 SMALL = {"size": 48, "motion": "displacement", "channels": 2, "stem": 8, "widths": (8, 8, 16, 32)}
 SMALL |= {"position_layers": 1, "gcn_dims": (40, 40), "epochs": 30, "learning_rate": 3e-3}
-ABLATIONS = {
-    "no_graph": ask("graph", "Must action units exchange anything?", graph="identity"),
-    "no_units": ask("graph", "Do action units help at all?", graph="none"),
-    "no_unit_loss": ask("action units", "Must the nodes learn action units?", unit_weight=0.0),
-    "nine_units": ask("action units", "Are the nine units of Lei et al. enough?", units=NINE),
-    "no_position": ask("position", "Does the position branch help?", position=False),
-    "added_position": ask("fusion", "Is position better added, as in MMNet?", fusion="sum"),
-    "unbalanced": ask("balance", "What do four attentions below 1 cost?", balance=False),
-    "separate_attention": ask("attention", "Must attention be carried on?", continuous=False),
-    "plain_difference": ask(
+ABLATIONS = dict(
+    no_graph=ask("graph", "Must action units exchange anything?", graph="identity"),
+    no_units=ask("graph", "Do action units help at all?", graph="none"),
+    no_unit_loss=ask("action units", "Must the nodes learn action units?", unit_weight=0.0),
+    nine_units=ask("action units", "Are the nine units of Lei et al. enough?", units=NINE),
+    no_position=ask("position", "Does the position branch help?", position=False),
+    added_position=ask("fusion", "Is position better added, as in MMNet?", fusion="sum"),
+    unbalanced=ask("balance", "What do four attentions below 1 cost?", balance=False),
+    separate_attention=ask("attention", "Must attention be carried on?", continuous=False),
+    plain_difference=ask(
         "all at once",
         "Must movement be read before the picture shrinks?",
         motion="difference",
         channels=1,
     ),
-}
+)
 
 
 def views_needed(config: Config) -> tuple[str, ...]:

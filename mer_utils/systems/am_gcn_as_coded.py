@@ -31,10 +31,10 @@ class Config(am_gcn.Config):
 
 AS_CODED = {"mirror": False, "motion": "difference", "channels": 3, "position": False}
 AS_CODED |= {"balance": False, "graph": "none", "head": "flat", "outputs": 5, "dead_parts": True}
-ABLATIONS = {
-    "as_coded": (*CODED, AS_CODED),
-    "flat": ask("pooling", "Is the mean of the map enough?", head="flat"),
-}
+ABLATIONS = dict(
+    as_coded=(*CODED, AS_CODED),
+    flat=ask("pooling", "Is the mean of the map enough?", head="flat"),
+)
 
 
 class AMGCN(am_gcn.AMGCN):

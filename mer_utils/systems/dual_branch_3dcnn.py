@@ -84,21 +84,21 @@ class Config:
 SMALL = {"frames": 6, "size": 36, "shown": "difference", "maps": 8, "reduction": 4}
 SMALL |= {"dense": (32, 16), "penalty": 0.001, "width": 32, "scales": (2, 4, 8, 16), "head": (16,)}
 SMALL |= {"weighting": "inverse", "epochs": 12}
-ABLATIONS = {
-    "cam_sum": ask(
+ABLATIONS = dict(
+    cam_sum=ask(
         "channel attention",
         "Is the difference of the two channel MLPs better than their sum?",
         channel_attention="sum",
     ),
-    "cam_none": ask(
+    cam_none=ask(
         "channel attention", "Does channel attention help at all?", channel_attention="none"
     ),
-    "no_gru": ask("order in time", "Does the order of the steps matter?", recurrent=False),
-    "no_msmh": ask("MSMH", "Are eight heads better than a mean?", attention="mean"),
-    "attention_pooling": ask("MSMH", "Are eight heads better than one?", attention="pooling"),
-    "same_input": ask("streams", "Does branch 2 need its own picture?", second="face"),
-    "equal_weights": ask("class weights", "Do class weights help?", weighting="none"),
-}
+    no_gru=ask("order in time", "Does the order of the steps matter?", recurrent=False),
+    no_msmh=ask("MSMH", "Are eight heads better than a mean?", attention="mean"),
+    attention_pooling=ask("MSMH", "Are eight heads better than one?", attention="pooling"),
+    same_input=ask("streams", "Does branch 2 need its own picture?", second="face"),
+    equal_weights=ask("class weights", "Do class weights help?", weighting="none"),
+)
 
 
 FACE = 128  # pixels a side of the aligned face

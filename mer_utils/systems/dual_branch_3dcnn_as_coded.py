@@ -26,14 +26,14 @@ class Config(dual.Config):
 
 AS_CODED = {"mirror": False, "frames": 10, "channels": 3, "second": "face", "time_pool": 3}
 AS_CODED |= {"channel_attention": "sum", "map_per_channel": True, "parallel": True}
-ABLATIONS = {
-    "as_coded": (  # fewer frames would leave one step
+ABLATIONS = dict(
+    as_coded=(  # fewer frames would leave one step
         "all at once",
         "What does the published script do, under the same honest protocol?",
         AS_CODED,
     ),
-    "time_pooled": ask("all at once", "What does pooling in time cost?", frames=10, time_pool=3),
-}
+    time_pooled=ask("all at once", "What does pooling in time cost?", frames=10, time_pool=3),
+)
 
 
 class DualBranch(dual.DualBranch):

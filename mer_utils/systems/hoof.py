@@ -53,10 +53,10 @@ class Config:
 
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
-ABLATIONS = {
-    "bi_woof": ask("strain", "Does weighting blocks by strain help?", strain=True),
-    "whole_face": ask("region map", "Does it matter where the face moves?", blocks=1),
-}
+ABLATIONS = dict(
+    bi_woof=ask("strain", "Does weighting blocks by strain help?", strain=True),
+    whole_face=ask("region map", "Does it matter where the face moves?", blocks=1),
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

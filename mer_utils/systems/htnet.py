@@ -28,15 +28,15 @@ VIEWS = ("flow", "landmarks")
 Config = hierarchy.TrunkConfig  # all its numbers are those of its input and trunk
 # Sized for two CPU cores; the rate was chosen on the synthetic clips.
 SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
-ABLATIONS = {
-    "no_attention": hierarchy.NO_ATTENTION,
-    "global_attention": ask(
+ABLATIONS = dict(
+    no_attention=hierarchy.NO_ATTENTION,
+    global_attention=ask(
         "attention", "Must attention keep to one facial area?", attention="global"
     ),
-    "one_token": ask("depth", "What does the third level, one token a block, cost?", levels=3),
-    "constant_crops": hierarchy.CONSTANT_CROPS,
-    "shallow": ask("depth", "Must the last level be deep?", last_layers=1),
-}
+    one_token=ask("depth", "What does the third level, one token a block, cost?", levels=3),
+    constant_crops=hierarchy.CONSTANT_CROPS,
+    shallow=ask("depth", "Must the last level be deep?", last_layers=1),
+)
 
 
 class HTNet(nn.Module):

@@ -16,9 +16,9 @@ from .inputs import CODED, ask
 views_needed, network = htnet.views_needed, htnet.HTNet
 Config = hierarchy_as_coded.CodedTrunkConfig
 
-ABLATIONS = {
-    "as_coded": (*CODED, AS_CODED),
-    "scalar_position": ask("position", "Does a token need to know where it is?", position="scalar"),
-    "swapped_axes": ask("region map", "What do the swapped crop axes cost?", axes="swapped"),
-    "raw_input": ask("input scaling", "What does unscaled input cost?", scale="raw"),
-}
+ABLATIONS = dict(
+    as_coded=(*CODED, AS_CODED),
+    scalar_position=ask("position", "Does a token need to know where it is?", position="scalar"),
+    swapped_axes=ask("region map", "What do the swapped crop axes cost?", axes="swapped"),
+    raw_input=ask("input scaling", "What does unscaled input cost?", scale="raw"),
+)

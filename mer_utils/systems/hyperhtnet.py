@@ -56,20 +56,20 @@ class Config(hierarchy.TrunkConfig):
 # The trunk's fields are those of htnet.SMALL; the rate was chosen as there.
 SMALL = {"dim": 48, "last_layers": 2, "epochs": 30, "batch_size": 32, "learning_rate": 1e-4}
 SMALL |= {"embedding": 32}
-ABLATIONS = {
-    "no_contrast": ask("contrastive loss", "Does the contrastive term help at all?", alpha=0.0),
-    "euclidean": ask(
+ABLATIONS = dict(
+    no_contrast=ask("contrastive loss", "Does the contrastive term help at all?", alpha=0.0),
+    euclidean=ask(
         "hyperbolic head", "Does a ball serve better than flat space?", distance="euclidean"
     ),
-    "warm_contrast": ask(
+    warm_contrast=ask(
         "contrastive loss", "Does a warmer contrast make use of the curvature?", temperature=1.0
     ),
-    "hyperbolic_classifier": ask(
+    hyperbolic_classifier=ask(
         "hyperbolic head", "Should the classifier be hyperbolic?", classifier="hyperbolic"
     ),
-    "no_attention": hierarchy.NO_ATTENTION,
-    "constant_crops": hierarchy.CONSTANT_CROPS,
-}
+    no_attention=hierarchy.NO_ATTENTION,
+    constant_crops=hierarchy.CONSTANT_CROPS,
+)
 
 
 # --- the ball -------------------------------------------------------------------------------------

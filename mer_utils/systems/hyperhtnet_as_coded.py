@@ -39,23 +39,23 @@ class Config(hierarchy_as_coded.CodedTrunkConfig, hyperhtnet.Config):
 
 DEV = {"radii": "batch_norm", "distance": "spherical", "average": "batch"}
 MAIN = {"radii": "batch_norm", "distance": "euclidean", "average": "sum", "alpha": 0.002}
-ABLATIONS = {
-    "as_coded": (*CODED, AS_CODED | DEV),
-    "as_coded_main": (
+ABLATIONS = dict(
+    as_coded=(*CODED, AS_CODED | DEV),
+    as_coded_main=(
         "all at once",
         "What does the main branch do, under the same honest protocol?",
         AS_CODED | MAIN,
     ),
-    "spherical": ask(
+    spherical=ask(
         "hyperbolic head", "Does the code's spherical distance serve as well?", distance="spherical"
     ),
-    "coded_radii": ask(
+    coded_radii=ask(
         "hyperbolic head", "What does one radius for all points cost?", radii="batch_norm"
     ),
-    "coded_average": ask(
+    coded_average=ask(
         "contrastive loss", "What does a term that grows with the class cost?", average="batch"
     ),
-}
+)
 
 
 def distances(points, curvature: float, kind: str = "poincare", others=None) -> torch.Tensor:

@@ -63,8 +63,8 @@ class Config:
 
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
-ABLATIONS = {
-    "as_published": ask(
+ABLATIONS = dict(
+    as_published=ask(
         "all at once",
         "What do the base lines' plain patterns see?",
         radius=1,
@@ -72,13 +72,11 @@ ABLATIONS = {
         still_head=False,
         roots=False,
     ),
-    "head_moves": ask("still head", "What does the head's own movement cost?", still_head=False),
-    "no_time": ask(
-        "order in time", "Does time matter, or only the look of the face?", planes=("xy",)
-    ),
-    "radius_1": ask("radius", "Does the published radius in space do better?", radius=1),
-    "whole_face": ask("region map", "Does it matter where the face changes?", blocks=1),
-}
+    head_moves=ask("still head", "What does the head's own movement cost?", still_head=False),
+    no_time=ask("order in time", "Does time matter, or only the look of the face?", planes=("xy",)),
+    radius_1=ask("radius", "Does the published radius in space do better?", radius=1),
+    whole_face=ask("region map", "Does it matter where the face changes?", blocks=1),
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

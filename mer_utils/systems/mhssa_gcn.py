@@ -65,33 +65,25 @@ class Config:
 # Chosen on the synthetic corpus: 24 folds in a minute on two cores.
 SMALL = {"dim": 64, "region_dim": 8, "layers": 2, "heads": 2, "head_dim": 32, "feedforward": 128}
 SMALL |= {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3}
-ABLATIONS = {
-    "no_transformer": ask("depth", "Does attention inside regions help at all?", layers=0),
-    "one_layer": ask("depth", "Is a deep encoder better than one layer?", layers=1),
-    "no_spatial_bias": ask(
-        "spatial bias", "Does attention need to know distances?", spatial="none"
-    ),
-    "linear_bias": ask(
+ABLATIONS = dict(
+    no_transformer=ask("depth", "Does attention inside regions help at all?", layers=0),
+    one_layer=ask("depth", "Is a deep encoder better than one layer?", layers=1),
+    no_spatial_bias=ask("spatial bias", "Does attention need to know distances?", spatial="none"),
+    linear_bias=ask(
         "spatial bias", "Does attention fall with distance, or with its log?", spatial="linear"
     ),
-    "six_encoders": ask("encoders", "One encoder for all regions, or one each?", encoders="six"),
-    "no_gcn": ask("graph convolution", "Does the graph convolution help at all?", gcn_layers=0),
-    "one_gcn_layer": ask(
+    six_encoders=ask("encoders", "One encoder for all regions, or one each?", encoders="six"),
+    no_gcn=ask("graph convolution", "Does the graph convolution help at all?", gcn_layers=0),
+    one_gcn_layer=ask(
         "graph convolution", "Must the graph be passed more than once?", gcn_layers=1
     ),
-    "no_graph": ask("graph", "Does it matter that regions hear each other?", graph="identity"),
-    "no_manifold": ask(
-        "graph", "Do manifold distances add to co-occurrence?", graph="action_units"
-    ),
-    "no_action_units": ask(
-        "graph", "Does co-occurrence add to manifold distances?", graph="manifold"
-    ),
-    "product": ask("mix of the graphs", "Sum or product of the two graphs?", combine="product"),
-    "constant_points": ask(
-        "region map", "Do patches need this face's landmarks?", landmarks="mean"
-    ),
-    "no_patch_norm": ask("input scaling", "Does a patch need its own scale?", patch_norm=False),
-}
+    no_graph=ask("graph", "Does it matter that regions hear each other?", graph="identity"),
+    no_manifold=ask("graph", "Do manifold distances add to co-occurrence?", graph="action_units"),
+    no_action_units=ask("graph", "Does co-occurrence add to manifold distances?", graph="manifold"),
+    product=ask("mix of the graphs", "Sum or product of the two graphs?", combine="product"),
+    constant_points=ask("region map", "Do patches need this face's landmarks?", landmarks="mean"),
+    no_patch_norm=ask("input scaling", "Does a patch need its own scale?", patch_norm=False),
+)
 
 COUNT, POINTS = len(regions.REGIONS), regions.POINTS
 REGION = tuple(r for r, points in enumerate(POINTS) for _ in points)  # of each token
@@ -204,10 +196,9 @@ class IRTE(nn.Module):
         pool = (of == torch.arange(COUNT)[:, None]).float()
         self.register_buffer("pool", pool / pool.sum(1, keepdim=True))  # (6, T) takes means
         self.form = config.spatial
-        six = config.encoders == "six"
-        self.encoders = nn.ModuleList(Encoder(config) for _ in range(COUNT if six else 1))
-        sizes = [region.count(number) for number in range(COUNT)]
-        self.spans = sizes if six else [len(region)]  # tokens of each encoder
+        six = [region.count(number) for number in range(COUNT)]
+        self.spans = six if config.encoders == "six" else [len(region)]  # tokens of each encoder
+        self.encoders = nn.ModuleList(Encoder(config) for _ in self.spans)
         self.aggregate = nn.Sequential(nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim))
 
     def attend(self, tokens, positions):

@@ -52,17 +52,17 @@ class Config(mhssa_gcn.Config):
 AS_CODED = {"flow": "flow_legacy", "scale": "raw", "patch_norm": False, "points": "published"}
 AS_CODED |= {"padding": True, "spatial": "inverse", "manifold": "mds", "combine": "free_sum"}
 AS_CODED |= {"units": "published", "dead_encoder": True, "mirror": False}
-ABLATIONS = {
-    "as_coded": (*CODED, AS_CODED),
-    "coded_spatial_bias": ask(
+ABLATIONS = dict(
+    as_coded=(*CODED, AS_CODED),
+    coded_spatial_bias=ask(
         "spatial bias", "What does the published spatial term cost?", spatial="inverse"
     ),
-    "coded_manifold": ask("manifold distances", "What does alike-is-far cost?", manifold="mds"),
-    "published_regions": ask(
+    coded_manifold=ask("manifold distances", "What does alike-is-far cost?", manifold="mds"),
+    published_regions=ask(
         "region map", "What do the wrong landmark lists cost?", points="published"
     ),
-    "padded": ask("region map", "What do attended and averaged empty slots cost?", padding=True),
-}
+    padded=ask("region map", "What do attended and averaged empty slots cost?", padding=True),
+)
 
 SLOTS = 12  # of a padded region
 

@@ -70,16 +70,16 @@ class Config:
 
 
 SMALL: dict = {}
-ABLATIONS = {
-    "no_centre": ask(
+ABLATIONS = dict(
+    no_centre=ask(
         "centring", "Does giving each clip its own zero and spread help?", flow="flow_legacy"
     ),  # which has no copy less affine motion either
-    "no_affine": ask("affine motion", "Does a copy less affine motion help?", affine=False),
-    "no_mirror": ask("mirror", "Must a clip and its mirror image be alike?", mirrored=False),
-    "whole_face": ask("windows", "Do windows and block histograms help?", forms=("whole",)),
-    "two_flows": ask("second flow", "Does a second flow of each clip help?", second_flow=True),
-    "by_uf1": ask("criterion", "Is UF1 as good a criterion as Brier's?", criterion="uf1"),
-}
+    no_affine=ask("affine motion", "Does a copy less affine motion help?", affine=False),
+    no_mirror=ask("mirror", "Must a clip and its mirror image be alike?", mirrored=False),
+    whole_face=ask("windows", "Do windows and block histograms help?", forms=("whole",)),
+    two_flows=ask("second flow", "Does a second flow of each clip help?", second_flow=True),
+    by_uf1=ask("criterion", "Is UF1 as good a criterion as Brier's?", criterion="uf1"),
+)
 
 
 def views_needed(config: Config) -> tuple[str, ...]:

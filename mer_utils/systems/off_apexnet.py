@@ -45,10 +45,10 @@ class Config:
 
 
 SMALL = {"hidden": (128, 128), "epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
-ABLATIONS = {
-    "shared": ask("streams", "Does each direction need a stream of its own?", shared=True),
-    "narrow": ask("width", "Are two layers of 1024 needed?", hidden=(128, 128)),
-}
+ABLATIONS = dict(
+    shared=ask("streams", "Does each direction need a stream of its own?", shared=True),
+    narrow=ask("width", "Are two layers of 1024 needed?", hidden=(128, 128)),
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

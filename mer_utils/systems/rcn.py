@@ -57,18 +57,18 @@ class Config:
 
 SMALL = {"size": 28, "maps": 16, "pool": 6, "epochs": 40, "batch_size": 32}
 SMALL |= {"learning_rate": 2e-2, "rate_halving": 0}
-ABLATIONS = {
-    "readme": ask(
+ABLATIONS = dict(
+    readme=ask(
         "all at once",
         "What does the README's example give, not the script's defaults?",
         maps=32,
         pool=5,
         epochs=20,
     ),
-    "no_attention": ask("attention", "Does the parameter-free attention help?", attention=False),
-    "no_recurrence": ask("recurrence", "Is using a convolution twice better than once?", steps=1),
-    "no_halving": ask("schedule", "Does the published rate stop too early?", rate_halving=0),
-}
+    no_attention=ask("attention", "Does the parameter-free attention help?", attention=False),
+    no_recurrence=ask("recurrence", "Is using a convolution twice better than once?", steps=1),
+    no_halving=ask("schedule", "Does the published rate stop too early?", rate_halving=0),
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

@@ -43,19 +43,19 @@ class Config:
 
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
-ABLATIONS = {
-    "no_strain": ask(
+ABLATIONS = dict(
+    no_strain=ask(
         "streams", "Does strain add anything to the flow it is computed from?", channels=("u", "v")
     ),
-    "one_stream": ask("streams", "Are three streams better than the widest alone?", widths=(8,)),
-    "published_schedule": ask(
+    one_stream=ask("streams", "Are three streams better than the widest alone?", widths=(8,)),
+    published_schedule=ask(
         "schedule",
         "Is a short, fast training as good as the published one of 800 slow epochs?",
         epochs=800,
         learning_rate=5e-05,
         batch_size=256,
     ),
-}
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

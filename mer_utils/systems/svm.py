@@ -32,10 +32,10 @@ class Config:
 
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.3, 1.0, 3.0, 10.0, 30.0))
-ABLATIONS = {
-    "cost_1": ask("margin", "Does a softer margin do better?", cost=1.0),
-    "unbalanced": ask("class weights", "Must rare classes be weighted?", balanced=False),
-}
+ABLATIONS = dict(
+    cost_1=ask("margin", "Does a softer margin do better?", cost=1.0),
+    unbalanced=ask("class weights", "Must rare classes be weighted?", balanced=False),
+)
 
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:

@@ -100,21 +100,21 @@ class Config:
 SMALL = {"maps": 5, "side": 64, "encoder": (8, 16), "encoder_depth": (1, 1), "network": (16, 32)}
 SMALL |= {"network_depth": (1, 1), "embedding": 32, "vit_dim": 32, "vit_depth": 1, "vit_heads": 2}
 SMALL |= {"dropout": 0.5, "learning_rate": 1e-3, "weight_decay": 1e-3}
-ABLATIONS = {
-    "even_frames": ask("key-frame selection", "Does the choice of frames matter?", frames="rise"),
-    "no_stldn": ask("STLDN", "Does STLDN beat a plain difference?", pattern="difference"),
-    "with_head": ask("still head", "What does the head's own movement cost?", stilled=False),
-    "no_smoothing": ask("smoothing", "Must the frames be smoothed first?", smoothing=0.0),
-    "face_graph": ask("graph", "Does a clip need its own graph?", graph="face"),
-    "no_graph": ask("graph", "Must landmarks exchange anything?", graph="identity"),
-    "no_reconstruction": ask("graph autoencoder", "Must it reconstruct?", reconstruction=0.0),
-    "no_attention": ask("attention", "Does landmark attention help?", attention="none"),
-    "graph_stream": ask("streams", "Is the visual stream needed?", streams="graph"),
-    "visual_stream": ask("streams", "Is the graph stream needed?", streams="visual"),
-    "no_bilstm": ask("order in time", "Does the order of frames matter?", recurrence="mean"),
-    "equal_fusion": ask("fusion", "Must the streams be weighted?", fusion="equal"),
-    "unbalanced": ask("class weights", "Must rare classes be weighted?", balanced=False),
-}
+ABLATIONS = dict(
+    even_frames=ask("key-frame selection", "Does the choice of frames matter?", frames="rise"),
+    no_stldn=ask("STLDN", "Does STLDN beat a plain difference?", pattern="difference"),
+    with_head=ask("still head", "What does the head's own movement cost?", stilled=False),
+    no_smoothing=ask("smoothing", "Must the frames be smoothed first?", smoothing=0.0),
+    face_graph=ask("graph", "Does a clip need its own graph?", graph="face"),
+    no_graph=ask("graph", "Must landmarks exchange anything?", graph="identity"),
+    no_reconstruction=ask("graph autoencoder", "Must it reconstruct?", reconstruction=0.0),
+    no_attention=ask("attention", "Does landmark attention help?", attention="none"),
+    graph_stream=ask("streams", "Is the visual stream needed?", streams="graph"),
+    visual_stream=ask("streams", "Is the graph stream needed?", streams="visual"),
+    no_bilstm=ask("order in time", "Does the order of frames matter?", recurrence="mean"),
+    equal_fusion=ask("fusion", "Must the streams be weighted?", fusion="equal"),
+    unbalanced=ask("class weights", "Must rare classes be weighted?", balanced=False),
+)
 
 
 def views_needed(config: Config) -> tuple[str, ...]:

@@ -47,14 +47,14 @@ AS_CODED = {"mirror": False, "frames": "rise", "pattern": "codes", "stilled": Fa
 AS_CODED |= {"smoothing": 0.0, "layout": "scrambled", "graph": "diagonal", "reconstruction": 0.0}
 AS_CODED |= {"attention": "map", "balanced": False, "probabilities": True, "rescaled": True}
 AS_CODED |= {"bias": True}
-ABLATIONS = {
-    "as_coded": (*CODED, AS_CODED | {"vit_dim": 1024, "vit_depth": 24, "vit_heads": 16}),
-    "as_coded_small_vit": (
+ABLATIONS = dict(
+    as_coded=(*CODED, AS_CODED | {"vit_dim": 1024, "vit_depth": 24, "vit_heads": 16}),
+    as_coded_small_vit=(
         "all at once",
         "What does the published code do, with a ViT that a laptop can train?",
         AS_CODED,
     ),
-}
+)
 
 
 def patterns(frames: np.ndarray, config: Config) -> np.ndarray:
