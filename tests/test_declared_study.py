@@ -160,7 +160,7 @@ def test_runs_kept_with_the_repository_count_without_being_restored():
         ({"systems": ["svm"], "selections": ["test"]}, "selection 'test' is not known"),
         ({"systems": ["svm"], "seeds": ["a"]}, "seeds: \\['a'\\] is not possible"),
         ({"systems": ["svm"], "seeds": []}, "seeds: \\[\\] is not possible"),
-        ({"systems": ["svm"], "seeds": [-1]}, "seed -1 is not possible"),
+        ({"systems": ["svm"], "seeds": [-1]}, "seeds: \\[-1\\] is not possible"),
         ({"systems": []}, "systems: \\[\\] is not possible"),
         ({"systems": [1]}, "systems: \\[1\\] is not possible"),
         ({"systems": ["svm"], "ablations": ["unbalanced"]}, "ablations: .* is not possible"),

@@ -10,32 +10,7 @@ from .store import curves, epochs, file, find, load, predicted, read, seconds
 from .studies import Study, study
 from .variations import INPUTS, corpus_name, views_of
 
-__all__ = [
-    "INPUTS",
-    "LABELS",
-    "CONTROL",
-    "LEAKS",
-    "Experiment",
-    "Study",
-    "corpus_name",
-    "curves",
-    "declare",
-    "epochs",
-    "features_of",
-    "file",
-    "find",
-    "fingerprint",
-    "folds_of",
-    "load",
-    "predicted",
-    "read",
-    "rows_of",
-    "run",
-    "seconds",
-    "study",
-    "subset",
-    "task_of",
-    "trial",
-    "try_folds",
-    "views_of",
-]
+__all__ = ["CONTROL", "INPUTS", "LABELS", "LEAKS", "Experiment", "Study", "corpus_name", "curves"]
+__all__ += ["declare", "epochs", "features_of", "file", "find", "fingerprint", "folds_of", "load"]
+__all__ += ["predicted", "read", "rows_of", "run", "seconds", "study", "subset", "task_of"]
+__all__ += ["trial", "try_folds", "views_of"]

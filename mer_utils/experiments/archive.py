@@ -13,6 +13,7 @@ import functools
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,12 +61,8 @@ class Stored:
 
 def packed(run: Stored) -> bytes:
     """A finished run as the bytes of its file."""
-    contents = {
-        "experiment.json": as_json(asdict(run.experiment)),
-        "provenance.json": as_json(run.provenance),
-        "rows.csv": run.rows,
-        "folds.csv": as_csv(run.folds),
-    }
+    jsons = as_json(asdict(run.experiment)), as_json(run.provenance)
+    contents = dict(zip(MEMBERS, (*jsons, run.rows, as_csv(run.folds)), strict=False))
     for name in ARRAYS:
         array = io.BytesIO()
         np.save(array, getattr(run, name), allow_pickle=False)
@@ -90,52 +87,54 @@ def as_csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False, lineterminator="\n").encode()
 
 
-def unpacked(path: Path) -> Stored:
-    """A run from its file. Raises Damaged, FileNotFoundError, and DiskError (no rights)."""
-    try:
-        facts = path.stat()
-        return _unpacked(path, facts.st_mtime_ns, facts.st_size)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise paths.disk_error(error, path, "read") from error
+def remembered(read: Callable[[Path, bytes], object]) -> Callable:
+    """A reader that is asked again only where the file has changed.
+
+    Raises Damaged where `read` fails, FileNotFoundError, and DiskError (no rights).
+    """
+
+    @functools.lru_cache(4096)
+    def kept(path: Path, *_):
+        content = path.read_bytes()
+        try:
+            return read(path, content)
+        except Exception as error:  # zipfile, zlib, json, numpy and pandas have dozens
+            raise Damaged(path, error) from error
+
+    def reader(path: Path):
+        try:
+            facts = path.stat()
+            return kept(path, facts.st_mtime_ns, facts.st_size)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise paths.disk_error(error, path, "read") from error
+
+    return reader
 
 
-@functools.cache
-def _unpacked(path: Path, *_) -> Stored:
-    """Kept for as long as the file does not change."""
-    content = path.read_bytes()
-    try:
-        contents = _members(content)
-        run = Stored(
-            Experiment.of(json.loads(contents["experiment.json"])),
-            json.loads(contents["provenance.json"]),
-            contents["rows.csv"],
-            pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str}),
-            *(np.load(io.BytesIO(contents[f"{n}.npy"]), allow_pickle=False) for n in ARRAYS),
-        )
-        if run.experiment.key != path.stem:
-            raise ValueError(f"it holds the run {run.experiment.key}")
-        if unlike := _disagreement(run):
-            raise ValueError(unlike)
-    except Exception as error:  # zipfile, zlib, json, numpy and pandas have dozens
-        raise Damaged(path, error) from error
-    return run
-
-
-def _members(content: bytes) -> dict[str, bytes]:
-    """The files of a run by name; of each no more is unpacked than the archive says it has."""
+@remembered
+def unpacked(path: Path, content: bytes) -> Stored:
+    """A finished run from its file; of a member no more is unpacked than the archive says."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if sorted(member.filename for member in members) != sorted(MEMBERS):
             raise ValueError(f"it does not hold {', '.join(MEMBERS)} and nothing else")
         if sum(member.file_size for member in members) > LARGEST:
             raise ValueError(f"it would unpack to more than {LARGEST >> 20} MB")
-        contents = {}
-        for member in members:
-            with archive.open(member) as stream:
-                contents[member.filename] = stream.read(member.file_size)
-    return contents
+        contents = {m.filename: archive.open(m).read(m.file_size) for m in members}
+    run = Stored(
+        Experiment.of(json.loads(contents["experiment.json"])),
+        json.loads(contents["provenance.json"]),
+        contents["rows.csv"],
+        pd.read_csv(io.BytesIO(contents["folds.csv"]), dtype={"fold": str}),
+        *(np.load(io.BytesIO(contents[f"{n}.npy"]), allow_pickle=False) for n in ARRAYS),
+    )
+    if run.experiment.key != path.stem:
+        raise ValueError(f"it holds the run {run.experiment.key}")
+    if unlike := _disagreement(run):
+        raise ValueError(unlike)
+    return run
 
 
 def _disagreement(run: Stored) -> str:

@@ -49,10 +49,7 @@ def fields(module, config) -> set[str]:
 
 
 def inner_folds(clips: pd.DataFrame, groups=None) -> Iterator[tuple[int, Fold]]:
-    """(group, fold) of every inner fold: none of its clips is of the group's subjects.
-
-    groups: (N,) number of every clip's; those of `protocol.dealt` without.
-    """
+    """(group, fold) of every inner fold, without the subjects of the group; groups: (N,)."""
     groups = protocol.dealt(clips, GROUPS) if groups is None else groups
     for group in np.unique(groups):
         others = np.flatnonzero(groups != group)
@@ -79,32 +76,31 @@ def choose(task: training.Task, train: Callable, progress=False, groups=None) ->
     An arm that diverges in any fold is no choice.  Raises StudyError where all do.
     """
     folds = list(inner_folds(task.clips, groups))
-    found, choices = [], arms(task.module, task.config)
+    scored, choices = [], arms(task.module, task.config)
     total = len(choices) * len(folds)
     bar = tqdm(desc="choosing a budget", total=total, unit="fold", disable=not progress)
     for changes in choices:
         config = dataclasses.replace(task.config, **changes)
-        arm = dataclasses.replace(task, config=config, keep_weights=None)
+        arm, results = dataclasses.replace(task, config=config, keep_weights=None), {}
         try:
-            results = {}
             for result in train(arm, [fold for _, fold in folds]):
                 results[result.fold.name] = result.errors
                 bar.update()
         except training.Diverged:
             continue
-        for group in sorted({number for number, _ in folds}):
-            own = [fold for number, fold in folds if number == group]
-            curve = smoothed(balanced(task.labels, own, [results[f.name] for f in own]))
+        for group in {number for number, _ in folds}:
+            inner = [fold for number, fold in folds if number == group]
+            curve = smoothed(balanced(task.labels, inner, [results[f.name] for f in inner]))
             epoch = int(curve.argmin())
             epochs = {"epochs": epoch + 1} if systems.neural(task.module) else {}
             score = round(float(curve[epoch]), 4)
-            found.append({"group": group, "changes": changes | epochs, "score": score})
+            scored.append({"group": group, "changes": changes | epochs, "score": score})
     bar.close()
-    if not found:
+    if not scored:
         raise StudyError(
             f"{task.name} diverges at every learning rate tried: set a lower learning_rate"
         )
-    best = {each["group"]: each for each in sorted(found, key=lambda each: -each["score"])}
+    best = {line["group"]: line for line in sorted(scored, key=lambda line: -line["score"])}
     return [best[group] for group in sorted(best)]
 
 

@@ -33,20 +33,20 @@ def calibrate(experiment: Experiment, views: Views, longest: float = np.inf, **w
         return "No temperature: this run is no result."
     if np.isin(calibration.arrays(store.load(key))[0], (0, 1)).all():
         return "No temperature: this system only decides, its probabilities are 0 and 1."
-    if not kept and seconds > longest:
-        return (
-            f"No temperature yet, since its inner folds take about {seconds:.0f} s: "
-            "`./run_all.sh train` with `--calibrate` and the options of this run chooses it."
-        )
     if not kept:
+        if seconds > longest:
+            return (
+                f"No temperature yet, since its inner folds take about {seconds:.0f} s: "
+                "`./run_all.sh train` with `--calibrate` and the options of this run chooses it."
+            )
         try:
             budget.check(views.clips)
         except StudyError:
             return "No temperature: without a group of people, too few are left to choose it."
         kept = choose(experiment, views, **ways)
         store.note(key, temperatures=kept)
-    found = ", ".join(f"{each['temperature']:.2f}" for each in kept)
-    return f"Temperatures of the groups of left-out subjects: {found}."
+    numbers = ", ".join(f"{line['temperature']:.2f}" for line in kept)
+    return f"Temperatures of the groups of left-out subjects: {numbers}."
 
 
 def choose(
@@ -57,12 +57,12 @@ def choose(
     That is, at this temperature; None where the surest clips never have such a UF1.
     """
     task, classes = task_of(experiment, views, device), np.array(experiment.classes)
-    changes = {each["group"]: each["changes"] for each in store.budgets(experiment.key)}
-    folds, found = list(budget.inner_folds(task.clips)), []
+    changes = {choice["group"]: choice["changes"] for choice in store.budgets(experiment.key)}
+    folds, temperatures = list(budget.inner_folds(task.clips)), []
     for group in sorted({number for number, _ in folds}):
         config = dataclasses.replace(task.config, **changes.get(group, {}))
-        own = [fold for number, fold in folds if number == group]
-        results = training.train_folds(dataclasses.replace(task, config=config), own, jobs=jobs)
+        inner = [fold for number, fold in folds if number == group]
+        results = training.train_folds(dataclasses.replace(task, config=config), inner, jobs=jobs)
         results = sorted(results, key=lambda result: result.fold.name)
         clips = np.concatenate([result.fold.test for result in results])
         given = np.concatenate([result.probabilities for result in results])
@@ -74,22 +74,19 @@ def choose(
         for target in TARGETS:
             good = curve.loc[curve["UF1"] >= target, "least"]
             speaks[f"{target:.2f}"] = float(good.min()) if len(good) else None
-        found.append({"group": group, "temperature": temperature, "speaks": speaks})
-    return found
+        temperatures.append({"group": group, "temperature": temperature, "speaks": speaks})
+    return temperatures
 
 
 def load(key: str) -> pd.DataFrame:
-    """Rows of a run at its temperatures, and whether it speaks for each target, as `speaks 0.80`.
-
-    Empty where no temperature was chosen.
-    """
+    """Rows of a run at its temperatures, with `speaks 0.80` and the other targets; else empty."""
     rows = store.load(key)
     groups, parts = protocol.dealt(rows, budget.GROUPS), [rows[:0]]
     names = [name for name in rows if name.startswith("p_")]
-    for each in store.chosen(key, "temperatures"):
-        part = rows[groups == each["group"]].copy()
-        part[names] = calibration.apply(part[names].to_numpy(), each["temperature"])
-        for target, least in each["speaks"].items():
+    for choice in store.chosen(key, "temperatures"):
+        part = rows[groups == choice["group"]].copy()
+        part[names] = calibration.apply(part[names].to_numpy(), choice["temperature"])
+        for target, least in choice["speaks"].items():
             part[f"speaks {target}"] = part[names].max(axis=1) >= (least or np.inf)
         parts.append(part)
     return pd.concat(parts).sort_index()

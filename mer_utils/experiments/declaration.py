@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from .. import systems, training
 from ..corpora import ids
@@ -93,9 +92,8 @@ def declare(
 ) -> Experiment:
     """Resolve every name and field of a run against the views at hand; trains nothing.
 
-    The selection of a system with nothing to choose is `last`.  Raises StudyError for what
-    is unknown, where the corpus lacks a view that the system reads, and for a leak that the system
-    has no place for.
+    The selection of a system with nothing to choose is `last`.  Raises StudyError for what is
+    unknown, for a view that the corpus lacks, and for a leak that the system has no place for.
     """
     training.one_of("selection", selection, SELECTIONS)
     training.one_of("labels", labels, LABELS)
@@ -112,10 +110,13 @@ def declare(
     if selection == "inner":
         budget.check(views.clips)
     neural = systems.neural(module)
-    if neural:
-        _check_trains(module, config, views.clips, classes)
-        if overrides:
-            _check_built(system, module, config, views, len(classes))
+    if hasattr(module, "loss"):  # refuses what every fold would refuse, as `check` does
+        counts = views.clips["label"].value_counts()
+        module.loss(config, counts.reindex(classes).to_numpy(copy=True))
+    if hasattr(module, "check"):
+        module.check(views.clips, config)
+    if neural and overrides:
+        _check_built(system, module, config, views, len(classes))
     if leak:
         _check_leak(leak, system, module, config, views, selection)
     return Experiment(
@@ -153,14 +154,6 @@ def config_of(module, text: str):
 # --- refused before the first fold ----------------------------------------------------------------
 
 
-def _check_trains(module, config, clips: pd.DataFrame, classes: tuple) -> None:
-    """Refuse what every fold would refuse."""
-    if hasattr(module, "loss"):
-        module.loss(config, clips["label"].value_counts().reindex(classes).to_numpy(copy=True))
-    if hasattr(module, "check"):
-        module.check(clips, config)
-
-
 def _check_built(system: str, module, config, views: Views, n_classes: int) -> None:
     """Raises StudyError where fields changed by hand do not go together in a network."""
     coded = views.clips["action_units"].fillna("") != ""
@@ -178,7 +171,7 @@ def _check_built(system: str, module, config, views: Views, n_classes: int) -> N
 
 def _check_leak(leak: str, system: str, module, config, views: Views, selection: str) -> None:
     """Refuse a leak that would change nothing, or nothing that can be told from the honest run."""
-    neural, why = systems.neural(module), ""
+    neural, clips, why = systems.neural(module), views.clips, ""
     if leak == "scaler" and (neural or not hasattr(module.estimator(config, 3, 0), "steps")):
         why = f"{system} has no scaler to fit; take hoof or lbp_top"
     elif leak == "graph" and not (neural and _graph_changes(module, config, views)):
@@ -188,11 +181,11 @@ def _check_leak(leak: str, system: str, module, config, views: Views, selection:
         )
     elif leak in ("random_folds", CONTROL, "clip_names") and selection != "last":
         why = "its folds are no persons, so that none can choose a budget"
-    elif leak == "clip_names" and not views.clips["clip"].duplicated().any():
+    elif leak == "clip_names" and not clips["clip"].duplicated().any():
         why = "no two clips have one name here, so that no clip changes hands"
     elif leak == "clip_names":
         try:
-            protocol.check_folds(protocol.folds_by_name(views.clips), views.clips["label"])
+            protocol.check_folds(protocol.folds_by_name(clips), clips["label"])
         except StudyError as error:
             why = f"by their names alone, clips are dealt badly here: {error}"
     if why:
@@ -203,17 +196,16 @@ def _graph_changes(module, config, views: Views) -> bool:
     """Whether any left-out subject's clips change what is learned before training."""
     features = module.features(views.arrays, views.clips, config)
 
-    def context(clips: np.ndarray) -> dict:
-        part = {name: values[clips] for name, values in features.items()}
-        return systems.fit_context(module, views.clips.iloc[clips], part, config)
+    def context(places: np.ndarray) -> dict:
+        part = {name: values[places] for name, values in features.items()}
+        return systems.fit_context(module, views.clips.iloc[places], part, config)
 
-    every = context(np.arange(len(views.clips)))
-    folds = protocol.folds(views.clips, tuple(views.clips["label"].unique()))
-    return any(
-        not np.array_equal(values, part[name])
-        for part in (context(fold.train) for fold in folds)
-        for name, values in every.items()
-    )
+    of_all = context(np.arange(len(views.clips)))
+    for fold in protocol.folds(views.clips, tuple(views.clips["label"].unique())):
+        part = context(fold.train)
+        if not all(np.array_equal(values, part[name]) for name, values in of_all.items()):
+            return True
+    return False
 
 
 # --- what a run was given -------------------------------------------------------------------------
@@ -221,20 +213,18 @@ def _graph_changes(module, config, views: Views) -> bool:
 
 def data_hash(module, config, views: Views) -> str:
     """`fingerprint` of what a run reads, and of the files that its configuration names."""
-    digest = fingerprint(views, inputs.views_needed(module, config))
+    views_hash = fingerprint(views, inputs.views_needed(module, config))
+    digest = hashlib.sha256(views_hash.encode())
     files = module.files(config) if hasattr(module, "files") else ()
-    if not files:
-        return digest
-    both = hashlib.sha256(digest.encode())
     for file in files:
         try:
-            both.update(Path(file).read_bytes())
+            digest.update(Path(file).read_bytes())
         except OSError as error:
             raise StudyError(
                 f"{module.__name__.rpartition('.')[2]}: {file} cannot be read ({error.strerror}): "
                 "name a file that is there"
             ) from error
-    return both.hexdigest()[:16]
+    return digest.hexdigest()[:16] if files else views_hash
 
 
 @functools.lru_cache(maxsize=64)

@@ -37,7 +37,7 @@ def run(
     Folds that are there stay as they are.  keep_weights: folds without weights in data/weights are
     trained again; of a finished run, the weights must give the predictions that it holds.
     schedule, stack: as `training.choose_schedule` and `training.train_task` take them.  dask: the
-    address of a scheduler, or `local`; its workers train, and this process writes.
+    address of a scheduler whose workers train, or `local`; this process writes.
     """
     key = experiment.key
     folds = folds_of(experiment, views.clips)
@@ -81,28 +81,22 @@ def run(
 
 
 def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: bool):
-    """Results of all folds; where a budget is chosen, of each group of subjects with its own.
-
-    It is chosen once, with seed 0 and no leak: other seeds and leaks of the same run take it over
-    where it is on disk.
-    """
+    """Results of all folds, each group of subjects with its budget, chosen once for all seeds."""
     if experiment.selection == "last":
         yield from train(task, folds)
         return
-    first = dataclasses.replace(experiment, seed=0, leak="")
-    shared = store.budgets(experiment.key)
-    if not shared and experiment.labels == "true":
-        shared = store.budgets(first.key)
-    if not shared:
-        seed = 0 if experiment.labels == "true" else task.seed
-        shared = budget.choose(dataclasses.replace(task, seed=seed), train, progress)
-    if not store.budgets(experiment.key):
-        store.note(experiment.key, budgets=shared)
+    key, permuted = experiment.key, experiment.labels == "permuted"
+    first = experiment if permuted else dataclasses.replace(experiment, seed=0, leak="")
+    choices = store.budgets(key) or store.budgets(first.key)
+    if not choices:
+        choices = budget.choose(dataclasses.replace(task, seed=first.seed), train, progress)
+    if not store.budgets(key):
+        store.note(key, budgets=choices)
     groups = protocol.dealt(task.clips, budget.GROUPS)
-    for each in shared:
-        config = dataclasses.replace(task.config, **each["changes"])
-        own = [fold for fold in folds if groups[fold.test[0]] == each["group"]]
-        yield from train(dataclasses.replace(task, config=config), own) if own else ()
+    for choice in choices:
+        config = dataclasses.replace(task.config, **choice["changes"])
+        of_group = [fold for fold in folds if groups[fold.test[0]] == choice["group"]]
+        yield from train(dataclasses.replace(task, config=config), of_group) if of_group else ()
 
 
 def _ticks(bar: tqdm):
@@ -127,23 +121,21 @@ def task_of(
         raise StudyError(
             f"run {experiment.key} was declared on other data than it is given: declare it again"
         )
-    labels = pd.Categorical(views.clips["label"], experiment.classes).codes.astype(np.int64)
-    if experiment.labels == "permuted":
-        labels = protocol.permuted(labels, experiment.seed)
     weights = paths.WEIGHTS / experiment.key if keep_weights and systems.neural(module) else None
-    return training.Task(
-        module,
-        config,
-        features_of(module, config, views),
-        views.clips,
-        labels,
-        n_classes=len(experiment.classes),
-        seed=experiment.seed,
-        device=training.choose_device(device),
-        keep_weights=weights,
-        precision="fp32" if experiment.precision == ANY_PRECISION else experiment.precision,
-        leak=experiment.leak,
-    )
+    precision = "fp32" if experiment.precision == ANY_PRECISION else experiment.precision
+    more = {"seed": experiment.seed, "leak": experiment.leak, "precision": precision}
+    labels, classes = views.clips["label"], experiment.classes
+    task = _task(module, config, views, labels, classes, device, keep_weights=weights, **more)
+    if experiment.labels == "true":
+        return task
+    return dataclasses.replace(task, labels=protocol.permuted(task.labels, experiment.seed))
+
+
+def _task(module, config, views: Views, labels, classes: Sequence[str], device: str, **more):
+    codes = pd.Categorical(labels, classes).codes.astype(np.int64)
+    more |= {"n_classes": len(classes), "device": training.choose_device(device)}
+    features = features_of(module, config, views)
+    return training.Task(module, config, features, views.clips, codes, **more)
 
 
 def features_of(module, config, views: Views) -> dict[str, np.ndarray]:
@@ -151,15 +143,12 @@ def features_of(module, config, views: Views) -> dict[str, np.ndarray]:
     features = module.features(views.arrays, views.clips, config)
     if not getattr(config, "mirror", False):
         return features
-    seen = module.features(mirrored(views.arrays), views.clips, config)
-    return {name: np.concatenate((features[name], seen[name])) for name in features}
+    images = module.features(mirrored(views.arrays), views.clips, config)
+    return {name: np.concatenate((features[name], images[name])) for name in features}
 
 
 def folds_of(experiment: Experiment, clips: pd.DataFrame) -> list[protocol.Fold]:
-    """One per left-out subject; those of a leak of the folds are made wrong on purpose.
-
-    Raises StudyError for folds from which nothing can be learned.
-    """
+    """One per left-out subject, or a leak's wrong ones. StudyError where nothing can be learned."""
     deals = {"random_folds": protocol.random_folds, CONTROL: protocol.subject_folds}
     if experiment.leak in deals:
         folds = deals[experiment.leak](clips, seed=experiment.seed)
@@ -201,19 +190,8 @@ def _outlook(task: training.Task, folds: Sequence, schedule, jobs: int | None) -
     return f"{outlook}; about {tqdm.format_interval(seconds)} (min:s)"
 
 
-def try_folds(
-    system: str,
-    views: Views,
-    folds: Sequence[protocol.Fold],
-    labels: Sequence[str] | None = None,
-    *,
-    jobs: int | None = None,
-    **options,
-) -> pd.DataFrame:
-    """`rows_of` of `trial`: any folds and any labels, kept nowhere; options as `trial` takes them.
-
-    To show in notebook 40 what a wrong protocol would have said; results come from `run`.
-    """
+def try_folds(system: str, views: Views, folds, labels=None, *, jobs=None, **options):
+    """`rows_of` of `trial`: any folds and labels, kept nowhere, to show a wrong protocol."""
     return rows_of(*trial(system, views, labels, **options), folds, jobs)
 
 
@@ -234,33 +212,18 @@ def trial(
     module, config = resolve(system, "these views", views, {}, "small")
     labels = np.asarray(views.clips["label"] if labels is None else labels)
     classes = np.array([name for name in classes if name in set(labels)], object)
-    task = training.Task(
-        module,
-        config,
-        features_of(module, config, views),
-        views.clips,
-        pd.Categorical(labels, classes).codes.astype(int),
-        n_classes=len(classes),
-        seed=seed,
-        device=training.choose_device("auto"),
-        leak=leak,
-    )
-    return task, classes
+    return _task(module, config, views, labels, classes, "auto", seed=seed, leak=leak), classes
 
 
 def rows_of(task: training.Task, classes: np.ndarray, folds: Sequence, jobs=None) -> pd.DataFrame:
-    """Rows (key, label, predicted, seed, fold, p_<class>) in the order of the clips.
-
-    A clip has a row for every fold that tests it.  Raises StudyError for a fold without two classes
-    to learn.
-    """
+    """Rows (key, label, predicted, seed, fold, p_<class>), one for every fold that tests a clip."""
     protocol.check_folds(folds, task.labels)
     rows = []
     for result in training.train_folds(task, folds, jobs=jobs):
         test, probabilities = result.fold.test, result.probabilities
-        own = task.clips.iloc[test][list(KEY)].set_axis(test)
-        own["label"] = classes[task.labels[test]]
-        own["predicted"] = classes[probabilities.argmax(1)]
-        own = own.assign(seed=task.seed, fold=result.fold.name)
-        rows.append(own.assign(**{f"p_{n}": probabilities[:, i] for i, n in enumerate(classes)}))
+        part = task.clips.iloc[test][list(KEY)].set_axis(test)
+        part["label"] = classes[task.labels[test]]
+        part["predicted"] = classes[probabilities.argmax(1)]
+        part = part.assign(seed=task.seed, fold=result.fold.name)
+        rows.append(part.assign(**{f"p_{n}": probabilities[:, i] for i, n in enumerate(classes)}))
     return pd.concat(rows).sort_index(kind="stable").reset_index(drop=True)

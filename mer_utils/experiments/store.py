@@ -8,7 +8,6 @@ damaged all the same, as by a failing disk, is named in a warning, left out and 
 Trained weights, where they are asked for, are data/weights/<key>/<corpus>__<subject>.safetensors.
 """
 
-import functools
 import importlib.metadata
 import io
 import json
@@ -26,10 +25,9 @@ import pandas as pd
 
 from .. import paths
 from ..corpora.table import KEY
-from ..errors import DiskError, StudyError
-from ..preprocessing import cache
+from ..errors import StudyError
 from ..training import one_of
-from .archive import ARRAYS, Damaged, Stored, as_csv, as_json, packed, unpacked
+from .archive import ARRAYS, Damaged, Stored, as_csv, as_json, packed, remembered, unpacked
 from .declaration import LEAKS, Experiment
 
 COLUMNS = (
@@ -75,6 +73,9 @@ def finished_folds(key: str) -> dict[str, int]:
 def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
     """provenance first: where experiment.json is, the other is too."""
     packages = ("torch", "numpy", "pandas", "scikit-learn")
+    # with a + where files were changed since; empty outside git
+    describe = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+    commit = subprocess.run(describe, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     provenance = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "folds": folds,
@@ -83,15 +84,13 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         "why": schedule.why,
         "precision": experiment.precision,
         **({"leak": f"no result: {LEAKS[experiment.leak]}"} if experiment.leak else {}),
-        "commit": _commit(),
+        "commit": commit.stdout.strip(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
     path = folder(experiment.key) / "provenance.json"
-    first = path.is_file() and _whole(path, _fields)
-    if first:  # a run that goes on: the first session stays, later ones are added
-        first.setdefault("resumed", []).append(provenance)
-        provenance = first
+    if path.is_file() and (first := _whole(path, _fields)):  # later sessions are added to it
+        provenance = first | {"resumed": [*first.get("resumed", ()), provenance]}
     paths.write_whole(path, as_json(provenance))
     paths.write_whole(path.with_name("experiment.json"), as_json(asdict(experiment)))
 
@@ -138,10 +137,7 @@ def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, 
 
 
 def finish(key: str) -> None:
-    """Bind the folds of a run into its file; they are deleted once it is there.
-
-    Where another process that trains the same run was first, its file stays.
-    """
+    """Bind the folds of a run into its file, if no other process was first, and delete them."""
     if file(key) is None:
         run = read(key)
         if file(key) is None:
@@ -150,13 +146,6 @@ def finish(key: str) -> None:
                 raise StudyError(f"run {key} has {done} of {count} folds: run it again")
             paths.write_whole(paths.RUNS / f"{key}.zip", packed(run))
     shutil.rmtree(folder(key), ignore_errors=True)
-
-
-def _commit() -> str:
-    """The checkout's commit, with a + where files were changed since; empty outside git."""
-    command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -177,30 +166,27 @@ def read(key: str) -> Stored:
 def _underway(key: str) -> Stored:
     experiment, provenance = _declared(key)
     classes = np.array(experiment.classes)
-    names, folds, tables = [], [], []
-    for stem, fold in _folds(key).items():
-        probabilities = fold["probabilities"]
+    folds, facts, tables = _folds(key), [], []
+    longest = max((len(fold["losses"]) for fold in folds.values()), default=0)
+    predicted, losses = [np.empty((longest, 0), np.uint8)], []
+    for name, fold in folds.items():
+        probabilities, missing = fold["probabilities"], longest - len(fold["losses"])
         columns = {name: fold[name] for name in KEY} | {"label": classes[fold["label"]]}
         columns["predicted"] = classes[probabilities.argmax(1)]
         columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
         tables.append(pd.DataFrame(columns | {"epoch": int(fold["epoch"])}))
-        names.append((stem, len(probabilities), float(fold["seconds"])))
-        folds.append(fold.copy())
+        facts.append((name, len(probabilities), float(fold["seconds"])))
+        predicted.append(np.pad(fold["predicted"], ((0, missing), (0, 0)), "edge"))
+        losses.append(np.pad(fold["losses"], (0, missing), "edge"))
     columns = [*KEY, "label", "predicted", *(f"p_{name}" for name in classes), "epoch"]
     rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    longest = max((len(fold["predicted"]) for fold in folds), default=0)
-    for fold in folds:
-        missing = longest - len(fold["predicted"])
-        fold["predicted"] = np.pad(fold["predicted"], ((0, missing), (0, 0)), "edge")
-        fold["losses"] = np.pad(fold["losses"], (0, missing), "edge")
-    predicted = [fold["predicted"] for fold in folds] or [np.empty((0, 0), np.uint8)]
     return Stored(
         experiment,
         provenance,
         as_csv(rows),
-        pd.DataFrame(names, columns=["fold", "clips", "seconds"]),
+        pd.DataFrame(facts, columns=["fold", "clips", "seconds"]),
         np.concatenate(predicted, axis=1),
-        *(np.array([fold[name] for fold in folds], np.float32) for name in ARRAYS[1:]),
+        np.array(losses, np.float32),
     )
 
 
@@ -210,8 +196,8 @@ def _declared(key: str) -> tuple[Experiment, dict]:
     if not path.is_file():
         raise StudyError(f"run {key} is not there: train it in notebook 41")
     try:
-        fields, provenance = _fields(path), _fields(path.with_name("provenance.json"))
-        experiment = Experiment.of(fields)
+        provenance = _fields(path.with_name("provenance.json"))
+        experiment = Experiment.of(_fields(path))
     except (FileNotFoundError, LookupError, TypeError) as error:
         raise Damaged(path, error) from error
     if experiment.key != key:
@@ -234,28 +220,18 @@ def _folds(key: str) -> dict[str, dict[str, np.ndarray]]:
     return {name: fold for name, fold in folds.items() if fold}
 
 
-def _fold(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a fold, as `write_fold` wrote them. Raises Damaged."""
-    facts = path.stat()
-    return _arrays(path, facts.st_mtime_ns, facts.st_size)
-
-
-@functools.lru_cache(4096)
-def _arrays(path: Path, *_) -> dict[str, np.ndarray]:
-    try:
-        with cache.opened(path) as stored:
-            fold = dict(stored)
-        clips, classes = fold["probabilities"].shape
-        counts = {fold["predicted"].shape[1], *(len(fold[name]) for name in (*KEY, "label"))}
-        highest = max(fold["label"].max(), fold["predicted"].max(initial=0))
-        agree = counts == {clips} and highest < classes
-        agree = agree and len(fold["losses"]) == len(fold["predicted"])
-        if not (agree and np.isfinite(fold["probabilities"]).all()):
-            raise ValueError("its arrays do not agree")
-    except (DiskError, FileNotFoundError):
-        raise
-    except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged bytes
-        raise Damaged(path, error) from error
+@remembered
+def _fold(path: Path, content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a fold, as `write_fold` wrote them."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        fold = dict(stored)
+    clips, classes = fold["probabilities"].shape
+    counts = {fold["predicted"].shape[1], *(len(fold[name]) for name in (*KEY, "label"))}
+    highest = max(fold["label"].max(), fold["predicted"].max(initial=0))
+    agree = counts == {clips} and highest < classes
+    agree = agree and len(fold["losses"]) == len(fold["predicted"])
+    if not (agree and np.isfinite(fold["probabilities"]).all()):
+        raise ValueError("its arrays do not agree")
     return fold
 
 
@@ -263,12 +239,9 @@ def load(key: str) -> pd.DataFrame:
     """All rows written so far: run, system, seed, selection, key columns, label, predicted,
     p_<class>, epoch.  `system` is the run's label."""
     run = read(key)
-    rows = run.table()
-    rows.insert(0, "run", key)
-    rows.insert(1, "system", run.experiment.label)
-    rows.insert(2, "seed", run.experiment.seed)
-    rows.insert(3, "selection", run.experiment.selection)
-    return rows
+    rows, of = run.table(), run.experiment
+    facts = {"run": key, "system": of.label, "seed": of.seed, "selection": of.selection}
+    return rows.assign(**facts)[[*facts, *rows]]
 
 
 def predicted(key: str) -> np.ndarray:
@@ -277,16 +250,13 @@ def predicted(key: str) -> np.ndarray:
 
 
 def epochs(key: str) -> pd.DataFrame:
-    """What the left-out subjects were predicted as after every epoch: epoch, key, label, predicted.
-
-    To price the oracle selection in notebook 40; empty for a system without epochs.
-    """
+    """Predictions after every epoch: epoch, key, label, predicted; none of a system without."""
     classes = np.array(read(key).experiment.classes)
-    rows, classes_by_epoch = load(key)[[*KEY, "label"]], predicted(key)
-    count, clips = classes_by_epoch.shape
+    rows, by_epoch = load(key)[[*KEY, "label"]], predicted(key)
+    count, clips = by_epoch.shape
     table = rows.take(np.tile(np.arange(clips), count)).reset_index(drop=True)
     table.insert(0, "epoch", np.repeat(np.arange(1, count + 1), clips))
-    return table.assign(predicted=classes[classes_by_epoch.ravel()])
+    return table.assign(predicted=classes[by_epoch.ravel()])
 
 
 def curves(key: str) -> pd.DataFrame:
@@ -294,8 +264,7 @@ def curves(key: str) -> pd.DataFrame:
     run = read(key)
     count, length = run.losses.shape if len(run.losses) else (0, 0)
     table = run.folds[["fold"]].loc[np.repeat(run.folds.index, length)].reset_index(drop=True)
-    table = table.assign(epoch=np.tile(np.arange(1, length + 1), count), loss=run.losses.ravel())
-    return table
+    return table.assign(epoch=np.tile(np.arange(1, length + 1), count), loss=run.losses.ravel())
 
 
 def seconds(key: str) -> float:
@@ -304,10 +273,7 @@ def seconds(key: str) -> float:
 
 
 def find(**filters) -> pd.DataFrame:
-    """Runs on disk, a row each: key, label, what was declared, folds done and in all.
-
-    filters: columns and the value they must have, as `corpus="synthetic", labels="true"`.
-    """
+    """Runs on disk: what was declared, folds done and in all.  filters: columns, as leak=""."""
     runs = {}
     for path in paths.RUNS.glob("*/experiment.json"):
         key = path.parent.name
@@ -336,10 +302,7 @@ def find(**filters) -> pd.DataFrame:
 
 
 def keep(corpus: str) -> list[Path]:
-    """Copy every finished run of a corpus that is not kept yet to reports/runs; the new files.
-
-    Raises StudyError where there is no finished run.
-    """
+    """Copy the finished runs of a corpus to reports/runs; the new files. StudyError without any."""
     keys = find(corpus=corpus, labels="true").query("folds == of")["key"]
     if not len(keys):
         raise StudyError(f"{corpus} has no finished run in {paths.RUNS}: train one in notebook 41")
@@ -357,6 +320,7 @@ def restore(corpus: str) -> list[Path]:
 
 
 def _copied(files: Iterable[Path], target: Path) -> list[Path]:
+    """Copies of those files that are whole, where there is no whole copy yet."""
     copies = []
     for path in files:
         copy = target / path.name

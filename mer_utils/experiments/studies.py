@@ -34,27 +34,18 @@ from . import store
 from .declaration import ANY_PRECISION, LEAKS, SELECTIONS, VERSION, config_of, data_hash, resolve
 from .variations import INPUTS, corpus_name, names_of
 
-GROUP = {
-    "systems": "all",  # names, an ablation as mhssa_gcn/no_gcn; or all
-    "ablations": False,  # instead of the systems: each of their ablations
-    "preset": "small",
-    "seeds": (0,),
-    "selections": ("last",),
-    "precision": "fp32",
-    "epochs": None,  # of all networks, instead of the preset's
-    "set": {},  # SYSTEM.FIELD: value
-    "leak": "",
-    "label": "",  # added to the systems' names, to tell two groups of one system apart
-    "data": (),  # hashes of the inputs, where runs on several are on disk
-}
-KINDS = {  # field -> type of its value, or of each in its list; what to give
-    "systems": (str, "a list of names"),
-    "seeds": (int, "a list of whole numbers from 0 up"),
-    "selections": (str, "a list of names"),
-    "data": (str, "a list of names"),
-    "ablations": (bool, "true or false; single ones are named in systems, as svm/unbalanced"),
-    "set": (dict, "SYSTEM.FIELD: value"),
-    "label": (str, "a text"),
+GROUP = {  # field -> default (of a list: a tuple), type of a value, what to give
+    "systems": (("all",), str, "a list of names"),  # an ablation as mhssa_gcn/no_gcn; or all
+    "ablations": (False, bool, "true or false; single ones stand in systems, as svm/unbalanced"),
+    "preset": ("small", object, "a name"),
+    "seeds": ((0,), int, "a list of whole numbers from 0 up"),
+    "selections": (("last",), str, "a list of names"),
+    "precision": ("fp32", object, "a name"),
+    "epochs": (None, object, ""),  # of all networks, instead of the preset's
+    "set": ({}, dict, "SYSTEM.FIELD: value"),
+    "leak": ("", object, "a name"),
+    "label": ("", str, "a text"),  # added to the systems' names, to tell two groups apart
+    "data": ((), str, "a list of names"),  # hashes of the inputs, where runs on several are there
 }
 DEFAULT = ({"systems": "all"}, {"systems": "all", "ablations": True})
 STUDIES = paths.NOTEBOOKS / "studies"
@@ -92,22 +83,8 @@ class Study:
     """The runs that a study declares, as far as they are on disk."""
 
     name: str  # of the corpus
-    lines: tuple[Line, ...]
-    smoke: bool = False
-
-    @cached_property
-    def _matched(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return _match(self.name, self.lines, self.smoke)
-
-    @property
-    def runs(self) -> pd.DataFrame:
-        """Declared and finished: LINE and the columns of `store.find`; sorted, a row each."""
-        return self._matched[0]
-
-    @property
-    def missing(self) -> pd.DataFrame:
-        """Declared and not finished: LINE and `why`."""
-        return self._matched[1]
+    runs: pd.DataFrame  # declared and finished: LINE and the columns of `store.find`; sorted
+    missing: pd.DataFrame  # declared and not finished: LINE and `why`
 
     @property
     def results(self) -> pd.DataFrame:
@@ -120,17 +97,13 @@ class Study:
         return protocol.fairest(self.results)
 
     def rows(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Prediction rows of these runs (of all), `system` being the label.
-
-        Raises StudyError without any.
-        """
+        """Prediction rows of these runs (of all), `system` being the label. StudyError for none."""
         runs = self.runs if runs is None else runs
         if not len(runs):
             raise StudyError(f"no run of this study of {self.name} is finished: run notebook 41")
-        pairs = zip(runs["key"], runs["label"], strict=True)
-        return pd.concat(
-            [store.load(key).assign(system=label) for key, label in pairs], ignore_index=True
-        )
+        rows = map(store.load, runs["key"])
+        rows = [part.assign(system=of) for part, of in zip(rows, runs["label"], strict=True)]
+        return pd.concat(rows, ignore_index=True)
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -154,7 +127,7 @@ def study(corpus: str, runs: Sequence[dict] = (), smoke: bool = False) -> Study:
     smoke: the runs of a quick look, which no table of results shows.  Raises StudyError for a name
     that is not known.
     """
-    return Study(corpus, expand(runs or groups_of(corpus)), smoke)
+    return Study(corpus, *_match(corpus, expand(runs or groups_of(corpus)), smoke))
 
 
 def groups_of(corpus: str) -> Sequence[dict]:
@@ -201,33 +174,27 @@ def _checked(group: dict) -> dict:
         raise StudyError(f"runs holds {group!r}: write a group as `systems: [svm]` and its fields")
     for name in group:
         training.one_of("field of a group of runs", name, tuple(GROUP))
-    group = GROUP | group
-    for name, (kind, what) in KINDS.items():
+    group = {name: group.get(name, default) for name, (default, *_) in GROUP.items()}
+    for name, (default, kind, what) in GROUP.items():
         value = group[name]
-        if isinstance(GROUP[name], tuple) or name == "systems":
+        if isinstance(default, tuple):
             value = group[name] = [value] if isinstance(value, str | int) else value
-            fits = isinstance(value, list | tuple) and all(type(each) is kind for each in value)
+            fits = isinstance(value, list | tuple) and all(type(one) is kind for one in value)
             fits = fits and (len(value) > 0 or name == "data")
         else:
             fits = isinstance(value, kind)
-        if not fits:
+        if not fits or (name == "seeds" and min(value) < 0):
             raise StudyError(f"{name}: {group[name]!r} is not possible: give {what}")
     training.one_of("preset", group["preset"], systems.PRESETS)
     training.one_of("precision", group["precision"], training.PRECISIONS)
     training.one_of("leak", group["leak"], ("", *LEAKS))
     for selection in group["selections"]:
         training.one_of("selection", selection, SELECTIONS)
-    for seed in group["seeds"]:
-        if seed < 0:
-            raise StudyError(f"seed {seed!r} is not possible: give {KINDS['seeds'][1]}")
     return group
 
 
 def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
-    """The groups, each with the hashes of what its systems read of these views.
-
-    So that runs on other clips or inputs, which may be on disk too, do not count.
-    """
+    """The groups with the hashes of what they read of these views: other inputs do not count."""
     with_data = []
     for group in groups:
         hashes = set()
@@ -241,67 +208,51 @@ def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
 
 def _expanded(group: dict) -> dict[tuple, Line]:
     """The lines of a checked group by what names them in a table."""
-    by_name = group["systems"] != ["all"]
+    by_name = [*group["systems"]] != ["all"]
     names = tuple(group["systems"] if by_name else systems.SYSTEMS)
     if group["ablations"]:
         names = tuple(label for name in names for label in names_of(name))
-    overrides = {name: _overrides(name, group) for name in names}
+    settable = {part for name in names for part in (name, name.partition("/")[0])}
     for change in group["set"]:
-        system = change.rpartition(".")[0]
-        if not any(_is_of(name, system) for name in names):
+        system, _, field = change.rpartition(".")
+        if not (system and field):
+            raise StudyError(f"set {change}: write it as SYSTEM.FIELD")
+        if system not in settable:
             raise StudyError(
                 f"set {change}: '{system}' is none of the systems, the nearest is "
                 f"'{nearest(system, names)}': write it as SYSTEM.FIELD"
             )
     lines = {}
-    for name, selection, seed in itertools.product(names, group["selections"], group["seeds"]):
-        system, other_inputs = _split(name)
-        module, _ = systems.resolve(system, overrides[name], group["preset"])
+    for name in names:
+        described, _, last = name.partition("/")
+        system, other_inputs = (described, last) if last in INPUTS else (name, "")
+        overrides, (_, config) = {}, systems.resolve(system, {}, group["preset"])
+        if group["epochs"] and hasattr(config, "epochs"):
+            overrides["epochs"] = group["epochs"]
+        for change, value in group["set"].items():
+            changed, _, field = change.rpartition(".")
+            if changed in (name, described):
+                overrides[field] = value
+        module, _ = systems.resolve(system, overrides, group["preset"])
         label = f"{name} ({group['label']})" if group["label"] else name
         label += f" (leak: {group['leak']})" if group["leak"] else ""
-        line = Line(
-            label,
-            system,
-            group["preset"],
-            seed,
-            selection if systems.has_budget(module) else "last",
-            group["precision"] if systems.neural(module) else ANY_PRECISION,
-            overrides[name],
-            other_inputs,
-            group["leak"],
-            group["ablations"],
-            tuple(group["data"]),
-            by_name,
-        )
-        lines[line.label, line.selection, line.seed] = line
+        for selection, seed in itertools.product(group["selections"], group["seeds"]):
+            line = Line(
+                label,
+                system,
+                group["preset"],
+                seed,
+                selection if systems.has_budget(module) else "last",
+                group["precision"] if systems.neural(module) else ANY_PRECISION,
+                overrides,
+                other_inputs,
+                group["leak"],
+                group["ablations"],
+                tuple(group["data"]),
+                by_name,
+            )
+            lines[line.label, line.selection, line.seed] = line
     return lines
-
-
-def _split(name: str) -> tuple[str, str]:
-    """`svm/dis` -> its system, and the inputs that it is given instead of the usual ones."""
-    system, _, last = name.partition("/")
-    return (system, last) if last in INPUTS else (name, "")
-
-
-def _overrides(name: str, group: dict) -> dict:
-    """The fields of one system's Config that a group changes."""
-    system = _split(name)[0]
-    _, config = systems.resolve(system, {}, group["preset"])
-    changes = {}
-    if group["epochs"] and hasattr(config, "epochs"):
-        changes["epochs"] = group["epochs"]
-    for change, value in group["set"].items():
-        changed, _, field = change.rpartition(".")
-        if not (changed and field):
-            raise StudyError(f"set {change}: write it as SYSTEM.FIELD")
-        if _is_of(name, changed):
-            changes[field] = value
-    systems.resolve(system, changes, group["preset"])  # refuses an unknown field
-    return changes
-
-
-def _is_of(name: str, system: str) -> bool:
-    return system in (name, name.partition("/")[0])
 
 
 # --- declared runs on disk ------------------------------------------------------------------------
@@ -327,9 +278,12 @@ def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFram
                 f"{line.label}, seed {line.seed}, is on disk on several inputs, as {keys}: delete "
                 "those of old inputs, or name the right one as `data` in the study file"
             )
-        shown = {column: getattr(line, column) for column in LINE}
-        why = f"{runs[0]['folds']} of {runs[0]['of']} folds" if runs else "not trained"
-        (finished if done else missing).append(done[0] | shown if done else shown | {"why": why})
+        declared = {column: getattr(line, column) for column in LINE}
+        if done:
+            finished.append(done[0] | declared)
+        else:
+            why = f"{runs[0]['folds']} of {runs[0]['of']} folds" if runs else "not trained"
+            missing.append(declared | {"why": why})
     runs = pd.DataFrame(finished, columns=list(dict.fromkeys((*LINE, *store.COLUMNS))))
     runs = runs.sort_values(["label", "selection", "seed"], ignore_index=True)
     _check_same_inputs(runs)
@@ -337,10 +291,9 @@ def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFram
 
 
 def _check_same_inputs(runs: pd.DataFrame) -> None:
-    """Systems that read the same views must have been given identical arrays, and all systems the
-    same clips."""
+    """Systems that read the same views must have had the same arrays, and all the same clips."""
     given: dict[tuple, dict] = {}
-    clips: dict[str, set] = {}
+    before, clips = "", set()
     for run in runs.to_dict("records"):
         if "~" in run["corpus"].replace("~smoke", ""):
             continue  # other inputs, on purpose
@@ -350,13 +303,13 @@ def _check_same_inputs(runs: pd.DataFrame) -> None:
                 f"{run['key']} and {first['key']} were trained on other clips or inputs: delete "
                 "the older one and train it again, or name the right one as `data` in the study"
             )
-        rows = store.load(run["key"])[[*KEY, "label"]]
-        clips[run["key"]] = set(rows.itertuples(index=False, name=None))
-    for (key, expected), (other, predicted) in itertools.pairwise(clips.items()):
-        if predicted != expected:
+        rows = {*store.load(run["key"])[[*KEY, "label"]].itertuples(index=False, name=None)}
+        if before and rows != clips:
             raise StudyError(
-                f"{key} and {other} predict other clips: delete the older one and train it again"
+                f"{before} and {run['key']} predict other clips: delete the older one and train it "
+                "again"
             )
+        before, clips = run["key"], rows
 
 
 @cache

@@ -4,7 +4,7 @@ import dataclasses
 
 from .. import systems
 from ..corpora import apexes
-from ..corpora.table import Corpus, clip_table, nearest
+from ..corpora.table import Corpus, clip_table, unknown
 from ..errors import StudyError
 from ..preprocessing import views
 
@@ -25,36 +25,26 @@ def names_of(system: str) -> tuple[str, ...]:
 
 
 def corpus_name(corpus: str, inputs: str = "", smoke: bool = False) -> str:
-    """Under which name runs on other inputs, and those of a quick look, are kept.
-
-    So that no table takes them for runs on the corpus itself.
-    """
+    """The name that keeps runs on other inputs, and of a quick look, out of the corpus's tables."""
     return corpus + (f"~{inputs}" if inputs else "") + ("~smoke" if smoke else "")
 
 
-def views_of(
-    corpus: Corpus, inputs: str = "", jobs: int | None = None, progress: bool = False
-) -> views.Views:
+def views_of(corpus: Corpus, inputs: str = "", jobs: int | None = None) -> views.Views:
     """Views of a corpus as it is, or with one of INPUTS. Raises StudyError where it has no frames.
 
     An apex that a sheet has given is kept out of the way of `midpoint` and `spotted`; a clip
     without a midpoint is left out.
     """
     if not inputs:
-        return views.compute(corpus, corpus.views, jobs=jobs, progress=progress)
+        return views.compute(corpus, corpus.views, jobs=jobs, progress=False)
     if inputs not in INPUTS:
-        raise StudyError(
-            f"inputs '{inputs}' is not known, the nearest is '{nearest(inputs, INPUTS)}': "
-            f"choose one of {', '.join(INPUTS)}"
-        )
+        raise unknown("inputs", inputs, tuple(INPUTS))
     if "frames" not in corpus.views:
         raise StudyError(f"{corpus.name} comes without frames: inputs={inputs} needs them")
-    _, _, method, apex = INPUTS[inputs]
-    clips = corpus.clips
+    *_, method, apex = INPUTS[inputs]
     if apex:
-        rows = clips.astype(object).where(clips.notna(), None).to_dict("records")
+        rows = corpus.clips.astype(object).where(corpus.clips.notna(), None).to_dict("records")
         rows, _ = apexes.choose(apex, rows)
-        clips = clip_table(rows)
-    other = dataclasses.replace(corpus, clips=clips)
+        corpus = dataclasses.replace(corpus, clips=clip_table(rows))
     wanted = tuple(name for name in corpus.views if name in ("flow", "flow_legacy", "landmarks"))
-    return views.compute(other, wanted, jobs=jobs, progress=progress, flow_method=method)
+    return views.compute(corpus, wanted, jobs=jobs, progress=False, flow_method=method)
