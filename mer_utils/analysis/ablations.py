@@ -55,22 +55,19 @@ def questions() -> tuple[Question, ...]:
     """Every question of the study, by system."""
     lines = []
     for system in systems.SYSTEMS:
-        asked = {name: entry[1:] for name, entry in systems.ablations(system).items()}
+        changes = systems.ablations(system)
         for label in names_of(system):
             name = label.partition("/")[2]
-            ingredient, question, changes = asked.get(name) or (*INPUTS[name][:2], {})
-            lines.append(Question(ingredient, label, question, changes))
+            entry = changes[name][1:] if name in changes else (*INPUTS[name][:2], {})
+            lines.append(Question(entry[0], label, *entry[1:]))
     return tuple(lines)
 
 
-def answers(
-    study: "Study", metric: str = "UF1", seed: int = 0
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def answers(study: "Study", seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What every change did (QUESTION, ANSWER); and the questions without an answer, with `why`.
 
-    `effect` is the score as described less the score of the changed system, paired over subjects,
-    with its 95 % interval; p is after Holm over all questions that have an answer.  A budget is
-    chosen alike for both.
+    `effect` is UF1 as described less UF1 of the changed system, paired over subjects, with its 95 %
+    interval; p is after Holm over all questions that have an answer.  Both choose a budget alike.
     """
     runs = study.runs[study.runs["leak"] == ""]
     system = runs["label"].str.split("/").str[0]
@@ -83,7 +80,7 @@ def answers(
     table = pd.DataFrame(lines, columns=[*QUESTION, "why"])
     missing = table[table["why"] != ""].reset_index(drop=True)
     table = table.loc[table["why"] == "", QUESTION].reset_index(drop=True)
-    table = table.join(_effects(study, runs, table["ablation"], metric, seed))
+    table = table.join(_effects(study, runs, table["ablation"], seed))
     several = table["ingredient"] == SEVERAL  # says nothing about a single ingredient
     table.loc[several, "answer"] = table.loc[several, "answer"].replace(AS_A_WHOLE)
     return table, missing
@@ -93,15 +90,14 @@ def named(answered: pd.DataFrame) -> str:
     """`: region map of HOOF + SVM, it helps (+0.231); ...`, to end a sentence on some answers."""
     names = []
     for line in answered.itertuples():
-        system = systems.title(line.ablation.partition("/")[0])
-        subject = f"{line.ingredient} of {system}"
+        subject = f"{line.ingredient} of {systems.title(line.ablation.partition('/')[0])}"
         if line.ingredient == SEVERAL:
             subject = systems.title(line.ablation)
         names.append(f"{subject}, {line.answer} ({line.effect:+.3f})")
     return f": {'; '.join(names) or 'none'}"
 
 
-def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, metric, seed):
+def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, seed: int) -> pd.DataFrame:
     """ANSWER of each ablation."""
     if ablations.empty:
         return pd.DataFrame(columns=ANSWER)
@@ -109,9 +105,8 @@ def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, metric, s
     both = [(name.partition("/")[0], name) for name in ablations]
     pairs = [tuple((name, rule[name]) for name in names) for names in both]
     rows = study.rows(runs[runs["label"].isin({label for pair in pairs for label, _ in pair})])
-    table = statistics.compare(rows, pairs, metric, seed=seed)
-    tally = scores.tally(rows)
-    by_seed = {label: scores.of(tally.of(*label).sum(1))[metric] for label in tally.systems()}
+    table, tally = statistics.compare(rows, pairs, seed=seed), scores.tally(rows)
+    by_seed = {label: scores.of(tally.of(*label).sum(1))["UF1"] for label in tally.systems()}
     effect = table["difference"]
     directions = [table["significant"] & (effect > 0), table["significant"] & (effect < 0)]
     return table.assign(
@@ -131,31 +126,31 @@ def _why_not(line: Question, by_label: dict, study: "Study", images: bool) -> st
         return f"{study.name} has no {', '.join(lacks) or 'frames'}"
     if line.system not in by_label:
         return f"not trained: {line.system} itself has no run here"
-    one = by_label[line.system].iloc[0]
-    preset, fields = one["preset"], json.loads(one["config"])
+    described = by_label[line.system].iloc[0]
+    preset, fields = described["preset"], json.loads(described["config"])
     if not line.inputs:
-        if one["selection"] == "inner" and line.changes.keys() <= budget.fields(module, config):
+        inner = described["selection"] == "inner"
+        if inner and line.changes.keys() <= budget.fields(module, config):
             return "what it changes is chosen inside the training folds"
-        _, own = systems.resolve(line.system, {}, preset)
-        own = vars(module.Config()) | vars(own)  # a published code may have further fields
-        if all(own[name] == value for name, value in line.changes.items()):
+        # a published code may have further fields
+        sized = vars(module.Config()) | vars(systems.resolve(line.system, {}, preset)[1])
+        if line.changes.items() <= sized.items():
             return f"changes nothing at the {preset} size"
-        if all(fields.get(name, own[name]) == value for name, value in line.changes.items()):
+        if line.changes.items() <= (sized | fields).items():
             return f"changes nothing on {study.name}"
     if line.ablation not in by_label:
         return NOT_TRAINED
-    other = by_label[line.ablation].iloc[0]
-    changed = json.loads(other["config"])
-    differs = [name for name in ("preset", "precision") if one[name] != other[name]]
+    changed = by_label[line.ablation].iloc[0]
+    differs = [name for name in ("preset", "precision") if described[name] != changed[name]]
+    config = json.loads(changed["config"])
     for name, value in (dataclasses.asdict(module.Config()) | fields).items():
-        if name not in line.changes and changed[name] != json.loads(json.dumps(value)):
+        if name not in line.changes and config[name] != json.loads(json.dumps(value)):
             differs.append(name)
     if differs:
         return f"its runs differ from {line.system} in {', '.join(differs)} too"
     if line.inputs:
-        had, full = (
-            len(study.rows(by_label[name].head(1))) for name in (line.ablation, line.system)
-        )
-        if had < full:
-            return f"its runs hold {had} of the {full} clips of {line.system}"
+        names = line.ablation, line.system
+        clips, full = (len(study.rows(by_label[name].head(1))) for name in names)
+        if clips < full:
+            return f"its runs hold {clips} of the {full} clips of {line.system}"
     return ""

@@ -32,19 +32,20 @@ def left_out(system: str, views: "Views", classes: Sequence[str], seed: int = 0)
     a network trains for the epochs of the small preset.
     """
     task, names = experiments.trial(system, views, seed=seed, classes=classes)
-    folds, selection, configs = protocol.corpus_folds(views.clips), "last", {task.config: None}
+    folds, choices = protocol.corpus_folds(views.clips), None
     if hasattr(task.module, "ARMS"):
         groups = pd.Categorical(views.clips["corpus"]).codes  # sorted by name, as the folds are
-        chosen = budget.choose(task, training.train_folds, groups=groups)
-        selection, configs = "inner", {}
-        for fold, each in zip(folds, chosen, strict=True):
-            config = dataclasses.replace(task.config, **each["changes"])
-            configs.setdefault(config, []).append(fold)
+        choices = budget.choose(task, training.train_folds, groups=groups)
+    by_config: dict = {}  # folds of one budget train side by side
+    for fold, choice in zip(folds, choices or [{"changes": {}}] * len(folds), strict=True):
+        config = dataclasses.replace(task.config, **choice["changes"])
+        by_config.setdefault(config, []).append(fold)
     parts = [
-        experiments.rows_of(dataclasses.replace(task, config=config), names, own or folds)
-        for config, own in configs.items()  # folds of one budget train side by side
+        experiments.rows_of(dataclasses.replace(task, config=config), names, of_config)
+        for config, of_config in by_config.items()
     ]
-    return pd.concat(parts, ignore_index=True).assign(system=system, selection=selection)
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(system=system, selection="inner" if choices else "last")
 
 
 def gaps(across: pd.DataFrame, loso: pd.DataFrame | None) -> list[dict]:
@@ -55,14 +56,12 @@ def gaps(across: pd.DataFrame, loso: pd.DataFrame | None) -> list[dict]:
     """
     lines = []
     for name in ("all", *sorted(set(across["corpus"]))):
-        one, other = (
-            rows if rows is None or name == "all" else rows[rows["corpus"] == name]
-            for rows in (across, loso)
-        )
-        line = statistics.summary(one).iloc[0].to_dict() | {"corpus": name, "LOSO": np.nan}
+        part = across if name == "all" else across[across["corpus"] == name]
+        line = statistics.summary(part).iloc[0].to_dict() | {"corpus": name, "LOSO": np.nan}
         line |= dict.fromkeys(LOST, np.nan) | {"rule": "–"}
-        if other is not None:
-            line |= dict(zip(LOST, statistics.difference(other, one), strict=True))
+        if loso is not None:
+            other = loso if name == "all" else loso[loso["corpus"] == name]
+            line |= dict(zip(LOST, statistics.difference(other, part), strict=True))
             line |= {"LOSO": line["UF1"] + line["lost"], "rule": other["selection"].iloc[0]}
         lines.append(line)
     return lines

@@ -30,14 +30,12 @@ def units_of(text: str) -> dict[str, int]:
 
 
 def reader(clips: pd.DataFrame) -> pd.DataFrame:
-    """Rows (key, label, predicted, system) with one subject left out, over the corpora with units.
-
-    Corpora without annotated units, as SMIC, are left out; of the others every clip stays.
-    """
-    text = clips["action_units"].fillna("").astype(str)
-    clips = clips[(text != "").groupby(clips["corpus"]).transform("any")].reset_index(drop=True)
+    """Rows (key, label, predicted, system), one subject left out, of corpora with coded units."""
+    clips = clips.assign(action_units=clips["action_units"].fillna("").astype(str))
+    coded = (clips["action_units"] != "").groupby(clips["corpus"]).transform("any")
+    clips = clips[coded].reset_index(drop=True)
     rows = clips[[*KEY, "label"]].assign(predicted=clips["label"], system=READER)
-    units = np.array([units_of(told) for told in clips["action_units"].fillna("").astype(str)])
+    units = np.array([units_of(text) for text in clips["action_units"]])
     labels, person = clips["label"].to_numpy(), clips.groupby(scores.PERSON).ngroup().to_numpy()
     model = make_pipeline(
         DictVectorizer(sparse=False), LogisticRegression(class_weight="balanced", max_iter=1000)

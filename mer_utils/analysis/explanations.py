@@ -39,36 +39,36 @@ def maps_of(experiment: Experiment, views: Views, places: np.ndarray) -> Maps:
     By gradients of a network that reads flow, which is asked untrained too; by windows of any other
     system.  Raises StudyError where the weights of a network were not kept.
     """
-    found: Maps = {}
+    by_label: Maps = {}
     for fold, member in members(experiment, views):
-        own = np.flatnonzero(np.isin(places, fold.test))
-        arrays = {name: values[places[own]] for name, values in views.arrays.items()}
-        clips, asked = views.clips.iloc[places[own]], {"": member}
-        if not len(own):
+        rows = np.flatnonzero(np.isin(places, fold.test))
+        if not len(rows):
             continue
+        clips = views.clips.iloc[places[rows]]
+        arrays = {name: values[places[rows]] for name, values in views.arrays.items()}
         if evidence.reads_cells(member):
             decided = member.probabilities(arrays, clips).argmax(axis=1)
-            asked[UNTRAINED] = evidence.untrained(member, experiment.seed)
+            asked = {"": member, UNTRAINED: evidence.untrained(member, experiment.seed)}
             part = {n: evidence.by_gradient(m, arrays, clips, decided) for n, m in asked.items()}
         else:
-            part = {"": evidence.by_window(member, arrays, clips, range(len(own)))}
+            part = {"": evidence.by_window(member, arrays, clips, range(len(rows)))}
         for name, maps in part.items():
             label = experiment.label + name
-            found.setdefault(label, np.zeros((len(places), GRID, GRID)))[own] = maps
-    return found
+            by_label.setdefault(label, np.zeros((len(places), GRID, GRID)))[rows] = maps
+    return by_label
 
 
 def maps_of_all(runs: Sequence[Experiment], views: Views, places: np.ndarray) -> tuple[Maps, dict]:
     """`sizes` and `maps_of` every run, and of those without weights the label and why."""
     flow = views.arrays["flow" if "flow" in views.arrays else "flow_centred"][places]
     lengths = np.hypot(flow[:, 0], flow[:, 1]), flow[:, 2]  # which no system enters
-    found, without = dict(zip(SIZES, lengths, strict=True)), {}
+    maps, without = dict(zip(SIZES, lengths, strict=True)), {}
     for experiment in runs:
         try:
-            found |= maps_of(experiment, views, places)
+            maps |= maps_of(experiment, views, places)
         except StudyError as error:
             without[experiment.label] = str(error)
-    return found, without
+    return maps, without
 
 
 # --- regions --------------------------------------------------------------------------------------
@@ -79,9 +79,8 @@ def areas(landmarks: np.ndarray) -> np.ndarray:
     cells = np.stack(np.meshgrid(*[np.arange(GRID) + 0.5] * 2), axis=-1)
     region = [number for number, points in enumerate(POINTS) for _ in points] + [-1]
     trees = (KDTree(points) for points in landmarks[:, np.concatenate(POINTS)])
-    return np.array(
-        [np.take(region, tree.query(cells, distance_upper_bound=REACH)[1]) for tree in trees]
-    )
+    near = [tree.query(cells, distance_upper_bound=REACH)[1] for tree in trees]
+    return np.take(region, near)
 
 
 def active(clips: pd.DataFrame) -> np.ndarray:
@@ -100,8 +99,8 @@ def shares(maps: np.ndarray, areas: np.ndarray) -> np.ndarray:
 def pointing(maps: np.ndarray, areas: np.ndarray, active: np.ndarray) -> np.ndarray:
     """(n,) 1 where the most evident cell is in an active region (Zhang et al., ECCV 2016)."""
     best = np.where(areas >= 0, maps, -np.inf).reshape(-1, GRID**2).argmax(axis=1)
-    each = np.arange(len(maps))
-    return active[each, areas.reshape(-1, GRID**2)[each, best]].astype(float)
+    clips = np.arange(len(maps))
+    return active[clips, areas.reshape(-1, GRID**2)[clips, best]].astype(float)
 
 
 def rank_correlation(one: np.ndarray, two: np.ndarray, used=True) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Which clips the systems get wrong, one by one and all together."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -40,29 +41,21 @@ def overlap(shares: pd.DataFrame) -> pd.DataFrame:
     independent = np.zeros(wrong.shape[1] + 1)
     for label in labels.unique():
         of_class = wrong[labels == label]
-        chances = np.ones(1)
-        for rate in of_class.mean(axis=0):
-            chances = np.convolve(chances, (1 - rate, rate))
-        independent += len(of_class) * chances
+        factors = [(1 - rate, rate) for rate in of_class.mean(axis=0)]
+        independent += len(of_class) * functools.reduce(np.convolve, factors, np.ones(1))
     counts = np.bincount(wrong.sum(axis=1), minlength=len(independent))
-    return pd.DataFrame(
-        {"systems wrong": range(len(counts)), "clips": counts, "independent": independent}
-    )
+    columns = {"systems wrong": range(len(counts)), "clips": counts, "independent": independent}
+    return pd.DataFrame(columns)
 
 
 def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """The class that most seeds of each system predict, for those of `clips` that have rows.
-
-    In the order and with the index of `clips`: runs of a quick look predict some of them only.
-    """
+    """The class that most seeds of each system predict, for those of `clips` that have rows."""
     chosen = rows.merge(clips[KEY], on=KEY)
     votes = chosen.groupby([*KEY, "system", "predicted"], sort=False).size().rename("votes")
     votes = votes.reset_index().sort_values("votes", ascending=False, kind="stable")
     votes = votes.drop_duplicates([*KEY, "system"])
     table = votes.pivot(index=KEY, columns="system", values="predicted")
-    table = table[list(dict.fromkeys(rows["system"]))].rename_axis(columns=None)
-    merged = clips[KEY].reset_index(names="_place").merge(table, left_on=KEY, right_index=True)
-    return merged.set_index("_place").rename_axis(None)
+    return clips[KEY].join(table[list(dict.fromkeys(rows["system"]))], on=KEY, how="inner")
 
 
 def shares_by(shares: pd.DataFrame, level: str) -> pd.DataFrame:

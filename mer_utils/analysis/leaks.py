@@ -6,6 +6,7 @@ in all else, so that their difference over the same subjects is the inflation by
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,26 +38,22 @@ def oracle(keys: Sequence[str]) -> pd.DataFrame:
 def guessing(
     clips: pd.DataFrame, classes: Sequence[str], epochs: Sequence[int], seed: int = 0
 ) -> pd.DataFrame:
-    """UF1 of a guesser that draws a class by frequency anew after every epoch, read by the oracle.
-
-    It learns nothing.  Columns: epochs, UF1 (mean of GUESSERS), chance (that of its last epoch).
-    """
+    """UF1 of random guesses by frequency, read by the oracle, and `chance`: of the last epoch."""
     random, shares = np.random.default_rng(seed), clips["label"].value_counts(normalize=True)
     shares = shares.reindex(list(classes), fill_value=0).to_numpy()
     rows = clips[[*KEY, "label"]].assign(**{f"p_{name}": 0.0 for name in classes})
-    found = []
+    lines = []
     for _ in range(GUESSERS):
         drawn = random.choice(len(classes), (max(epochs), len(rows)), p=shares)
-        chance = rows.assign(predicted=np.array(classes)[drawn[-1]])
+        last = scores.uf1(rows.assign(predicted=np.array(classes)[drawn[-1]]))
         for count in epochs:
-            picked = protocol.oracle(rows, drawn[:count])
-            line = {"epochs": count, "UF1": scores.uf1(picked), "chance": scores.uf1(chance)}
-            found.append(line)
-    return pd.DataFrame(found).groupby("epochs", as_index=False).mean()
+            picked = scores.uf1(protocol.oracle(rows, drawn[:count]))
+            lines.append({"epochs": count, "UF1": picked, "chance": last})
+    return pd.DataFrame(lines).groupby("epochs", as_index=False).mean()
 
 
-def prices(study: "Study", runs: pd.DataFrame, metric: str = "UF1") -> pd.DataFrame:
-    """Per label and selection of honest `runs`: the same training, read in four ways; seeds' means.
+def prices(study: "Study", runs: pd.DataFrame) -> pd.DataFrame:
+    """UF1 per label and selection of honest `runs`, read in four ways; means over seeds.
 
     `honest`: pooled, at the epoch that the left-out subject did not choose; `oracle`: at the one
     picked on the test subject; `fold mean`: the honest scores of all folds averaged; `both`
@@ -64,26 +61,25 @@ def prices(study: "Study", runs: pd.DataFrame, metric: str = "UF1") -> pd.DataFr
     was also trained with a leak, a further column has that score: `leak: graph`.
     """
     lines, twins = [], _twins(study)
-    for (label, selection), own in runs.groupby(["label", "selection"], sort=False):
-        honest, picked = study.rows(own), oracle(own["key"])
-        line = {"system": label, "selection": selection, "seeds": own["seed"].nunique()}
-        line["honest"] = statistics.mean_score(honest, metric)
-        line["fold mean"] = _fold_mean(honest, metric)
-        if len(picked):
-            line["oracle"] = statistics.mean_score(picked, metric)
-            line["both"] = _fold_mean(picked, metric)
-        for leak, pairs in twins[twins["key"].isin(own["key"])].groupby("leak"):
-            if set(pairs["seed"]) == set(own["seed"]):
-                line[f"leak: {leak}"] = statistics.mean_score(_leaky_rows(pairs), metric)
+    for (label, selection), part in runs.groupby(["label", "selection"], sort=False):
+        line = {"system": label, "selection": selection, "seeds": part["seed"].nunique()}
+        readings = {
+            ("honest", "fold mean"): study.rows(part),
+            ("oracle", "both"): oracle(part["key"]),
+        }
+        for (pooled, averaged), rows in readings.items():
+            if len(rows):
+                line[pooled] = statistics.mean_score(rows, "UF1")
+                by_rule = scores.fold_means(rows).set_index("rule")
+                line[averaged] = by_rule.loc[scores.PRESENT, "UF1"]
+        for leak, pairs in twins[twins["key"].isin(part["key"])].groupby("leak"):
+            if set(pairs["seed"]) == set(part["seed"]):
+                line[f"leak: {leak}"] = statistics.mean_score(_leaky_rows(pairs), "UF1")
         lines.append(line)
     leaks = sorted({name for line in lines for name in line if name.startswith("leak: ")})
     table = pd.DataFrame(lines, columns=["system", "selection", "seeds", *READINGS, *leaks])
     table = table.astype({name: float for name in (*READINGS, *leaks)})
     return table.assign(inflation=table["oracle"] - table["honest"])
-
-
-def _fold_mean(rows: pd.DataFrame, metric: str) -> float:
-    return scores.fold_means(rows).set_index("rule").loc[scores.PRESENT, metric]
 
 
 def _twins(study: "Study") -> pd.DataFrame:
@@ -105,34 +101,31 @@ def _leaky_rows(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(map(experiments.load, pairs["leaky"]), ignore_index=True)
 
 
-def trained(study: "Study", metric: str = "UF1") -> pd.DataFrame:
+def trained(study: "Study") -> pd.DataFrame:
     """`price` per label, selection and leak of the study's leaky runs, over the seeds of both."""
     lines = []
     for names, pairs in _twins(study).groupby(["label", "selection", "leak"], sort=False):
         honest = study.rows(study.runs[study.runs["key"].isin(pairs["key"])])
         line = dict(zip(PRICED, (*names, pairs["seed"].nunique()), strict=False))
-        lines.append(line | price(_leaky_rows(pairs), honest, metric))
+        lines.append(line | price(_leaky_rows(pairs), honest))
     return pd.DataFrame(lines, columns=PRICED)
 
 
-def price(wrong: pd.DataFrame, honest: pd.DataFrame, metric: str = "UF1") -> dict[str, float]:
+def price(wrong: pd.DataFrame, honest: pd.DataFrame) -> dict[str, float]:
     """honest, leaky, inflation and its 95 % interval: the same clips, paired over subjects."""
-    means = {"honest": statistics.mean_score(honest, metric)}
-    means["leaky"] = statistics.mean_score(wrong, metric)
-    gap = statistics.difference(wrong, honest, metric)
+    means = {"honest": honest, "leaky": wrong}
+    means = {name: statistics.mean_score(rows, "UF1") for name, rows in means.items()}
+    gap = statistics.difference(wrong, honest)
     return means | dict(zip(("inflation", "low", "high"), gap, strict=True))
 
 
 def dealt_folds(deal, system: str, views: Views, seeds: Sequence[int], **options) -> pd.DataFrame:
-    """Rows of `experiments.try_folds` in the folds that `deal` gives anew for every seed.
-
-    deal: `protocol.random_folds` or `protocol.subject_folds`.
-    """
-    rows = []
-    for seed in seeds:
-        folds = deal(views.clips, seed=seed)
-        rows.append(experiments.try_folds(system, views, folds, seed=seed, **options))
-    return pd.concat(rows, ignore_index=True)
+    """Rows of `experiments.try_folds` in the folds that `deal` gives anew for every seed."""
+    tried = [
+        experiments.try_folds(system, views, deal(views.clips, seed=seed), seed=seed, **options)
+        for seed in seeds
+    ]
+    return pd.concat(tried, ignore_index=True)
 
 
 def trials(
@@ -143,21 +136,20 @@ def trials(
     Second: why the price of a leak cannot be asked of these clips, a sentence each.
     """
     folds = protocol.folds(views.clips, tuple(classes))
-    options = {"views": views, "classes": tuple(classes)}
-    svm, hoof = (experiments.try_folds(name, folds=folds, **options) for name in ("svm", "hoof"))
-    splits = options | {"seeds": range(seed, seed + SPLITS)}
+    tried = partial(experiments.try_folds, views=views, classes=tuple(classes))
+    dealt = partial(dealt_folds, system="svm", views=views, classes=tuple(classes))
+    svm, hoof = (tried(name, folds=folds) for name in ("svm", "hoof"))
     deals = (protocol.random_folds, protocol.subject_folds)
-    named = options | {"folds": protocol.folds_by_name(views.clips)}
-    scaled = options | {"folds": folds, "leak": "scaler"}
+    seeds, named = range(seed, seed + SPLITS), protocol.folds_by_name(views.clips)
     asked = {  # the wrong rows and the honest ones
-        ("svm", "random_folds"): lambda: [dealt_folds(deal, "svm", **splits) for deal in deals],
-        ("svm", "clip_names"): lambda: [experiments.try_folds("svm", **named), svm],
-        ("hoof", "scaler"): lambda: [experiments.try_folds("hoof", **scaled), hoof],
+        ("svm", "random_folds"): lambda: [dealt(deal, seeds=seeds) for deal in deals],
+        ("svm", "clip_names"): lambda: [tried("svm", folds=named), svm],
+        ("hoof", "scaler"): lambda: [tried("hoof", folds=folds, leak="scaler"), hoof],
     }
     lines, refused = [], []
-    for (system, leak), train in asked.items():
+    for (system, leak), rows in asked.items():
         try:
-            priced = price(*train())
+            priced = price(*rows())
         except StudyError as error:
             refused.append(f"What the leak `{leak}` adds cannot be asked here: {error}.")
         else:
@@ -193,7 +185,7 @@ def floors(clips: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     folds = protocol.folds(clips, tuple(classes))
     blank = experiments.try_folds("svm", views, folds, jobs=1, classes=classes)
     rows = {"majority class": clips.assign(predicted=most), "blank images": blank}
-    return {name: scores.uf1(each, classes) for name, each in rows.items()}
+    return {name: scores.uf1(part, classes) for name, part in rows.items()}
 
 
 def verdict(line: dict) -> str:
@@ -210,14 +202,12 @@ def sentences(trained: pd.DataFrame) -> list[str]:
     """A sentence for each leak of `trained`: by how much it inflates which scores."""
     sentences = []
     for leak, lines in trained.groupby("leak", sort=False):
-        if len(lines) == 1:
-            line = lines.iloc[0].to_dict()
-            sentences.append(f"In {line['system']} the leak `{leak}` {verdict(line)}.")
-        else:
-            least, most = lines["inflation"].agg(["min", "max"])
-            sentences.append(
-                f"The leak `{leak}` moves UF1 by {least:+.3f} to {most:+.3f} in {len(lines)} "
-                f"systems. In {(lines['low'] > 0).sum() or 'none'} of them the interval is above "
-                f"zero."
-            )
+        line, gains = lines.iloc[0].to_dict(), lines["inflation"]
+        sentences.append(
+            f"In {line['system']} the leak `{leak}` {verdict(line)}."
+            if len(lines) == 1
+            else f"The leak `{leak}` moves UF1 by {gains.min():+.3f} to {gains.max():+.3f} in "
+            f"{len(lines)} systems. In {(lines['low'] > 0).sum() or 'none'} of them the interval "
+            "is above zero."
+        )
     return sentences

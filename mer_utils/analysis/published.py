@@ -29,31 +29,20 @@ def load() -> pd.DataFrame:
     return pd.read_csv(FILE, dtype=text, keep_default_na=False, na_values={"UF1": "", "UAR": ""})
 
 
-def ours(
-    study: "Study", runs: pd.DataFrame, part: str = "Full", metric: str = "UF1"
-) -> pd.DataFrame:
-    """Of each system in `runs`: honest score with interval, and oracle score, of one part.
-
-    A part is scored with its own clips of the same predictions, as the published tables do.
-    """
+def ours(study: "Study", runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each system in `runs`: honest UF1 with interval, and the oracle's."""
     lines = []
-    for label, own in runs.groupby("label", sort=False):
-        honest, picked = study.rows(own), oracle(own["key"])
-        if part != "Full":
-            honest, picked = (rows[rows["corpus"] == part] for rows in (honest, picked))
-        score = mean_score(picked, metric) if len(picked) else float("nan")
-        limits = interval(honest, metric)
-        preset, seeds = own["preset"].iloc[0], own["seed"].nunique()
-        lines.append((label, mean_score(honest, metric), *limits, score, preset, seeds))
+    for label, part in runs.groupby("label", sort=False):
+        honest, picked = study.rows(part), oracle(part["key"])
+        score = mean_score(picked, "UF1") if len(picked) else float("nan")
+        preset, seeds = part["preset"].iloc[0], part["seed"].nunique()
+        lines.append((label, mean_score(honest, "UF1"), *interval(honest), score, preset, seeds))
     return pd.DataFrame(lines, columns=OURS)
 
 
-def next_to(ours: pd.DataFrame, part: str = "Full", metric: str = "UF1") -> pd.DataFrame:
-    """Published scores of a part, and `ours` of the same system in columns of their own.
-
-    Best published first; systems of this study without a published score last.
-    """
-    theirs = load().query("corpus == @part").rename(columns={metric: "published"})
+def next_to(ours: pd.DataFrame) -> pd.DataFrame:
+    """Published UF1 of all clips, best first, and `ours` of the same system in own columns."""
+    theirs = load().query("corpus == 'Full'").rename(columns={"UF1": "published"})
     theirs = theirs.sort_values("published", ascending=False, kind="stable")
     table = theirs.merge(ours, on="system", how="left")
     alone = ours[~ours["system"].isin(theirs["system"])].assign(selection="")

@@ -24,8 +24,8 @@ def marked_twin(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
     by strain and moves vertically (v) in one of four fixed patterns.  The other three have three
     different patterns; one of them, the twin, has the pattern of the marked spot.  All three move
     left or right (u) at random, and the label is the direction of the twin.  The majority of the
-    three directions is right in 3 of 4 clips, the best without comparison.
-    Attention inside the area (queries and keys: patterns, values: directions) can solve all.
+    three directions is right in 3 of 4 clips, the best without comparison; attention inside the
+    area (queries and keys: patterns, values: directions) can solve all.
     Views flow, flow_legacy, landmarks.
     """
     patterns = np.random.default_rng(7).choice([-2.0, 2.0], size=(4, 7, 7))  # pixels
@@ -92,12 +92,8 @@ def gathered(count: int, seed: int = 0) -> Case:
 # The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
 REGIONS_TOGETHER = (("R2+L2", "9+12"), ("R2+9", "L2+12"))
 # Row and column of the spot, first and last landmark of the region.
-_UNIT_SPOTS = {
-    "R2": (0, 0, 17, 21),
-    "L2": (0, 3, 22, 26),
-    "9": (3, 0, 27, 35),
-    "12": (3, 3, 48, 59),
-}
+_UNIT_SPOTS = {"R2": (0, 0, 17, 21), "L2": (0, 3, 22, 26), "9": (3, 0, 27, 35)}
+_UNIT_SPOTS |= {"12": (3, 3, 48, 59)}
 
 
 def regions_together(count: int, seed: int = 0) -> Case:
@@ -159,22 +155,19 @@ ORDER_SIZES |= {"epochs": 4, "batch_size": 8, "learning_rate": 3e-3}
 _PULSES = {1: (0.6, 1.0, 1.0, 0.6), 2: (1.0, 1.0)}
 
 
-def order_of_movements(
-    count: int, seed: int = 0, units: tuple[int, int] = (2, 12), rounds: int = 1
-) -> Case:
-    """For models of time: two movements in one order (0) or in the other (1).
+def order_of_movements(count: int, seed: int = 0, rounds: int = 1) -> Case:
+    """For models of time: brows up before mouth up (0) or after it (1).
 
-    By default brows up and mouth up, each up and down again in four of the ten frames; the first
-    and the last frame are at rest.  But for chance the ten pictures are the same in both classes.
-    So no mean, maximum or attention over them tells anything, unless it knows their positions.
-    With two `rounds` the movements alternate twice, two frames each, so that either half of the
-    clip holds both.  The key frames are the first and one at the height of the stronger movement.
-    Views video, frames, landmarks; rows as if of twelve subjects, all with the same action units.
+    Each goes up and down again in four of the ten frames; the first and the last frame are at rest.
+    But for chance the ten pictures are the same in both classes: no mean, maximum or attention over
+    them tells anything, unless it knows their positions.  With two `rounds` the movements alternate
+    twice, two frames each, so that either half of the clip holds both.  The key frames are the
+    first and one at the height of the stronger movement.  Views video, frames, landmarks; rows as
+    if of twelve subjects, all with the same action units.
     """
     random, labels = _labels(count, seed)
-    face, (first, second) = _face(), [_down(unit) for unit in units]
-    courses = np.zeros((2, 10))  # of what comes first, of what comes second
-    pulse = _PULSES[rounds]
+    face, brows, mouth = _face(), _down(2), _down(12)
+    courses, pulse = np.zeros((2, 10)), _PULSES[rounds]  # of what comes first, and second
     for turn in range(2 * rounds):
         begin = 1 + turn * len(pulse)
         courses[turn % 2, begin : begin + len(pulse)] = pulse
@@ -184,13 +177,13 @@ def order_of_movements(
         heights = random.uniform(1.4, 2.6, 2)  # pixels
         ordered = courses[::-1] if label else courses
         for moment, (one, other) in enumerate((ordered * heights[:, None]).T):
-            moved = _moved(face, one * first + other * second)
+            moved = _moved(face, one * brows + other * mouth)
             video[clip, moment] = np.clip(moved + random.normal(0, 2, moved.shape), 0, 255)
         apex = random.choice(np.flatnonzero(ordered[heights.argmax()] == 1))
         frames[clip] = video[clip, [0, apex]]
     landmarks = np.repeat(_plain_face()[None], count, axis=0)
-    rows = _rows(labels, "+".join(map(str, units)))
-    return {"video": video, "frames": frames, "landmarks": landmarks}, labels, rows
+    views = {"video": video, "frames": frames, "landmarks": landmarks}
+    return views, labels, _rows(labels, "2+12")
 
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
@@ -296,8 +289,7 @@ def _face() -> np.ndarray:
 
 def _near(place: str, half_height: int, kind=float) -> np.ndarray:
     """(128, 128) 1 in the middle of brows or mouth, falling off as a Gaussian."""
-    row, half_width = _PLACES[place]
-    rows, columns = np.mgrid[:128, :128].astype(kind)
+    (row, half_width), (rows, columns) = _PLACES[place], np.mgrid[:128, :128].astype(kind)
     return np.exp(-0.5 * (((rows - row) / half_height) ** 2 + ((columns - 64) / half_width) ** 2))
 
 

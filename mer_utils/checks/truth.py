@@ -47,10 +47,8 @@ def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
     face is from where true points would put it, aligned by the onset's points and by those of both
     frames, in pixels of the aligned face.
     """
-    rows = []
-    for (_, row), points in zip(
-        clip_views.clips.iterrows(), clip_views.arrays["points"], strict=True
-    ):
+    rows, points_of = [], clip_views.arrays["points"]
+    for (_, row), points in zip(clip_views.clips.iterrows(), points_of, strict=True):
         true = of(corpus, row)
         right = true["landmarks"][np.searchsorted(true["frames"], [row["onset"], row["apex"]])]
         wrong = points - right  # (2, 68, 2)
@@ -110,7 +108,7 @@ def flow_errors(
         kind = np.where(mask & (length >= _LEAST), np.digitize(length, _EDGES), -1)
         for level in noise:
             pair = clip_views.arrays["frames"][i].astype(float)
-            pair = pair + random.normal(0, level, pair.shape) if level else pair
+            pair += random.normal(0, level, pair.shape) if level else 0
             pair = np.clip(np.rint(pair), 0, 255).astype(np.uint8)
             for method in methods:
                 field = motion.flow(*pair, method)
@@ -126,9 +124,7 @@ def flow_errors(
     return pooled.drop(columns=["along", "whole"])
 
 
-def head_errors(
-    corpus: Corpus, clip_views: Views, method: str = motion.DEFAULT, limit: int | None = None
-) -> pd.DataFrame:
+def head_errors(corpus: Corpus, clip_views: Views, limit: int | None = None) -> pd.DataFrame:
     """Per clip and way of treating the head: distance to the face's own motion, head at rest.
 
     `way`: "left in", "taken out" (motion.head_motion), "by landmarks" (the apex aligned by its own
@@ -140,13 +136,13 @@ def head_errors(
         right, mask = true_flow(corpus, clip_views, i, head=False)
         clip = clip_views.clips.iloc[i]
         onset, apex = clip_views.arrays["frames"][i]
-        field = motion.flow(onset, apex, method)
+        field = motion.flow(onset, apex)
         picture = images.Frame(frame_files(clip["frames"])[int(clip["apex"])]).decode()
-        own = faces.align(picture, faces.alignment(clip_views.arrays["points"][i, 1]))
+        aligned = faces.align(picture, faces.alignment(clip_views.arrays["points"][i, 1]))
         ways = {
             "left in": field,
             "taken out": field - motion.head_motion(field, mask),
-            "by landmarks": motion.flow(onset, own, method),
+            "by landmarks": motion.flow(onset, aligned),
             "no flow at all": np.zeros_like(field),
         }
         for way, estimate in ways.items():
@@ -161,9 +157,8 @@ def apex_errors(corpus: Corpus, jobs: int | None = None, progress: bool = True) 
     Every apex is forgotten first, so that all three corpora are asked, not SMIC alone.  `rule`:
     "spotted" or "midpoint"; `frames`: of the clip, onset to offset.
     """
-    nothing = pd.array([None] * len(corpus.clips), "Int64")
-    forgotten = replace(corpus, clips=corpus.clips.assign(apex=nothing))
-    rows = []
+    clips = corpus.clips.assign(apex=pd.array([None] * len(corpus.clips), "Int64"))
+    forgotten, rows = replace(corpus, clips=clips), []
     for _, row in views.compute(forgotten, ("points",), jobs, progress).clips.iterrows():
         frames = int(row["offset"] - row["onset"]) + 1
         middle = int(row["onset"]) + frames // 2
