@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .face import EXTENT, grid, outline
+from .face import over
 from .planted import planted as planted
 from .style import ACCENT, EDGE, PALE, key, matrix, panels, reference, signed
 
@@ -15,11 +15,8 @@ from .style import ACCENT, EDGE, PALE, key, matrix, panels, reference, signed
 def inputs(motion: np.ndarray, pool: np.ndarray, landmarks: np.ndarray, region: str) -> Figure:
     """Apex minus onset (size, size), and the cells that one region's node pools (cells, cells)."""
     fig, [(left, right)] = panels(("apex minus onset", f"pool of the {region}"), 3.7, 3.7)
-    change = left.imshow(motion, extent=EXTENT, **signed(motion))
-    weight = right.imshow(pool, cmap="Greys", vmin=0, vmax=pool.max(), extent=EXTENT)
-    outline(left, landmarks, "0.25")
-    outline(right, landmarks, ACCENT)
-    grid(left, right)
+    change = over(left, motion, landmarks, "0.25", 1, **signed(motion))
+    weight = over(right, pool, landmarks, ACCENT, 1, cmap="Greys", vmin=0, vmax=pool.max())
     fig.colorbar(change, ax=left, shrink=0.8, label="standardised grey value")
     fig.colorbar(weight, ax=right, shrink=0.8, label="weight")
     return fig
@@ -30,9 +27,7 @@ def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
     titles = [f"block {i}, {len(values)}x{len(values)}" for i, values in enumerate(maps, start=1)]
     fig, [axes] = panels(titles, 2.4, 2.9, extra=(0.8, 0))
     for axis, values in zip(axes, maps, strict=True):
-        image = axis.imshow(values, cmap="Greys", vmin=0, vmax=1, extent=EXTENT)
-        outline(axis, landmarks, ACCENT)
-    grid(*axes)
+        image = over(axis, values, landmarks, ACCENT, 1, cmap="Greys", vmin=0, vmax=1)
     fig.colorbar(image, ax=axes, shrink=0.8, label="share let through")
     return fig
 

@@ -6,34 +6,28 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from .motion import CHANNELS
 from .motion import looks as looks
-from .style import MAGNITUDE, SIGNED, bare, panels
+from .style import MAGNITUDE, bare, panels, signed
 
-CENTRED = ("standard deviations", "standard deviations", "root over its mean")
+UNITS = {"flow": ("pixels", "pixels", "pixels per pixel"), "flow_legacy": ("grey level",) * 3}
+UNITS |= {"flow_centred": ("standard deviations", "standard deviations", "root over its mean")}
 
 
 def flow(image: np.ndarray, view: str) -> Figure:
     """u, v and strain of one clip, (3, 28, 28), in pixels or in the unit of another view."""
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.1))
-    limit = max(float(np.abs(image[:2]).max()), 1e-6)
-    signed = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, "pixels"
-    looks = (signed, signed, ({"cmap": MAGNITUDE, "vmin": 0}, "pixels per pixel"))
-    if view == "flow_centred":
-        looks = tuple((look, unit) for (look, _), unit in zip(looks, CENTRED, strict=True))
-    if view == "flow_legacy":
-        looks = 3 * (({"vmin": 0, "vmax": 255}, "grey level"),)
-    titles = ("u, to the right", "v, down", "strain")
-    for axis, channel, (look, unit), title in zip(axes, image, looks, titles, strict=True):
+    fig, [axes] = panels(CHANNELS, 3, 3.1)
+    grey, flow = {"vmin": 0, "vmax": 255}, signed(image[:2])
+    looks = 3 * [grey] if view == "flow_legacy" else [flow, flow, {"cmap": MAGNITUDE, "vmin": 0}]
+    for axis, channel, look, unit in zip(axes, image, looks, UNITS[view], strict=True):
         fig.colorbar(axis.imshow(channel, **look), ax=axis, shrink=0.75, label=unit)
         bare(axis)
-        axis.set_title(title)
     return fig
 
 
 def maps(streams: Sequence[np.ndarray]) -> Figure:
     """One row per stream, (width, h, w) each, all on one scale."""
-    widest = max(len(stream) for stream in streams)
-    top = max(float(stream.max()) for stream in streams)
+    widest, top = max(map(len, streams)), max(float(stream.max()) for stream in streams)
     fig, axes = plt.subplots(len(streams), widest, figsize=(9, 1.25 * len(streams)))
     for axis in axes.flat:
         axis.set_axis_off()
@@ -45,10 +39,7 @@ def maps(streams: Sequence[np.ndarray]) -> Figure:
 
 
 def blocks(histograms: Mapping[str, np.ndarray]) -> Figure:
-    """Which way each block moves, and its share: title -> (blocks, blocks, orientations).
-
-    The arrow is the sum of the block's orientations.
-    """
+    """Share and sum of directions of each block: title -> (blocks, blocks, orientations)."""
     top = max(float(shares.sum(-1).max()) for shares in histograms.values())
     fig, [axes] = panels(histograms, 4, 3.9)
     look = {"angles": "xy", "scale_units": "xy", "color": "0.1", "width": 0.008, "pivot": "mid"}

@@ -22,10 +22,7 @@ def _grid(names: Sequence[str]) -> tuple[Figure, list]:
 
 
 def reliability(curves: dict[str, list[pd.DataFrame]]) -> Figure:
-    """`calibration.reliability` of every system as it is and at its temperature, by name.
-
-    The second may not be there.
-    """
+    """`calibration.reliability` of every system as it is and, where there is one, tempered."""
     fig, axes = _grid([*curves])
     looks = (("as it is", WARNING, "o", "--"), ("at its temperature", INK, "s", "-"))
     for axis, pair in zip(axes, curves.values(), strict=True):

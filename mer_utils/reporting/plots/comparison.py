@@ -60,11 +60,8 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
     return fig
 
 
-def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figure:
-    """The smallest gap that so many subjects could show, and the gap `seen` between the two best.
-
-    curve: columns subjects, gap (one comparison alone) and all (the smallest p of all pairs).
-    """
+def power(curve: pd.DataFrame, gap: float, subjects: int, metric: str) -> Figure:
+    """The smallest gap that so many subjects show: `curve` (subjects, gap alone, of all pairs)."""
     fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(curve["subjects"], curve["gap"], color=INK, label="one comparison, planned")
     axis.plot(curve["subjects"], curve["all"], color=WARNING, ls="--", label="one of all pairs")
@@ -72,7 +69,7 @@ def power(curve: pd.DataFrame, seen: float, subjects: int, metric: str) -> Figur
     axis.plot(subjects, here, "o", color=INK, ms=8)
     place = {"xytext": (0, -14), "textcoords": "offset points", "ha": "center", "va": "top"}
     axis.annotate(f"{subjects} subjects: {here:.3f}", (subjects, here), **place)
-    reference(axis, seen, f"gap between the two best: {seen:.3f}", level=True)
+    reference(axis, gap, f"gap between the two best: {gap:.3f}", level=True)
     axis.set_xscale("log")
     ticks = [count for count in (20, 50, 100, 200, 500, 1000) if count <= curve["subjects"].max()]
     axis.set_xticks(ticks, [str(count) for count in ticks])
@@ -109,9 +106,10 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
     xlabel = f"{metric}; line: 95 % over subjects"
     fig, axis = intervals.rows(table["name"], xlabel, (0, 1), extra=1.4)
     axis.grid(axis="y", color=PALE, lw=0.5)
-    own = {"low": table["low"], "high": table["high"], "colours": looks(table["system"])["colours"]}
+    colours = looks(table["system"])["colours"]
+    ours = {"low": table["low"], "high": table["high"], "colours": colours}
     series = {
-        "honest": own | {"label": "ours, honest"},
+        "honest": ours | {"label": "ours, honest"},
         "oracle": {"markers": "X", "colours": WARNING, "label": f"ours, {READINGS['oracle'][2]}"},
         "published": {"markers": "s", "colours": EDGE, "filled": False, "label": "published"},
     }
@@ -135,10 +133,7 @@ def effects(table: pd.DataFrame, metric: str) -> Figure:
 
 
 def beside(table: pd.DataFrame, column: str, labels: Sequence[str]) -> Figure:
-    """UF1 with its interval, and what stands in `column` as an upright stroke; `labels` of both.
-
-    table: a row per line with `name`, system, UF1, UF1 low, UF1 high and `column`.
-    """
+    """UF1 of each `name` with its interval, and `column` as an upright stroke; labels of both."""
     fig, axis = intervals.rows(table["name"], "UF1; line: 95 % over subjects", (0, 1), extra=1.4)
     look = {"markers": "|", "colours": CHANCE, "mew": 2.5, "ms": 12, "label": labels[1]}
     intervals.dots(axis, table[column], **look)
@@ -151,12 +146,11 @@ def beside(table: pd.DataFrame, column: str, labels: Sequence[str]) -> Figure:
 def people(table: pd.DataFrame) -> Figure:
     """Learning curves over training `people`, of `statistics.summary`."""
     fig, axis = plt.subplots(figsize=(7, 3.8))
-    curves = list(table.groupby("system", sort=False))
-    for number, ((name, own), look) in enumerate(zip(curves, FORMS, strict=False)):
-        place = own["people"] * 1.04**number  # side by side
-        axis.vlines(place, own["UF1 low"], own["UF1 high"], color=look[0], lw=1.5, alpha=0.6)
-        look = dict(zip(("color", "ls", "marker"), look, strict=True))
-        axis.plot(place, own["UF1"], label=title(name), **look)
+    curves = table.groupby("system", sort=False)
+    for number, ((name, curve), look) in enumerate(zip(curves, FORMS, strict=False)):
+        place, shade = curve["people"] * 1.04**number, look["color"]  # side by side
+        axis.vlines(place, curve["UF1 low"], curve["UF1 high"], color=shade, lw=1.5, alpha=0.6)
+        axis.plot(place, curve["UF1"], label=title(name), **look)
     axis.set_xscale("log")
     axis.set_xticks(sorted(set(table["people"])), sorted(set(table["people"])))
     axis.minorticks_off()

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from . import intervals
 from .style import CLASS_HATCHES, EDGE, bars, class_colours, key, legend, panels, reference
 
+MOST = 24  # clips of a subject that are drawn
 MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013)
 
 
@@ -50,13 +51,13 @@ def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
     return fig
 
 
-def annotations(clips: pd.DataFrame, classes: Sequence[str], limit: int = 24) -> Figure:
+def annotations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """What the sheet says of the first clips: a bar from onset to offset, a mark at the apex.
 
     In milliseconds where the frame rate is known. An open offset ends in an arrow, a clip without
     a coded apex has no mark. No picture of a person is opened.
     """
-    part = clips.dropna(subset=["onset"]).head(limit)
+    part = clips.dropna(subset=["onset"]).head(MOST)
     timed = part["fps"].notna().all() and len(part) > 0
     scale = 1000 / part["fps"] if timed else pd.Series(1.0, index=part.index)
     end = ((part["offset"] - part["onset"] + 1).astype(float) * scale).to_numpy()

@@ -67,10 +67,8 @@ def courses(table: pd.DataFrame) -> Figure:
     fig, axes = panels(kinds, 3.9, 1.6, rows=rows, extra=(0, 0.7), sharex=True, sharey=True)
     for (row, column), axis in np.ndenumerate(axes):
         part = table[(table["kind"] == kinds[column]) & (table["class"] == classes[row])]
-        places = part.groupby("place", sort=False)
-        for (place, line), (shade, dash, marker) in zip(places, FORMS, strict=False):
-            look = {"color": shade, "ls": dash, "marker": marker, "ms": 4, "label": place}
-            axis.plot(line["frame"], line["change"], **look)
+        for (place, line), look in zip(part.groupby("place", sort=False), FORMS, strict=False):
+            axis.plot(line["frame"], line["change"], ms=4, label=place, **look)
         axis.set(ylim=(0, None), xticks=range(1, 11))
     for axis in axes[-1]:
         axis.set_xlabel("frame")

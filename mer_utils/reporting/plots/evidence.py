@@ -7,22 +7,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .face import EXTENT, grid, outline
+from .face import over
 from .style import MAGNITUDE, looks, matrix, panels, reference, title
 
 
 def maps(means: Mapping[str, np.ndarray], classes: Sequence[str], landmarks: np.ndarray) -> Figure:
-    """Mean maps (C, 28, 28) of every system, a column per class, under the mean face (68, 2).
-
-    A row has one scale, white is no evidence for the decision.
-    """
+    """Mean maps (C, 28, 28) of every system by class, under the mean face; a row has one scale."""
     fig, axes = panels(classes, 1.7, 1.45, [title(name) for name in means], extra=(0.9, 0.3))
     for row, values in zip(axes, means.values(), strict=True):
         for axis, values_of_class in zip(row, values, strict=True):
             look = {"cmap": MAGNITUDE, "vmin": 0, "vmax": max(values.max(), 1e-12)}
-            axis.imshow(values_of_class, extent=EXTENT, **look)
-            outline(axis, landmarks, "0.35", 0.7)
-            grid(axis)
+            over(axis, values_of_class, landmarks, "0.35", 0.7, **look)
         row[0].yaxis.label.set(rotation=0, ha="right", va="center", fontsize=9)
     return fig
 
@@ -39,20 +34,11 @@ def shares(table: pd.DataFrame) -> Figure:
 def pointing(table: pd.DataFrame, chance: float, flow: float) -> Figure:
     """Pointing with its interval, a row per system; hollow where a network is untrained."""
     names = table["system"]
-    fig, axis = intervals.rows(
-        names, "clips whose most evident cell is in an active region", (0, 1)
-    )
-    colours, markers = looks(names.str.partition(" ")[0]).values()
-    filled = ~names.str.contains(" ")
-    intervals.dots(
-        axis,
-        table["pointing"],
-        table["pointing low"],
-        table["pointing high"],
-        colours,
-        markers,
-        filled,
-    )
+    xlabel = "clips whose most evident cell is in an active region"
+    fig, axis = intervals.rows(names, xlabel, (0, 1))
+    look = looks(names.str.partition(" ")[0]) | {"filled": ~names.str.contains(" ")}
+    values = (table[name] for name in ("pointing", "pointing low", "pointing high"))
+    intervals.dots(axis, *values, **look)
     reference(axis, chance, "random place")
     reference(axis, flow, "the flow alone")
     return fig

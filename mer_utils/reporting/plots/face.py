@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import bare
+from .style import EDGE, bare
 
 GRID = 28  # landmarks are in cells of the 28x28 grid, whatever the size of a map
 EXTENT = (0, GRID, GRID, 0)  # of a picture of the grid
@@ -16,6 +16,14 @@ def outline(axis, landmarks: np.ndarray, colour: str = "0.45", width: float = 1.
     """Draw the lines through the landmarks (68, 2)."""
     for line in LINES:
         axis.plot(*landmarks[list(line)].T, color=colour, linewidth=width, zorder=1)
+
+
+def over(axis, values: np.ndarray, landmarks=None, colour=EDGE, width: float = 0.8, **look):
+    """A picture of the grid, whatever its size, under the outline of a face; gives the image."""
+    if landmarks is not None:
+        outline(axis, landmarks, colour, width)
+    grid(axis)
+    return axis.imshow(values, extent=EXTENT, **look)
 
 
 def grid(*axes, margin: float = 0.0) -> None:

@@ -29,20 +29,11 @@ def clouds(points: np.ndarray, corpus: Sequence[str], size: float, unit: str) ->
 def registered(
     flow: np.ndarray, given: np.ndarray, moved: np.ndarray, corpus: Sequence[str]
 ) -> Figure:
-    """Mean strain of a corpus's flow images with its mean landmarks, as given and registered.
-
-    flow: (N, 3, 28, 28); given, moved: (N, 68, 2) in cells; a column per corpus.
-    """
+    """Mean strain of flow (N, 3, 28, 28) by corpus, with mean landmarks `given` and `moved`."""
     corpus = np.asarray(corpus)
     names = list(dict.fromkeys(corpus))
-    fig, axes = plt.subplots(
-        2,
-        len(names),
-        figsize=(0.6 + 2.7 * len(names), 5.6),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
+    look = {"rows": ("", ""), "extra": (0.6, 0), "sharex": True, "sharey": True}
+    fig, axes = panels(names, 2.7, 2.8, **look)
     for column, name in zip(axes.T, names, strict=True):
         strain = registration.mean_strain(flow[corpus == name])
         for axis, points, word in zip(column, (given, moved), ("as given", "moved"), strict=True):
@@ -65,9 +56,8 @@ def steadiness(spread: pd.DataFrame) -> Figure:
 
 def pictures(frames: np.ndarray, points: np.ndarray, titles: Sequence[str]) -> Figure:
     """Frames (n, H, W) with points (n, k, 2) on them, in the same pixels."""
-    columns = min(len(frames), 6)
-    rows = -(-len(frames) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(1.75 * columns, 2.0 * rows), squeeze=False)
+    across, down = [""] * min(len(frames), 6), [""] * -(-len(frames) // 6)
+    fig, axes = panels(across, 1.75, 2.0, rows=down)
     for axis in axes.flat:
         axis.axis("off")
     for axis, frame, face, title in zip(axes.flat, frames, points, titles, strict=False):

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from . import intervals
-from .face import EXTENT, GRID, grid, outline
+from .face import GRID, grid, outline, over
 from .planted import planted_curves as planted_curves
 from .style import ACCENT, EDGE, FORMS, INK, class_colours, legend, matrix, panels, reference
 
@@ -20,26 +19,23 @@ AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # 
 def areas(
     image: np.ndarray, landmarks: np.ndarray, edges: np.ndarray, coded: np.ndarray, canvas
 ) -> Figure:
-    """One channel (28, 28) with the crops as described and as coded, and the canvas they make.
-
-    edges and coded (4, 2): centres of the crops, x then y.
-    """
+    """One channel (28, 28) with the crops around edges and coded (4, 2), and its canvas."""
     titles = ("strain, and the four crops", "the canvas: four areas of four tokens")
     fig, [(left, right)] = panels(titles, 3.8, 4.0)
     both = np.array([image, canvas])
-    look = {"cmap": "Greys", "extent": EXTENT, "vmin": both.min(), "vmax": both.max()}
-    left.imshow(image, **look)
-    outline(left, landmarks, INK)
-    forms = {"as described": (edges, ACCENT, "-"), "as coded, x and y swapped": (coded, "0", "--")}
-    for inset, (points, colour, dash) in zip((0.1, 0.4), forms.values(), strict=True):
-        side, line = CROP - 2 * inset, {"ec": colour, "ls": dash, "lw": 1.4}
-        for point in points:
-            left.add_patch(Rectangle(point - side / 2, side, side, fill=False, **line))
-    lines = [plt.Line2D([], [], color=colour, ls=dash) for _, colour, dash in forms.values()]
-    fig.legend(lines, forms, loc="outside lower left", ncols=2)
-    drawn = right.imshow(canvas, **look)
+    grey = {"cmap": "Greys", "vmin": both.min(), "vmax": both.max()}
+    over(left, image, landmarks, INK, 1, **grey)
+    for centres, side, colour, dash, label in (
+        (edges, CROP - 0.2, ACCENT, "-", "as described"),
+        (coded, CROP - 0.8, "0", "--", "as coded, x and y swapped"),
+    ):
+        look = {"fill": False, "ec": colour, "ls": dash, "lw": 1.4}
+        for centre in centres:
+            left.add_patch(Rectangle(centre - side / 2, side, side, **look))
+        left.plot([], [], color=colour, ls=dash, label=label)
+    fig.legend(loc="outside lower left", ncols=2)
+    drawn = over(right, canvas, **grey)
     _tokens(right, ACCENT, ":")
-    grid(left, right)
     fig.colorbar(drawn, ax=[left, right], shrink=0.75, label="strain, scaled")
     return fig
 
@@ -57,54 +53,47 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
 
     centres (4, 2) of the crops; weights (4, 4, 4): area, reading token, token that is read.
     """
-    titles = (
-        "arrows: from a token to the one that reads it",
-        "the four areas; each row sums to 1",
-    )
+    titles = "arrows: from a token to the one that reads it", "the four areas; each row sums to 1"
     fig, [(face, numbers)] = panels(titles, 4.5, 4.3)
     outline(face, landmarks, EDGE)
     within = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]]) * PATCH
+    look = {"arrowstyle": "-|>", "mutation_scale": 7, "color": INK, "alpha": 0.75}
+    side = PATCH - 0.6
     for name, centre, area in zip(AREAS, centres, weights, strict=True):
-        _area(face, centre + within, area)
+        places = centre + within
         face.text(*(centre - (6.7, 6.1)), name, fontsize=7, color="0.25", va="top")
+        for place, read in zip(places, area.mean(axis=0).clip(0, 1), strict=True):
+            token = Rectangle(place - side / 2, side, side, fc=ACCENT, ec="none", alpha=read)
+            face.add_patch(token)  # darker where it is read more
+        for (reader, token), weight in np.ndenumerate(area):
+            if reader != token:
+                way = places[reader] - places[token]
+                start = places[token] + np.array([-way[1], way[0]]) * 0.06
+                arrow = look | {"lw": 4 * float(weight)}
+                face.annotate("", start + 0.8 * way, start + 0.2 * way, arrowprops=arrow)
     grid(face)
     blocks = weights.reshape(2, 2, 4, 4).transpose(0, 2, 1, 3).reshape(8, 8)
     names = ["upper left", "upper right", "lower left", "lower right"] * 2
     look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "fontsize": 7}
     image = matrix(numbers, blocks, names, texts="{:.2f}", **look)
     numbers.tick_params(axis="x", rotation=90)
-    numbers.axhline(4, color="black", lw=1.5)
-    numbers.axvline(4, color="black", lw=1.5)
+    for line in (numbers.axhline, numbers.axvline):
+        line(4, color="black", lw=1.5)
     numbers.set(xlabel="token that is read", ylabel="reading token")
     fig.colorbar(image, ax=numbers, shrink=0.8, label="attention")
     return fig
 
 
-def _area(axis, places: np.ndarray, weights: np.ndarray) -> None:
-    """Four tokens at places (4, 2): darker where read more, an arrow as thick as its weight."""
-    for place, read in zip(places, weights.mean(axis=0).clip(0, 1), strict=True):
-        corner, side = place - PATCH / 2 + 0.3, PATCH - 0.6
-        axis.add_patch(Rectangle(corner, side, side, fc=ACCENT, ec="none", alpha=read))
-    look = {"arrowstyle": "-|>", "mutation_scale": 7, "color": INK, "alpha": 0.75}
-    for (reader, token), weight in np.ndenumerate(weights):
-        if reader != token:
-            way = places[reader] - places[token]
-            start = places[token] + np.array([-way[1], way[0]]) * 0.06
-            arrow = look | {"lw": 4 * float(weight)}
-            axis.annotate("", start + 0.8 * way, start + 0.2 * way, arrowprops=arrow)
-
-
 def gradients(table: pd.DataFrame) -> Figure:
     """Gradients on queries, keys and values, exact 0 below; columns form, layer, part, length."""
-    forms = table.groupby("form", sort=False)
+    forms, some = table.groupby("form", sort=False), table.loc[table["length"] > 0, "length"]
     fig, [axes] = panels([form for form, _ in forms], 4.2, 3.4, sharey=True)
-    some = table.loc[table["length"] > 0, "length"]
     floor = 10 ** np.floor(np.log10(some.min()) - 1.5)
     for axis, (_, rows) in zip(axes, forms, strict=True):
         parts = zip(("queries", "keys", "values"), (-0.16, 0.0, 0.16), FORMS, strict=False)
-        for part, shift, (colour, _, marker) in parts:
+        for part, shift, form in parts:
             lengths = rows[rows["part"] == part].set_index("layer")["length"].clip(lower=floor)
-            look = {"color": colour, "marker": marker, "label": part, "clip_on": False}
+            look = form | {"ls": "-", "label": part, "clip_on": False}
             axis.scatter(lengths.index + shift, lengths, s=40, zorder=3, **look)
         reference(axis, floor * 3, "exactly 0", level=True)
         axis.set(ylim=(floor, some.max() * 3), xticks=sorted(rows["layer"].unique()))
@@ -119,9 +108,8 @@ def planted_clip(canvas: np.ndarray) -> Figure:
     fig, [axes] = panels(("u: left or right", "v: the pattern", "strain: the mark"), 3.07, 3.1)
     for axis, values in zip(axes, canvas, strict=True):
         bound = np.abs(values).max()
-        axis.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound, extent=EXTENT)
+        over(axis, values, cmap="PuOr", vmin=-bound, vmax=bound)
         _tokens(axis, "0.3", "-")
-        grid(axis)
     return fig
 
 
@@ -150,8 +138,8 @@ def radii(lengths: Mapping[str, np.ndarray], edge: float) -> Figure:
     """Distance of every clip's point from the middle of the ball, a row per form."""
     xlabel = "distance of the coordinates from the middle"
     fig, axis = intervals.rows(list(lengths), xlabel, (0, edge * 1.05), extra=1.3)
-    for row, (values, (colour, _, marker)) in enumerate(zip(lengths.values(), FORMS, strict=False)):
-        intervals.swarm(axis, values, row, color=colour, marker=marker, alpha=0.7, width=0.5)
+    for row, (values, form) in enumerate(zip(lengths.values(), FORMS, strict=False)):
+        intervals.swarm(axis, values, row, alpha=0.7, width=0.5, **form | {"ls": "-"})
     reference(axis, edge, "edge of the ball")
     return fig
 

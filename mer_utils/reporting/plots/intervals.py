@@ -15,10 +15,7 @@ ROW, DENSE, MANY = 0.42, 0.27, 12  # inches of a row, of a row among more than s
 def rows(
     labels: Sequence[str], xlabel: str, limits: tuple | None = None, extra: float = 1.0
 ) -> tuple[Figure, Axes]:
-    """An empty figure with a row per label, the first on top; names of systems as their titles.
-
-    limits: of the x axis; extra: inches besides the rows, for the axis and a legend.
-    """
+    """An empty figure with a row per label, the first on top; extra: inches besides the rows."""
     height = DENSE if len(labels) > MANY else ROW
     fig, axis = plt.subplots(figsize=(7.8, extra + height * len(labels)))
     axis.set_yticks(range(len(labels)), [title(label) for label in labels])

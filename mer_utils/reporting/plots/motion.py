@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
-from .face import EXTENT, grid, outline
-from .style import EDGE, FORMS, MAGNITUDE, METHODS, WARNING, bare, panels, reference, signed
+from .face import over
+from .style import FORMS, MAGNITUDE, METHODS, WARNING, bare, panels, reference, signed
 
 CHANNELS = ("u, to the right", "v, down", "strain")
 SUBSET = 1000  # pixels: a magnitude that fewer pixels have is not drawn
@@ -20,11 +20,10 @@ def methods(errors: pd.DataFrame) -> Figure:
     fig, [(left, right)] = panels(("Error", "Gain; 1 (dashed): nothing is shrunk"), 4.8, 4.4)
     errors = errors[errors["pixels"] >= SUBSET].sort_values("magnitude", kind="stable")
     for (method, noise), part in errors.groupby(["method", "noise"], sort=False):
-        colour, marker = METHODS[method]
-        look = {"color": colour, "marker": marker, "label": method}
+        look = dict(zip(("color", "marker"), METHODS[method], strict=True)) | {"label": method}
         if noise != errors["noise"].min():
-            look |= {"ls": ":", "mfc": "white"}
-            look["label"] = f"{method}, noise of {noise:g} grey levels"
+            label = f"{method}, noise of {noise:g} grey levels"
+            look |= {"ls": ":", "mfc": "white", "label": label}
         left.plot(part["magnitude"], part["error"], **look)
         right.plot(part["magnitude"], part["gain"], **look)
     reference(right, 1, level=True)
@@ -62,13 +61,11 @@ def looks(arrays: Mapping[str, np.ndarray], places, titles: Sequence[str], point
 def maps(flow: np.ndarray, points: np.ndarray | None, titles: Sequence[str]) -> Figure:
     """u, v and strain of clips (n, 3, 28, 28), a row each on shared scales, under its face."""
     fig, axes = panels(CHANNELS, 2.53, 1.85, rows=titles, extra=(0, 0.6))
-    grid(*axes.flat)
     around_zero = signed(flow[:, :2], 0.998)
     strain = {"cmap": MAGNITUDE, "vmin": 0, "vmax": max(np.quantile(flow[:, 2], 0.998), 1e-6)}
     for (row, channel), axis in np.ndenumerate(axes):
-        axis.imshow(flow[row, channel], extent=EXTENT, **(strain if channel == 2 else around_zero))
-        if points is not None:
-            outline(axis, points[row], EDGE, 0.8)
+        face = None if points is None else points[row]
+        over(axis, flow[row, channel], face, **(strain if channel == 2 else around_zero))
     look = {"shrink": 0.9 if len(flow) < 3 else 0.5, "pad": 0.02}
     fig.colorbar(axes[0, 1].images[0], ax=axes[:, :2], label="pixels", **look)
     fig.colorbar(axes[0, 2].images[0], ax=axes[:, 2], label="pixels per pixel", **look)
@@ -90,8 +87,8 @@ def shares_below(table: pd.DataFrame, column: str, label: str, by: str = "corpus
     """The share of clips whose value of `column` is at most so large, a line per group of `by`."""
     fig, axis = plt.subplots(figsize=(6.4, 3.2))
     groups = table.groupby(by, sort=False)[column]
-    for (name, values), (colour, dash, _) in zip(groups, FORMS, strict=False):
-        axis.ecdf(values, color=colour, linestyle=dash, label=name)
+    for (name, values), look in zip(groups, FORMS, strict=False):
+        axis.ecdf(values, color=look["color"], linestyle=look["ls"], label=name)
     axis.set(xlabel=label, ylabel="share of clips", ylim=(0, 1.02), xlim=(0, None))
     axis.yaxis.set_major_formatter("{x:.0%}")
     axis.legend()

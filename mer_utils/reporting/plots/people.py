@@ -24,11 +24,7 @@ def may_be_shown() -> bool:
 
 
 def without_faces(fig: Figure) -> Figure:
-    """The figure, of people without each picture that is finer than FINEST both ways.
-
-    A sentence takes its place. Differences of frames and patterns in them go too: the outline of
-    a face is in both.
-    """
+    """The figure, of people with a sentence for each picture finer than FINEST both ways."""
     if not may_be_shown():
         for picture in fig.findobj(_is_fine):
             axis = picture.axes

@@ -8,10 +8,7 @@ from .style import ACCENT, FORMS, panels, reference
 
 
 def planted(table: pd.DataFrame, chance: float) -> Figure:
-    """Accuracy on unseen planted clips: a row per form, a dot per run.
-
-    table: columns form, accuracy, and `seed` (with a mean), `kind` (a marker each) or `case`.
-    """
+    """Accuracy of forms on unseen clips; table: form, accuracy, and `seed`, `kind` or `case`."""
     if "case" in table:
         table = table.assign(form=table["case"] + ": " + table["form"].astype(str))
     forms = list(dict.fromkeys(table["form"]))
@@ -19,9 +16,9 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
     xlabel, extra = "share of unseen clips that are predicted right", 1.3 if kinds[1:] else 1.0
     fig, axis = intervals.rows(forms, xlabel, (0, 1.03), extra)
     axis.hlines(range(len(forms)), 0, 1.03, color="0.92", lw=1, zorder=0)
-    for number, ((kind, part), (colour, _, marker)) in enumerate(zip(kinds, FORMS, strict=False)):
+    for number, ((kind, part), look) in enumerate(zip(kinds, FORMS, strict=False)):
         places = part["form"].map(forms.index) + 0.24 * (number - (len(kinds) - 1) / 2)
-        look = {"color": colour, "marker": marker, "ls": "", "ms": 7, "zorder": 3}
+        look = look | {"ls": "", "ms": 7, "zorder": 3}
         axis.plot(part["accuracy"], places, label=kind, **look)
     place = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 8}
     for row, mean in enumerate(table.groupby("form", sort=False)["accuracy"].mean()):
@@ -35,7 +32,7 @@ def planted(table: pd.DataFrame, chance: float) -> Figure:
     return fig
 
 
-def planted_curves(table: pd.DataFrame, bar: float = 0.5, label: str = "guessing") -> Figure:
+def planted_curves(table: pd.DataFrame, bar: float = 0.5) -> Figure:
     """Accuracy by epoch: a line per form, a panel per case; `bar`: what guessing reaches."""
     cases = list(table.groupby("case", sort=False)) if "case" in table else [("", table)]
     titles = [case.replace("_", " ") if cases[1:] else "" for case, _ in cases]
@@ -44,10 +41,9 @@ def planted_curves(table: pd.DataFrame, bar: float = 0.5, label: str = "guessing
     lines = {}
     for axis, (_, part) in zip(axes, cases, strict=True):
         for form, line in part.groupby("form", sort=False):
-            colour, dash, marker = looks[form]
-            look = {"color": colour, "ls": dash, "marker": marker, "ms": 4}
-            [lines[form.replace("_", " ")]] = axis.plot(line["epoch"], line["accuracy"], **look)
-        reference(axis, bar, label, level=True)
+            drawn = axis.plot(line["epoch"], line["accuracy"], ms=4, **looks[form])
+            [lines[form.replace("_", " ")]] = drawn
+        reference(axis, bar, "guessing", level=True)
         axis.set(xlabel="epoch", ylim=(0.4, 1.03))
     axes[0].set_ylabel("share of unseen clips right")
     fig.legend(lines.values(), lines, loc="outside lower center", ncols=3)

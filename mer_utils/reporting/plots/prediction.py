@@ -8,23 +8,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ...preprocessing import spotting
-from .face import EXTENT, grid, outline
-from .motion import MAGNITUDE
-from .style import EDGE, INK, LIGHT, class_colours, panels, reference
+from .face import over
+from .style import INK, LIGHT, MAGNITUDE, class_colours, panels, reference, signed
 
 
 def course(film) -> Figure:
     """How far the face has moved at each moment of a film, and the movements that were found."""
     fig, axis = plt.subplots(figsize=(7.8, 2.6))
-    timed = film.fps is not None
-    axis.plot(
-        film.course["seconds" if timed else "frame"], film.course["movement"], color=INK, lw=1
-    )
+    unit = "frame" if film.fps is None else "seconds"
+    axis.plot(film.course[unit], film.course["movement"], color=INK, lw=1)
     reference(axis, spotting.FACTOR * film.still, "seen from here on", level=True)
-    for line in film.intervals[film.intervals["seen"]].to_dict("records"):
-        start, end = ((line[n] - 1) / film.fps if timed else line[n] for n in ("onset", "offset"))
-        axis.axvspan(start, end, color=LIGHT, alpha=0.5, lw=0)
-    axis.set(xlabel="seconds" if timed else "frame", ylabel="movement, pixels", ylim=(0, None))
+    for ends in film.intervals.loc[film.intervals["seen"], ["onset", "offset"]].to_numpy():
+        ends = ends if film.fps is None else (ends - 1) / film.fps
+        axis.axvspan(*ends, color=LIGHT, alpha=0.5, lw=0)
+    axis.set(xlabel=unit, ylabel="movement, pixels", ylim=(0, None))
     axis.margins(x=0)
     return fig
 
@@ -48,18 +45,11 @@ def probabilities(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
 def evidence(
     flow: np.ndarray, maps: np.ndarray, points: np.ndarray, titles: Sequence[str]
 ) -> Figure:
-    """Strain of clips (n, 3, 28, 28), and what the prediction loses without a place (n, 28, 28).
-
-    points: (n, 68, 2) landmarks in cells, drawn as lines: no person is to be recognised.
-    """
+    """Strain of clips (n, 3, 28, 28), and what is lost without a place, under a drawn face."""
     columns = ("how the skin is stretched", "where the evidence lies")
     fig, axes = panels(columns, 2.7, 2.5, rows=titles, extra=(0, 0.3))
-    grid(*axes.flat)
-    for row, ((strain_axis, axis), evidence_map) in enumerate(zip(axes, maps, strict=True)):
-        strain_axis.imshow(flow[row, 2], extent=EXTENT, cmap=MAGNITUDE)
-        highest = max(np.abs(evidence_map).max(), 1e-6)
-        look = {"extent": EXTENT, "cmap": "PuOr_r", "vmin": -highest, "vmax": highest}
-        axis.imshow(evidence_map, interpolation="bilinear", **look)
-        for one in (strain_axis, axis):
-            outline(one, points[row], EDGE, 0.8)
+    for (left, right), image, values, face in zip(axes, flow, maps, points, strict=True):
+        over(left, image[2], face, cmap=MAGNITUDE)
+        look = signed(values) | {"cmap": "PuOr_r", "interpolation": "bilinear"}
+        over(right, values, face, **look)
     return fig

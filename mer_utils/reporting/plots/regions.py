@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ...preprocessing.regions import PATCH, POINTS, REGIONS
-from .face import EXTENT, blank, grid
+from .face import blank, over
 from .planted import planted_curves as planted_curves
 from .style import ACCENT, EDGE, GREEN, INK, MAGNITUDE, PALE, WARNING, matrix, panels, signed
 
@@ -99,25 +99,20 @@ def movement(levels: Mapping[str, np.ndarray], label: str) -> Figure:
 def patches(strain: np.ndarray, landmarks: np.ndarray, centres: np.ndarray) -> Figure:
     """The strain (28, 28) with the 7x7 patch of one landmark per region; centres (43, 2)."""
     fig, axis = plt.subplots(figsize=(4.8, 4.6))
-    image = axis.imshow(strain, cmap=MAGNITUDE, extent=EXTENT, alpha=0.6)
-    blank(axis, landmarks)
+    image = over(axis, strain, landmarks, "0.75", 1, cmap=MAGNITUDE, alpha=0.6)
     axis.scatter(*(centres + 0.5).T, s=8, color=EDGE, zorder=3)
     first = 0
     for region, colour in zip(POINTS, REGION_COLOURS, strict=True):
         corner = centres[first + len(region) // 2] - PATCH // 2
         axis.add_patch(Rectangle(corner, PATCH, PATCH, fill=False, ec=colour, lw=2, zorder=4))
         first += len(region)
-    grid(axis)
     axis.set_title("43 landmarks; the patch of one in each region")
     fig.colorbar(image, ax=axis, shrink=0.8, label="strain")
     return fig
 
 
 def attention(landmarks: np.ndarray, forms: Mapping[str, tuple]) -> Figure:
-    """Who attends to whom on the face: (positions (43, 2), weights (43, 43)) per form.
-
-    A line is as dark as a weight, a dot as large as a landmark's weight on itself.
-    """
+    """Who attends to whom: (positions (43, 2), weights (43, 43)) per form; dots: to itself."""
     itself = {form: np.diag(weights) for form, (_, weights) in forms.items()}
     titles = [f"{form}: {own.mean():.2f} of the weight on itself" for form, own in itself.items()]
     fig, [axes] = panels(titles, 4.6, 4.9)

@@ -9,20 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from . import intervals
-from .style import (
-    EDGE,
-    INK,
-    PALE,
-    WARNING,
-    bare,
-    bars,
-    class_colours,
-    key,
-    legend,
-    matrix,
-    panels,
-    title,
-)
+from .style import EDGE, INK, PALE, WARNING, bare, bars, class_colours, key, legend, matrix, title
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -39,21 +26,18 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """A column per left-out subject, a mark per clip: filled where right, hollow where wrong.
-
-    No score is drawn: most subjects have clips of one or two classes only.
-    """
+    """A column per left-out subject, a mark per clip: filled where right, hollow where wrong."""
     corpora, person = rows["corpus"].unique(), ["corpus", "subject"]
-    rows = rows.assign(right=rows["label"] == rows["predicted"], clips=1)
-    rows = rows.assign(clips=rows.groupby(person)["clips"].transform("sum"))
-    rows = rows.assign(label=pd.Categorical(rows["label"], classes))
+    rows = rows.assign(right=rows["label"] == rows["predicted"])
+    rows["clips"] = rows.groupby(person)["clip"].transform("size")
+    rows["label"] = pd.Categorical(rows["label"], classes)
     order = {"clips": False, "subject": True, "label": True, "right": False}
     rows = rows.sort_values([*order], ascending=[*order.values()], kind="stable")
-    rows = rows.assign(height=rows.groupby(person).cumcount() + 1)
+    rows["height"] = rows.groupby(person).cumcount() + 1
     tallest, widest = rows["clips"].max(), rows.groupby("corpus")["subject"].nunique().max()
     height = 0.7 + 0.045 * tallest + 0.07 * max(rows["subject"].str.len())
-    fig, axes = panels([""], 9, height, rows=corpora, extra=(0, 0.7))
-    colours = class_colours(classes)
+    size = {"figsize": (9, height * len(corpora) + 0.7), "squeeze": False}
+    (fig, axes), colours = plt.subplots(len(corpora), **size), class_colours(classes)
     for axis, name in zip(axes[:, 0], corpora, strict=True):
         part = rows[rows["corpus"] == name]
         place, names = pd.factorize(part["subject"])
@@ -63,10 +47,9 @@ def subjects(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
         axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
         axis.set(ylim=(0, tallest + 1.5), ylabel="clips", title=name, xlim=(-0.7, widest - 0.3))
     axis.set_xlabel("left-out subject")
-    looks = {name: {"color": colours[name]} for name in classes}
-    looks["hollow: wrong"] = {"mfc": "white", "mec": EDGE}
-    handles = [plt.Line2D([], [], marker="s", ls="", **look) for look in looks.values()]
-    legend(fig, handles, list(looks))
+    looks = [{"label": name, "color": colours[name]} for name in classes]
+    looks += [{"label": "hollow: wrong", "mfc": "white", "mec": EDGE}]
+    legend(fig, [plt.Line2D([], [], marker="s", ls="", **look) for look in looks])
     return fig
 
 

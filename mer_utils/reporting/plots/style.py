@@ -20,11 +20,10 @@ CLASS_COLOURS = {"negative": INK, "positive": ACCENT, "surprise": PALE}
 CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
 METHODS = {"dis_fine": (WARNING, "o"), "dis": (ACCENT, "s"), "farneback": (LIGHT, "^")}
 METHODS |= {"tvl1": (INK, "D")}  # colour and marker of a flow method
-# Colour, line and marker of a few forms of one thing: they differ in grey too.
-FORMS = tuple(
-    zip((INK, ACCENT, GREEN, WARNING, LIGHT), ("-", "--", ":", "-.", "-"), "os^Dv", strict=True)
-)
-SIGNED = "RdBu_r"  # u and v: blue is left or up, red right or down, white none
+# Looks of a few forms of one thing: they differ in grey too.
+_LOOKS = ((INK, "-", "o"), (ACCENT, "--", "s"), (GREEN, ":", "^"), (WARNING, "-.", "D"))
+_LOOKS += ((LIGHT, "-", "v"),)
+FORMS = [dict(zip(("color", "ls", "marker"), look, strict=True)) for look in _LOOKS]
 MAGNITUDE = "magma_r"  # strain and lengths: white is none
 
 
@@ -33,38 +32,35 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
     if set(classes) <= set(CLASS_COLOURS):
         return {name: CLASS_COLOURS[name] for name in classes}
     steps = mpl.colormaps["viridis"](np.linspace(0.05, 0.95, len(classes)))
-    return {name: to_hex(step) for name, step in zip(classes, steps, strict=True)}
+    return dict(zip(classes, map(to_hex, steps), strict=True))
+
+
+def _systems():
+    from ... import systems  # loads torch, which most figures do without
+
+    return systems
 
 
 def colour(system: str) -> str:
     """The colour of a system; an ablation has its system's, an unknown name is grey."""
-    return getattr(_module(system), "COLOUR", UNNAMED)
+    return looks([system])["colours"][0]
 
 
 def looks(names: Sequence[str]) -> dict[str, list[str]]:
     """Colours and markers of systems, as `intervals.dots` takes them."""
-    markers = [getattr(_module(name), "MARKER", "o") for name in names]
-    return {"colours": [colour(name) for name in names], "markers": markers}
-
-
-def _module(system: str):
-    from ...systems import SYSTEMS  # loads torch, which most figures do without
-
-    return SYSTEMS.get(str(system).partition("/")[0])
+    modules = [_systems().SYSTEMS.get(str(name).partition("/")[0]) for name in names]
+    colours = [getattr(module, "COLOUR", UNNAMED) for module in modules]
+    return {"colours": colours, "markers": [getattr(m, "MARKER", "o") for m in modules]}
 
 
 def title(label: str) -> str:
     """A label as a figure prints it: "htnet/as_coded (inner)" -> "HTNet, as coded (inner)"."""
-    from ... import systems  # loads torch, which most figures do without
-
-    return systems.title(label)
+    return _systems().title(label)
 
 
 def notes(labels: Iterable[str]) -> str:
     """What has to be said with the scores of systems, by their labels; "" for most."""
-    from ... import systems  # loads torch, which most figures do without
-
-    return systems.notes(labels)
+    return _systems().notes(labels)
 
 
 def panels(
@@ -94,7 +90,7 @@ def bare(*axes) -> None:
 def signed(values: np.ndarray, share: float = 1.0) -> dict:
     """Look of a picture around zero; the scale holds this share of the values."""
     most = max(float(np.quantile(np.abs(values), share)), 1e-6)
-    return {"cmap": SIGNED, "vmin": -most, "vmax": most}
+    return {"cmap": "RdBu_r", "vmin": -most, "vmax": most}  # blue: left or up, white: none
 
 
 def reference(
@@ -110,7 +106,7 @@ def reference(
         axis.text(value, height, f" {label}", transform=axis.get_xaxis_transform(), **look)
 
 
-def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", **look):
+def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, **look):
     """Values as a picture with named rows and columns, and a text in every cell.
 
     columns: of `rows` if not given; texts: as large as `values`, or a format such as "{:.2f}";
@@ -125,8 +121,6 @@ def matrix(axis, values: np.ndarray, rows, columns=None, texts=None, title="", *
     sns.heatmap(values, ax=axis, annot=texts, fmt="", **look)
     axis.tick_params(length=0, labelsize=fontsize + 1)
     axis.tick_params(axis="y", rotation=0)
-    if title:
-        axis.set_title(title)
     return axis.collections[0]
 
 
@@ -148,10 +142,7 @@ def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
 
 
 def legend(fig: Figure, handles: Sequence, labels: Sequence[str] | None = None) -> None:
-    """A legend above the axes, with as many columns as its names leave room for.
-
-    The figure grows by its rows: with too little height it would lie on the axes.
-    """
+    """A legend above the axes in as many columns as there is room for; the figure grows by it."""
     labels = labels or [handle.get_label() for handle in handles]
     inches = 0.6 + 0.08 * max(map(len, labels))
     columns = max(1, min(4, int(fig.get_figwidth() / inches)))

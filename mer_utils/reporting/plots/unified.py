@@ -61,11 +61,11 @@ def strongest(shares: np.ndarray) -> Figure:
     return fig
 
 
-def graphs(points: np.ndarray, weights: Mapping[str, np.ndarray], share: float = 0.06) -> Figure:
-    """Graphs (51, 51) over the landmarks (51, 2): the strongest `share` of all pairs of each."""
+def graphs(points: np.ndarray, weights: Mapping[str, np.ndarray]) -> Figure:
+    """Graphs (51, 51) over the landmarks (51, 2): the strongest 6 % of all pairs of each."""
     fig, [axes] = panels(weights, 3.7, 3.8)
     pairs = np.stack(np.triu_indices(len(points), 1))  # (2, P)
-    count = max(1, int(share * pairs.shape[1]))
+    count = int(0.06 * pairs.shape[1])
     low, high = points.min(axis=0) - 8, points.max(axis=0) + 8
     for axis, graph in zip(axes, weights.values(), strict=True):
         strong = pairs[:, np.argsort(-graph[*pairs], kind="stable")[:count]]
