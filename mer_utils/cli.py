@@ -34,8 +34,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in paths.REFUSALS:
             raise
-        told = paths.disk_error(error, error.filename or "a disk", "used")
-        print(f"error: {told}", file=sys.stderr)
+        print(
+            f"error: {paths.disk_error(error, error.filename or 'a disk', 'used')}", file=sys.stderr
+        )
         return ARGUMENT_ERROR
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on where it stopped.", file=sys.stderr)
@@ -68,9 +69,8 @@ def _train(options: Namespace) -> None:
     ways = ("jobs", "device", "keep_weights", "schedule", "stack", "dask")
     given["keep_weights"] |= options.for_prediction
     for system, seed in itertools.product(options.systems, options.seeds):
-        experiment = experiments.declare(
-            system, corpus, views, classes=classes, seed=seed, **overrides
-        )
+        fields = overrides | {"classes": classes, "seed": seed}
+        experiment = experiments.declare(system, corpus, views, **fields)
         print(experiment)
         if options.leak:
             print(f"no result: {experiments.LEAKS[options.leak]}")
@@ -181,9 +181,9 @@ def _official(options: Namespace) -> None:
 
 
 def _readme(_: Namespace) -> None:
-    from .reporting import readme
+    from .reporting import pages, readme
 
-    print(readme.write(), readme.write_index(), sep="\n")
+    print(readme.write(), pages.write_index(readme.REPORTS, committed=True), sep="\n")
 
 
 def _environment(options: Namespace) -> int | None:

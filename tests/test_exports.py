@@ -35,15 +35,22 @@ def executed(*kept):
     return new_notebook(cells=[new_code_cell(outputs=outputs), new_markdown_cell("# Why?")])
 
 
-def test_a_table_is_kept_with_all_its_digits_and_as_latex(tmp_path):
-    kept = exports.table(FRAME, "comparison", "All of 3 % & more", 3, False)
-    files = exports.write(executed(kept), "made", tmp_path, tmp_path)
+def written(kept, folder, monkeypatch):
+    monkeypatch.setattr(paths, "TABLES", folder)
+    monkeypatch.setattr(paths, "FIGURES", folder / "f")
+    exports.write(executed(kept), "made")
+    return list(exports.files(executed(kept), "made"))
+
+
+def test_a_table_is_kept_with_all_its_digits_and_as_latex(tmp_path, monkeypatch):
+    kept = exports.table(FRAME, "comparison", "All of 3 % & more", 3)
+    files = written(kept, tmp_path, monkeypatch)
     assert [path.name for path in files] == ["made_comparison.csv", "made_comparison.tex"]
     pd.testing.assert_frame_equal(pd.read_csv(files[0]), FRAME)
     tex = files[1].read_text()
     assert systems.title("mhssa_gcn") + " & 0.611" in tex and r"a \& b & -- \\" in tex
     assert r"\caption{All of 3 \% \& more}" in tex and r"\toprule" in tex
-    long = exports.table(pd.concat([FRAME] * 20), "long", "", 3, False)["files"][".tex"]
+    long = exports.table(pd.concat([FRAME] * 20), "long", "", 3)["files"][".tex"]
     assert r"\begin{longtable}" in long
 
 
@@ -52,19 +59,17 @@ def test_no_cell_of_a_table_is_a_formula_of_a_spreadsheet():
     frame = pd.DataFrame(
         {"=why": texts, "number": [-0.5] * 9, "count": pd.array([-1] * 8 + [None])}
     )
-    csv = exports.table(frame, "made", "", 3, False)["files"][".csv"]
+    csv = exports.table(frame, "made", "", 3)["files"][".csv"]
     again = pd.read_csv(io.StringIO(csv))
     kept = ["-0.07 to 0.03", "-", "a=b"]
     assert list(again["'=why"][:-1]) == [*(f"'{text}" for text in texts[:5]), *kept]
     assert list(again["number"]) == [-0.5] * 9 and csv.splitlines()[1].endswith(",-0.5,-1")
-    indexed = exports.table(frame.set_index("=why"), "made", "", 3, True)["files"][".csv"]
-    assert "\n'=HYPERLINK(1),-0.5,-1\n" in indexed
 
 
-def test_a_figure_is_kept_as_vectors_and_the_same_again(tmp_path):
+def test_a_figure_is_kept_as_vectors_and_the_same_again(tmp_path, monkeypatch):
     kept = exports.figure(drawn(), "ranking")
     assert exports.figure(drawn(), "ranking") == kept
-    svg, pdf = exports.write(executed(kept), "made", tmp_path / "t", tmp_path / "f")
+    svg, pdf = written(kept, tmp_path, monkeypatch)
     assert svg == tmp_path / "f" / "made_ranking.svg" and "UF1 of made_up" in svg.read_text()
     assert pdf.read_bytes().startswith(b"%PDF")
 
@@ -72,7 +77,7 @@ def test_a_figure_is_kept_as_vectors_and_the_same_again(tmp_path):
 @pytest.mark.parametrize("name", ["results", "Two Words", "../up"])
 def test_a_name_that_is_no_file_name_is_refused(name):
     with pytest.raises(StudyError, match="cannot be kept as"):
-        exports.table(FRAME, name, "", 3, False)
+        exports.table(FRAME, name, "", 3)
 
 
 def test_only_what_is_named_is_kept(monkeypatch):

@@ -16,7 +16,7 @@ import nbformat
 from .. import environment, experiments, paths
 from ..corpora.table import FRAME_NUMBERS, KEY
 from ..evaluation import logs, statistics
-from ..experiments import Experiment, store
+from ..experiments import store
 from ..preprocessing.cache import NotCached
 from ..preprocessing.views import Views
 from . import execution, exports, pages
@@ -39,17 +39,16 @@ def main(options: argparse.Namespace) -> int:
     if not options.plan:
         forget_other_clips(request)
     before, training, after = stages_of(request, same)
-    steps = [*before, *training, *after]
-    progress = Progress(steps, trained_at_once(options))
+    steps, side_by_side = [*before, *training, *after], trained_at_once(options)
+    progress = Progress(steps, side_by_side)
     if options.plan:
-        print(plan(steps))
-    say(progress.outlook())
-    if options.plan:
+        print(plan(steps), progress.outlook(), sep="\n")
         return 0
+    say(progress.outlook())
     at_once = min(options.jobs, 4)
     try:
         failed = execute(before, at_once, progress, same)
-        failed += execute(training, trained_at_once(options), progress, same)
+        failed += execute(training, side_by_side, progress, same)
         failed += execute(after, at_once, progress, same, runs_hash(request.corpus))
     finally:
         index = pages.write_index(paths.REPORTS)
@@ -67,10 +66,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def stages_of(request: Request, same: str) -> list[list[Step]]:
-    """Notebooks before the training; runs to train; reports of finished runs, and what reads them.
-
-    same: hash of what all reports show.
-    """
+    """Notebooks before the training; runs to train; finished runs, and what reads them."""
     options = request.options
     data = str(options.data.expanduser().resolve()) if options.data else ""
     shared = {"corpus": request.corpus, "data": data, "smoke": options.smoke}
@@ -81,52 +77,41 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
             early = path.stem < TEMPLATE and not path.stem.startswith("40")
             (before if early else after).append((_job(request, path, path.stem, "", shared), None))
             continue
-        for experiment, own in request.runs.items():
+        for experiment, fields in request.runs.items():
             finished = store.file(experiment.key)
             if options.ablations and finished:
                 continue  # 52_ablations reads it; a page for each of a hundred is of no use
-            label = f"{own['label']}, {experiment.selection}, seed {experiment.seed}"
-            job = _job(request, path, f"{TEMPLATE}-{experiment.key}", label, shared | own)
+            label = f"{fields['label']}, {experiment.selection}, seed {experiment.seed}"
+            job = _job(request, path, f"{TEMPLATE}-{experiment.key}", label, shared | fields)
             (after if finished else training).append((job, experiment))
     # the systems with most to train are last in the table: first, so that none is left alone
     training.reverse()
-
-    def stage(jobs: list[tuple[Job, Experiment | None]], runs: str = "") -> list[Step]:
-        made = [not options.again and is_made(job, same, runs) for job, _ in jobs]
-        return [step(request, job, run, is_) for (job, run), is_ in zip(jobs, made, strict=True)]
-
     # what reads runs is left alone only where none is to be trained: else they will be others
     runs = "to be trained" if training else runs_hash(request.corpus)
+
+    def stage(jobs: list[tuple], runs: str = "") -> list[Step]:
+        unchanged = [not options.again and is_made(job, same, runs) for job, _ in jobs]
+        return [step(request, *job, left) for job, left in zip(jobs, unchanged, strict=True)]
+
     return [stage(before), stage(training), stage(after, runs)]
 
 
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:
     """A job that passes what the notebook's parameters cell knows, and nothing else."""
-    names = execution.parameters(path)
+    names, folder = execution.parameters(path), request.folder
     given = {name: value for name, value in given.items() if name in names}
-    return Job(
-        notebook=str(path),
-        name=name,
-        corpus=request.folder,
-        executed=str(paths.EXECUTED / request.folder),
-        html=str(paths.HTML / request.folder),
-        parameters=json.loads(json.dumps(given)),  # papermill would write a tuple as a text
-        label=label,
-    )
+    given = json.loads(json.dumps(given))  # papermill would write a tuple as a text
+    places = str(paths.EXECUTED / folder), str(paths.HTML / folder)
+    return Job(str(path), name, folder, *places, given, label)
 
 
 def execute(
     steps: Sequence[Step], at_once: int, progress: Progress, same: str, runs: str = ""
 ) -> list[str]:
-    """Run the jobs of steps, `at_once` at a time; names of failed ones. The others go on.
-
-    same, runs: hashes of what all of them show and of the runs that they may read, to tell later
-    whether a report would be the same.
-    """
+    """Run the jobs, `at_once` at a time; names of failed ones.  same, runs: as `_made_from`."""
     failed = []
-    for one in steps:
-        if not one.seconds:
-            progress.ended(one.job, "nothing has changed")
+    for job in [one.job for one in steps if not one.seconds]:
+        progress.ended(job, "nothing has changed")
 
     def make(job: Job) -> str:
         progress.started(job)
@@ -182,10 +167,10 @@ def source_hash() -> str:
 
 def runs_hash(corpus: str) -> str:
     """Of which runs of a corpus are on disk, the size of each file, and how many folds of each."""
-    found = f"{glob.escape(corpus)}[-~]*"
-    files = [*paths.RUNS.glob(f"{found}.zip"), *paths.KEPT.glob(f"*/{found}.zip")]
+    name = f"{glob.escape(corpus)}[-~]*"
+    files = [*paths.RUNS.glob(f"{name}.zip"), *paths.KEPT.glob(f"*/{name}.zip")]
     sizes = [(path.parent.name, path.name, path.stat().st_size) for path in files]
-    folds = [(path.parent.parent.name, path.name) for path in paths.RUNS.glob(f"{found}/folds/*")]
+    folds = [(path.parent.parent.name, path.name) for path in paths.RUNS.glob(f"{name}/folds/*")]
     return _hash(sorted(sizes), sorted(folds))
 
 
@@ -194,10 +179,7 @@ def _hash(*parts) -> str:
 
 
 def _made_from(job: Job, same: str, runs: str) -> str:
-    """Hash of all that a report shows: notebook, parameters, sources, data, runs.
-
-    The report of one run is the same whatever other runs there are.
-    """
+    """Hash of all that a report shows: notebook, parameters, what is the `same` for all, `runs`."""
     notebook, parameters = Path(job.notebook), json.dumps(job.parameters, sort_keys=True)
     runs = "" if notebook.stem == TEMPLATE else runs
     return _hash(notebook.read_bytes(), parameters, same, runs)
@@ -210,28 +192,22 @@ def is_made(job: Job, same: str, runs: str = "") -> bool:
 
 
 def forget_other_clips(request: Request) -> None:
-    """Remove the reports of this corpus that are of other clips: counts and scores never mix.
-
-    Its runs stay, and no report of these clips reads them.
-    """
-    if not request.given or (paths.KEPT / request.corpus).is_dir():
+    """Remove this corpus's reports of other clips, so that counts and scores never mix."""
+    corpus, folder = request.corpus, request.folder
+    if not request.given or (paths.KEPT / corpus).is_dir():
         return
-    mark = paths.EXECUTED / request.folder / "clips"
-    table = request.given.clips[[*KEY, "label", *FRAME_NUMBERS]]
-    now = _hash(table.to_csv(index=False))
+    mark = paths.EXECUTED / folder / "clips"
+    now = _hash(request.given.clips[[*KEY, "label", *FRAME_NUMBERS]].to_csv(index=False))
     if mark.is_file() and mark.read_text(encoding="utf-8") != now:
-        shown = list((paths.HTML / request.folder).glob("*.html"))
-        kept = [paths.PREDICTIONS / f"{request.corpus}.csv.gz"]
-        kept += [paths.TABLES / f"{request.corpus}_results.csv"]
+        kept = [paths.PREDICTIONS / f"{corpus}.csv.gz", paths.TABLES / f"{corpus}_results.csv"]
         for executed in mark.parent.glob("*.ipynb"):
             with contextlib.suppress(ValueError):  # a damaged one names no files
-                notebook = nbformat.read(executed, as_version=4)
-                kept += exports.files(notebook, request.corpus)
-        made = [*mark.parent.glob("*.*"), *shown, *([] if request.options.smoke else kept)]
-        for path in made:
+                kept += exports.files(nbformat.read(executed, as_version=4), corpus)
+        reports = list((paths.HTML / folder).glob("*.html"))
+        for path in [*mark.parent.glob("*.*"), *reports, *([] if request.options.smoke else kept)]:
             path.unlink(missing_ok=True)
         say(
-            f"{counted(len(shown), 'report')} of {request.folder} on other clips, and their tables "
+            f"{counted(len(reports), 'report')} of {folder} on other clips, and their tables "
             "and figures, are removed; data/README.md says how to keep data of your own apart"
         )
     pages.write(mark, now)
@@ -242,15 +218,13 @@ def forget_other_clips(request: Request) -> None:
 
 def write_results(request: Request) -> None:
     """The table and the rows of the study's finished runs, ablations and leaks left out."""
-    study = experiments.study(request.corpus, request.groups)
+    study, names = experiments.study(request.corpus, request.groups), ["system", "selection"]
     if not len(runs := study.results):
         return
     rows = study.rows(runs)
     logs.write_rows(rows, paths.PREDICTIONS / f"{request.corpus}.csv.gz")
-    presets = runs.assign(system=runs["label"])[["system", "selection", "preset"]]
-    table = statistics.summary(rows).merge(
-        presets.drop_duplicates(["system", "selection"]), on=["system", "selection"]
-    )
+    presets = runs.assign(system=runs["label"])[[*names, "preset"]].drop_duplicates(names)
+    table = statistics.summary(rows).merge(presets, on=names)
     path = paths.TABLES / f"{request.corpus}_results.csv"
     pages.write(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
     print(table.to_string(index=False, float_format="{:.3f}".format))

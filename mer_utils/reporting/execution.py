@@ -64,11 +64,8 @@ def parameters(path: Path) -> dict:
     return {}
 
 
-def run(job: Job, told=None) -> str:
-    """Execute, render, and write the files of a report; EXECUTED, STOPPED or FAILED.
-
-    told: a stream that is written what cells write to theirs for errors, as they do: progress.
-    """
+def run(job: Job, progress=None) -> str:
+    """Make a report; EXECUTED, STOPPED or FAILED.  progress: a stream that gets its stderr too."""
     began, stopped_by = time.time(), None
     log = job.file(".log")  # what the kernel's process itself prints; kept when it failed
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +79,7 @@ def run(job: Job, told=None) -> str:
                 kernel_name="python3",
                 progress_bar=False,
                 autosave_cell_every=0,
-                stderr_file=told,
+                stderr_file=progress,
                 resources={"metadata": {"path": str(Path(job.notebook).resolve().parent)}},
                 kernel_manager_class=_manager(scratch, stream),
             )
@@ -142,13 +139,10 @@ def interrupt() -> None:
 
 
 def write(job: Job, notebook, began: float, stopped_by: Exception | None = None) -> None:
-    """The files of a report: executed copy, page and what it keeps; each by rename.
-
-    stopped_by: what ended the notebook from outside, shown in a last cell.
-    """
+    """Executed copy, page and what it keeps.  stopped_by: what ended the notebook from outside."""
     if stopped_by:
-        words = {"ename": type(stopped_by).__name__, "evalue": str(stopped_by)}
-        error = new_output("error", **words, traceback=[str(stopped_by)])
+        name, message = type(stopped_by).__name__, str(stopped_by)
+        error = new_output("error", ename=name, evalue=message, traceback=[message])
         notebook.cells.append(new_code_cell(outputs=[error]))
     report = pages.Report.of(
         notebook,

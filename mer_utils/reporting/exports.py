@@ -40,19 +40,15 @@ def noted(frame: pd.DataFrame, caption: str) -> str:
 
 
 def harmless(cell: object) -> object:
-    """A text that a spreadsheet would take for a formula, behind an apostrophe; else the cell.
-
-    Only these tables, which are for reading, hold free text. Ids that begin so are refused where
-    clips are read: rows and runs keep theirs as they are.
-    """
+    """A text that a spreadsheet would take for a formula, behind an apostrophe; else the cell."""
     formula = isinstance(cell, str) and cell.startswith((*FORMULA, "\t", "\r"))
     return f"'{cell}" if formula and not NUMBERS.fullmatch(cell) else cell
 
 
-def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool) -> dict:
+def table(frame: pd.DataFrame, name: str, caption: str, digits: int) -> dict:
     """A frame as csv with all its digits, and as LaTeX (booktabs) with those of the page."""
     tex = titled(frame).to_latex(
-        index=index,
+        index=False,
         escape=True,
         float_format=f"{{:.{digits}f}}".format,
         na_rep="--",
@@ -61,11 +57,11 @@ def table(frame: pd.DataFrame, name: str, caption: str, digits: int, index: bool
         longtable=len(frame) > LONG,
         position=None if len(frame) > LONG else "t",
     )
-    safe = frame.rename(index=harmless, columns=harmless)
+    safe = frame.rename(columns=harmless)
     for position, kind in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
             safe.isetitem(position, safe.iloc[:, position].map(harmless))
-    csv = safe.to_csv(index=index, float_format="%.6g", lineterminator="\n")
+    csv = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return _kept(name, {".csv": csv, ".tex": tex})
 
 
@@ -88,26 +84,19 @@ def _kept(name: str, files: dict[str, str]) -> dict:
     return {"name": name, "files": files}
 
 
-def files(
-    notebook: dict, corpus: str, tables: Path | None = None, figures: Path | None = None
-) -> dict[Path, bytes]:
+def files(notebook: dict, corpus: str) -> dict[Path, bytes]:
     """The files that an executed notebook keeps, in reports/tables and reports/figures."""
-    found = {}
-    tables, figures = tables or paths.TABLES, figures or paths.FIGURES
+    contents = {}
     for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
         kept = output.get("metadata", {}).get("study", {}).get("kept", {"files": {}})
         for suffix, content in kept["files"].items():
-            folder = tables if suffix in (".csv", ".tex") else figures
+            folder = paths.TABLES if suffix in (".csv", ".tex") else paths.FIGURES
             path = folder / f"{corpus}_{kept['name']}{suffix}"
-            found[path] = base64.b64decode(content) if suffix == ".pdf" else content.encode()
-    return found
+            contents[path] = base64.b64decode(content) if suffix == ".pdf" else content.encode()
+    return contents
 
 
-def write(
-    notebook: dict, corpus: str, tables: Path | None = None, figures: Path | None = None
-) -> list[Path]:
+def write(notebook: dict, corpus: str) -> None:
     """Write what an executed notebook keeps."""
-    found = files(notebook, corpus, tables, figures)
-    for path, data in found.items():
-        paths.write_whole(path, data)
-    return list(found)
+    for path, content in files(notebook, corpus).items():
+        paths.write_whole(path, content)

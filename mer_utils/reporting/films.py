@@ -21,7 +21,6 @@ from .execution import FAILED, Job
 from .plots import faces as face_plots
 from .plots import people
 
-NOTEBOOK = "60_predict"
 FOLDER = "films"  # below reports/html
 
 
@@ -33,19 +32,13 @@ def main(options: argparse.Namespace) -> int:
     file = options.model or models.file_of(options.corpus, options.system)
     models.load(file)  # refused before a kernel starts
     name = re.sub(r"[^\w-]+", "_", options.films[0].stem) or "film"
+    html, executed = paths.HTML / FOLDER, paths.EXECUTED / FOLDER
     given = {key: getattr(options, key) for key in ("onset", "apex", "offset", "show_faces")}
-    job = Job(
-        notebook=str(paths.NOTEBOOKS / f"{NOTEBOOK}.ipynb"),
-        name=name,
-        corpus=FOLDER,
-        executed=str(paths.EXECUTED / FOLDER),
-        html=str(paths.HTML / FOLDER),
-        parameters=given
-        | {"films": [str(place.resolve()) for place in options.films]}
-        | {"model": str(Path(file).resolve()), "table": str(paths.HTML / FOLDER / f"{name}.csv")},
-        label=name,
-    )
-    status = execution.run(job, told=sys.stderr)
+    given |= {"films": [str(place.resolve()) for place in options.films]}
+    given |= {"model": str(Path(file).resolve()), "table": str(html / f"{name}.csv")}
+    notebook = str(paths.NOTEBOOKS / "60_predict.ipynb")
+    job = Job(notebook, name, FOLDER, str(executed), str(html), given, name)
+    status = execution.run(job, progress=sys.stderr)
     page = pages.load(job.page)
     print(f"{page.error or page.answer}\n{job.page}")
     pages.write_index(paths.REPORTS)
@@ -71,9 +64,9 @@ def models_of(
         return kept
     try:
         loaded = corpora.load(corpus, data or None)
-        seen = views.compute(loaded, loaded.views, progress=False)
-        seen = experiments.subset(seen) if smoke else seen
-        return models.load(models.save_models(experiment, seen, loaded.synthetic))
+        learned = views.compute(loaded, loaded.views, progress=False)
+        learned = experiments.subset(learned) if smoke else learned
+        return models.load(models.save_models(experiment, learned, loaded.synthetic))
     except StudyError as error:
         report.stop(f"There are no models to read a film with: {error}.")
 
@@ -85,61 +78,52 @@ def example() -> list[Path]:
 
 def places(maps: np.ndarray, points: np.ndarray) -> list[str]:
     """Facial region whose landmark is nearest to the most evidence of each map (n, 28, 28)."""
-    of = [
-        region
-        for region, members in zip(regions.REGIONS, regions.POINTS, strict=True)
-        for _ in members
-    ]
-    tokens = np.concatenate(regions.POINTS)
-    found = []
-    for one, face in zip(maps, points, strict=True):
-        y, x = np.unravel_index(one.argmax(), one.shape)
+    region_of = np.repeat(regions.REGIONS, [len(members) for members in regions.POINTS])
+    tokens, names = np.concatenate(regions.POINTS), []
+    for values, face in zip(maps, points, strict=True):
+        y, x = np.unravel_index(values.argmax(), values.shape)
         distance = np.hypot(*(face[tokens] - (x + 0.5, y + 0.5)).T)
-        found.append(of[int(distance.argmin())])
-    return found
+        names.append(str(region_of[distance.argmin()]))
+    return names
 
 
 def faces(reading: Reading) -> None:
     """Onset and apex of what was read, for the reader's own eyes."""
-    shown = people.may_be_shown()
+    before, marks = people.may_be_shown(), np.empty((2, 0, 2))
     people.announce(True)  # asked for by the film's owner
     try:
-        for number, name in enumerate(reading.clips["subject"]):
-            pair = reading.arrays["frames"][number]
-            marks = np.empty((2, 0, 2))
-            report.show(
-                face_plots.pictures(pair, marks, ["onset", "apex"]),
-                alt=f"Onset and apex of a movement in {name}.",
-            )
+        for name, pair in zip(reading.clips["subject"], reading.arrays["frames"], strict=True):
+            figure = face_plots.pictures(pair, marks, ["onset", "apex"])
+            report.show(figure, alt=f"Onset and apex of a movement in {name}.")
     finally:
-        people.announce(shown)
+        people.announce(before)
 
 
-def shown(reading: Reading, known: Models) -> pd.DataFrame:
+def shown(reading: Reading, networks: Models) -> pd.DataFrame:
     """The table of a reading for the eye: one column for each class, with its spread."""
-    table = reading.table
-    found = table[["film", "onset", "apex", "offset", "predicted"]].copy()
-    for name in known.classes:
+    table, columns = reading.table, {}
+    for name in networks.classes:
         parts = table[[f"{part}_{name}" for part in ("p", "low", "high")]].to_numpy(float)
         texts = [f"{p:.2f} ({low:.2f} to {high:.2f})" for p, low, high in parts]
-        found[name] = np.where(np.isnan(parts[:, 0]), "", texts)
-    return found.assign(warning=table["warning"])
+        columns[name] = np.where(np.isnan(parts[:, 0]), "", texts)
+    facts = table[["film", "onset", "apex", "offset", "predicted"]]
+    return facts.assign(**columns, warning=table["warning"])
 
 
-def sentence(reading: Reading, known: Models) -> str:
+def sentence(reading: Reading, networks: Models) -> str:
     """What was found in all films."""
     table, parts = reading.table, []
-    read = table[table["predicted"].isin(known.classes)]
+    read = table[table["predicted"].isin(networks.classes)]
     for line in read.to_dict("records"):
-        which = line["predicted"]
-        p, low, high = (line[f"{part}_{which}"] for part in ("p", "low", "high"))
+        label = line["predicted"]
         doubt = f", doubtful because {line['warning']}" if line["warning"] else ""
+        p, low, high = (line[f"{part}_{label}"] for part in ("p", "low", "high"))
         parts.append(
-            f"{line['film']}, frame {line['apex']}: {which} {p:.2f} ({low:.2f} to {high:.2f} over "
+            f"{line['film']}, frame {line['apex']}: {label} {p:.2f} ({low:.2f} to {high:.2f} over "
             f"the networks){doubt}"
         )
     parts += [f"{name}: {NOTHING}" for name in table.loc[table["predicted"] == NOTHING, "film"]]
     parts += table.loc[table["predicted"] == UNREADABLE, "warning"].tolist()
     parts += list(reading.refused.values())
-    trust = f" {models.SYNTHETIC}" if known.card["synthetic"] else ""
+    trust = f" {models.SYNTHETIC}" if networks.card["synthetic"] else ""
     return f"Movements read: {len(read)}. {'; '.join(parts)}.{trust}"

@@ -6,10 +6,10 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from html import unescape
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import latex2mathml.exceptions
@@ -76,25 +76,17 @@ class Report:
     @classmethod
     def of(cls, executed: NotebookNode, corpus: str, **facts) -> "Report":
         """Read title, answer, corpus facts and error out of an executed notebook."""
-        entries, error = {}, ""
-        executed = placeless(executed)
-        for cell in executed.cells:
+        entries, error, headings = {}, "", []
+        for cell in placeless(executed).cells:
+            if cell.cell_type == "markdown" and (heading := TITLE.search(cell.source)):
+                headings.append(heading[1].strip())
             for output in cell.get("outputs", []):
                 entries.update(output.get("metadata", {}).get("study", {}))
                 if output.output_type == "error" and output.ename != EndOfNotebook.__name__:
                     error = f"{output.ename}: {output.evalue}".splitlines()[0][:300]
-        header = entries.get("header", {})
-        texts = [cell.source for cell in executed.cells if cell.cell_type == "markdown"]
-        headings = [heading[1].strip() for text in texts if (heading := TITLE.search(text))]
-        return cls(
-            title=headings[0] if headings else "Untitled notebook",
-            answer=entries.get("answer", ""),
-            corpus=corpus,
-            synthetic=header.get("synthetic", corpus.startswith("synthetic")),
-            counts=header.get("counts", ""),
-            error=error,
-            **facts,
-        )
+        facts |= {"synthetic": corpus.startswith("synthetic"), **entries.get("header", {})}
+        facts |= {"title": headings[0] if headings else "Untitled notebook"}
+        return cls(corpus=corpus, answer=entries.get("answer", ""), error=error, **facts)
 
     @property
     def day(self) -> str:
@@ -109,10 +101,7 @@ class Report:
 
 
 def page(notebook: NotebookNode, report: Report, index: str = EVERYTHING) -> str:
-    """An executed notebook as one HTML page without any external request.
-
-    index: the list of pages that it leads back to.
-    """
+    """An executed notebook as one page without any request, that leads back to the list `index`."""
     exporter = HTMLExporter(
         template_name="study",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -135,26 +124,21 @@ def page(notebook: NotebookNode, report: Report, index: str = EVERYTHING) -> str
 
 
 def index(reports: list[Report], results: dict[str, pd.DataFrame], figures: Path) -> str:
-    """The front page: by corpus its ranking, its table of results, and a card per notebook.
-
-    `results`: corpus -> the table of results of its finished runs.  The ranking is the figure that
-    50_comparison keeps in the folder `figures`.
-    """
-    order = sorted(reports, key=lambda one: (one.synthetic, one.corpus, one.notebook, one.name))
+    """The front page: by corpus its ranking (of 50_comparison), results, a card per notebook."""
+    order = sorted(reports, key=attrgetter("synthetic", "corpus", "notebook", "name"))
     sections = []
-    for corpus, group in groupby(order, lambda one: one.corpus):
-        of_corpus = list(group)
-        answers = {one.notebook: one.answer for one in of_corpus}
-        ranking = figures / f"{corpus}_ranking.svg"
+    for corpus, group in groupby(order, attrgetter("corpus")):
+        of_corpus, ranking = list(group), figures / f"{corpus}_ranking.svg"
+        answers = {report.notebook: report.answer for report in of_corpus}
         section = {
             "corpus": corpus,
             "title": corpora.title(corpus),
-            "counts": next((one.counts for one in of_corpus if one.counts), ""),
-            "synthetic": any(one.synthetic for one in of_corpus),
+            "counts": next((report.counts for report in of_corpus if report.counts), ""),
+            "synthetic": any(report.synthetic for report in of_corpus),
             "ranking": base64.b64encode(ranking.read_bytes()).decode() if ranking.is_file() else "",
             "alt": answers.get("50_comparison") or f"Ranking of the systems on {corpus}",
             "table": _results(results[corpus]) if len(results.get(corpus, ())) else "",
-            "notebooks": [list(part) for _, part in groupby(of_corpus, lambda one: one.notebook)],
+            "notebooks": [list(part) for _, part in groupby(of_corpus, attrgetter("notebook"))],
         }
         sections.append(section)
     return _render(
@@ -183,21 +167,22 @@ def load(path: Path) -> Report | None:
         return None
 
 
-def write_index(folder: Path, name: str = EVERYTHING, only: Collection[str] = ()) -> Path:
-    """The page that lists the reports made so far below a folder of reports; with `only`, those."""
-    found = {path: load(path) for path in sorted((folder / "html").glob("*/*.html"))}
-    reports = [
-        replace(report, corpus=path.parent.name, name=path.stem)  # so that its link leads there
-        for path, report in found.items()
-        if report and (not only or f"{path.parent.name}/{path.stem}" in only)
-    ]
+def write_index(folder: Path, committed: bool = False) -> Path:
+    """The page that lists the reports made so far below a folder, or only the committed ones."""
+    reports = []
+    for path in sorted((folder / "html").glob("*/*.html")):
+        corpus, stem = path.parent.name, path.stem
+        listed = not committed or f"{corpus}/{stem}" in COMMITTED
+        if listed and (report := load(path)):
+            reports.append(replace(report, corpus=corpus, name=stem))  # where its link leads
     results = {}
     for path in sorted((folder / "tables").glob("*_results.csv")):
         with contextlib.suppress(ValueError):  # a damaged one: the next run writes it again
             results[path.stem.removesuffix("_results")] = pd.read_csv(path)
     write(folder / "html" / "limits.html", limits())
-    write(folder / "html" / name, index(reports, results, folder / "figures"))
-    return folder / "html" / name
+    page = folder / "html" / (INDEX if committed else EVERYTHING)
+    write(page, index(reports, results, folder / "figures"))
+    return page
 
 
 def limits() -> str:
@@ -213,16 +198,20 @@ def index_of(page: Path) -> str:
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown whose formulas become MathML, which every browser draws without a script."""
+    """Formulas as MathML, their LaTeX as text alternative; wrong LaTeX stays as it is."""
 
-    def inline_math(self, body: str) -> str:
-        return _formula(body, "inline")
+    def inline_math(self, body: str, display: str = "inline") -> str:
+        try:
+            html = mathml(body.strip(), display=display)
+        except LATEX_ERRORS:
+            return f'<code class="formula">{escape(body.strip())}</code>'
+        return html.replace("<math ", f'<math alttext="{escape(body.strip())}" ', 1)
 
     def block_math(self, body: str) -> str:
-        return _formula(body, "block")
+        return self.inline_math(body, "block")
 
     def latex_environment(self, name: str, body: str) -> str:
-        return _formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
 
 
 def markdown(source: str, escape: bool = False) -> Markup:
@@ -235,37 +224,26 @@ def said(source: str) -> Markup:
     return markdown(source, escape=True)
 
 
-def _formula(latex: str, display: str) -> str:
-    """MathML that keeps its LaTeX as the text alternative; LaTeX as it is where it is wrong."""
-    try:
-        html = mathml(latex.strip(), display=display)
-    except LATEX_ERRORS:
-        return f'<code class="formula">{escape(latex.strip())}</code>'
-    return html.replace("<math ", f'<math alttext="{escape(latex.strip())}" ', 1)
-
-
 def _readable(notebook: NotebookNode) -> NotebookNode:
     """A copy without what a reader of a page cannot use: title, logs, widgets, scripts."""
     notebook = copy.deepcopy(notebook)
-    cells, titles = [], 0
-    for cell in notebook.cells:
+    cells, notebook.cells, titles = notebook.cells, [], 0
+    for cell in cells:
         tags = cell.metadata.get("tags", [])
         if "papermill-error-cell-tag" in tags:
             continue  # papermill's own notice in a failed notebook; the page says more
-        cells.append(cell)
+        notebook.cells.append(cell)
         if cell.cell_type == "markdown" and not titles:
             cell.source, titles = TITLE.subn("", cell.source, count=1)
         elif cell.cell_type == "code":
             if "injected-parameters" in tags:
                 cell.source = FOLDER.sub(r"\1…/", cell.source)
-            ends = any(output.get("ename") == EndOfNotebook.__name__ for output in cell.outputs)
-            cell.outputs, outputs = [], cell.outputs
+            outputs, cell.outputs = cell.outputs, []
             for output in filter(None, map(_readable_output, outputs)):
                 if not (WIDGET_NOTE in str(output) and output in cell.outputs):  # once a cell
                     cell.outputs.append(output)
-            if ends:
+            if any(output.get("ename") == EndOfNotebook.__name__ for output in outputs):
                 break  # the cells below were not run
-    notebook.cells = cells
     return notebook
 
 
@@ -277,8 +255,7 @@ def _readable_output(output: NotebookNode) -> NotebookNode | None:
         return None if output.ename == EndOfNotebook.__name__ else output
     if "header" in output.get("metadata", {}).get("study", {}):
         return None  # the head of the page has it already
-    data = output.data
-    output.output_type = "display_data"  # the value of a cell's last line is shown like any other
+    data, output.output_type = output.data, "display_data"  # a cell's last line like any other
     output.pop("execution_count", None)
     if WIDGET in data:
         output.data = {"text/markdown": f"*{WIDGET_NOTE}*"}
@@ -327,7 +304,7 @@ def _results(table: pd.DataFrame) -> Markup:
     table = table.sort_values("UF1", ascending=False, kind="stable")
     columns = {"system": table["system"].map(title_of)}
     for metric in ("UF1", "UAR"):
-        limits = zip(table[f"{metric} low"], table[f"{metric} high"], strict=True)
+        limits = table[[f"{metric} low", f"{metric} high"]].to_numpy()
         columns[metric] = table[metric].map("{:.3f}".format)
         columns[f"95 % of {metric}"] = [f"{low:.2f} to {high:.2f}" for low, high in limits]
     columns["budget"] = table["selection"].replace(RULES)

@@ -76,12 +76,9 @@ def undated_plan(options: argparse.Namespace) -> str:
     lines = [(name, "a report") for name in names if name != TEMPLATE]
     if TEMPLATE in names:
         study = experiments.study(corpus, groups, options.smoke)
-        runs = pd.concat([study.missing, study.runs.assign(why="trained")])
-        lines += [
-            (f"{run.label}, {run.selection}, seed {run.seed}", run.why)
-            for run in runs.itertuples()
-            if options.ablations or not run.ablation
-        ]
+        for run in pd.concat([study.missing, study.runs.assign(why="trained")]).itertuples():
+            if options.ablations or not run.ablation:
+                lines.append((f"{run.label}, {run.selection}, seed {run.seed}", run.why))
     table = pd.DataFrame(lines, columns=["report", "what"]).to_string(index=False)
     return f"{table}\nFirst the views of {corpus} are computed; only then are the times known."
 
@@ -134,11 +131,11 @@ class Progress:
 
     def ended(self, job: Job, remark: str = "") -> None:
         del self.to_come[job.name]
-        done, total = len(self.steps) - len(self.to_come), len(self.steps)
-        began, left = self.began.get(job.name), self.left()
+        total, began, left = len(self.steps), self.began.get(job.name), self.left()
         parts = [clock(time.monotonic() - began) if began else "", remark]
         parts.append(f"about {clock(left)} left" if left else "")
-        say(f"[{done:>2}/{total}] {job.label or job.name}: {', '.join(filter(None, parts))}")
+        number = f"[{total - len(self.to_come):>2}/{total}]"
+        say(f"{number} {job.label or job.name}: {', '.join(filter(None, parts))}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -10,7 +10,6 @@ import pandas as pd
 from .. import paths, systems
 from ..errors import StudyError
 from ..evaluation import logs, protocol, statistics
-from . import pages
 
 CORPUS = "megc2019_flow"
 README = paths.ROOT / "README.md"
@@ -24,11 +23,6 @@ def write(readme: Path = README) -> Path:
     before, _, after = _parts(readme)
     readme.write_text(f"{before}{BEGIN}\n{results()}\n{END}{after}", encoding="utf-8")
     return readme
-
-
-def write_index() -> Path:
-    """The list of the committed pages."""
-    return pages.write_index(REPORTS, pages.INDEX, pages.COMMITTED)
 
 
 def printed(readme: Path = README) -> str:
@@ -48,8 +42,7 @@ def results() -> str:
     """The table of systems and what follows from it, in Markdown."""
     rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
     rows = protocol.fairest(rows, "system")
-    notes = systems.notes(rows["system"].unique())
-    findings = [*([notes] if notes else []), *_findings(rows)]
+    findings = filter(None, [systems.notes(rows["system"].unique()), *_findings(rows)])
     return "\n".join([*_table(rows), "", *(f"* {line}" for line in findings)])
 
 
@@ -64,17 +57,16 @@ def _table(rows: pd.DataFrame) -> list[str]:
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for system in statistics.summary(rows).sort_values("UF1", ascending=False).to_dict("records"):
         name = system["system"]
-        runs = rows[rows["system"] == name].drop_duplicates("run").sort_values("seed")
+        runs = rows.loc[rows["system"] == name, ["run", "seed"]].drop_duplicates()
+        runs = runs.sort_values("seed")
         cells = [systems.SYSTEMS[name].TITLE, f"`{name}`"]
         for metric in ("UF1", "UAR"):
             low, high = system[f"{metric} low"], system[f"{metric} high"]
             cells.append(f"{system[metric]:.3f} ({low:.2f} to {high:.2f})")
         picked = oracle[statistics.label(name, system["selection"])]
         cells.append("no epochs" if pd.isna(picked) else f"{picked:.3f}")
-        links = [
-            f"[{run.seed}](reports/runs/{CORPUS}/{quote(run.run)}.zip)" for run in runs.itertuples()
-        ]
-        lines.append(f"| {' | '.join([*cells, ' '.join(links)])} |")
+        files = (f"[{seed}](reports/runs/{CORPUS}/{quote(run)}.zip)" for run, seed in runs.values)
+        lines.append(f"| {' | '.join([*cells, ' '.join(files)])} |")
     return lines
 
 
@@ -83,12 +75,11 @@ def _findings(rows: pd.DataFrame) -> list[str]:
     pairs = statistics.compare(rows[rows["system"] != "majority"])
     lower = pairs[pairs["significant"]].groupby("against", sort=False)["system"]
     above = [f"{_titles(better)} above {_titles([worse])}" for worse, better in lower]
-    prices, leaks = kept("prices"), kept("leaks")
+    prices, leaks, answered = kept("prices"), kept("leaks"), kept("ablations")
     names = rows[["system", "selection"]].drop_duplicates()
-    prices = prices[prices["name"].isin(statistics.label(*name) for name in names.to_numpy())]
+    prices = prices[prices["name"].isin(statistics.named(names)["name"])]
     oracle = prices["oracle"].sub(prices["honest"]).dropna()
     folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
-    answered = kept("ablations")
     coded = answered["ablation"].str.endswith("/as_coded")
     single = answered[~coded]
     helps = single[(single["p Holm"] < 1 - statistics.LEVEL) & (single["effect"] > 0)]

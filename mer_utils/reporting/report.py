@@ -60,12 +60,9 @@ def header(corpus) -> None:
     """
     if not len(getattr(corpus, "runs", (None,))):
         stop(f"No run of this study of {corpus.name} is finished: run notebook 41 first.")
-    clips = corpus.clips
-    sizes = clips.groupby("corpus", sort=False)["subject"].agg(["size", "nunique"])
-    parts = [
-        f"{corpora.title(name)} {n} clips of {people}" for name, n, people in sizes.itertuples()
-    ]
-    counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): {len(clips)} clips of "
+    sizes = corpus.clips.groupby("corpus", sort=False)["subject"].agg(["size", "nunique"])
+    parts = [f"{corpora.title(part)} {n} clips of {who}" for part, n, who in sizes.itertuples()]
+    counts = f"{corpora.title(corpus.name)} (`{corpus.name}`): {len(corpus.clips)} clips of "
     counts += f"{sizes['nunique'].sum()} subjects"
     counts += f" ({', '.join(parts)})" if len(parts) > 1 else ""
     if excluded := len(getattr(corpus, "exclusions", ())):
@@ -101,8 +98,10 @@ def source(*objects: object, docstring: bool = True) -> None:
                 f"not {target}"
             ) from error
         text = textwrap.dedent("".join(lines)).rstrip()
-        if not docstring:
-            text = _without_docstring(text)
+        if not docstring and ast.get_docstring(definition := ast.parse(text).body[0]):
+            lines, first_part = text.splitlines(), definition.body[0]
+            del lines[first_part.lineno - 1 : first_part.end_lineno]
+            text = "\n".join(lines)
         place = f"{path.relative_to(paths.ROOT).as_posix()}, line {first}"
         blocks.append(f'<p class="quiet">{place}</p>{_coloured(text)}')
         texts.append(f"{place}\n\n{text}")
@@ -114,21 +113,11 @@ def _coloured(code: str) -> str:
     return highlight(code, PythonLexer(), HtmlFormatter(cssclass="highlight source"))
 
 
-def _without_docstring(code: str) -> str:
-    definition = ast.parse(code).body[0]
-    if ast.get_docstring(definition) is None or len(definition.body) == 1:
-        return code
-    lines, text = code.splitlines(), definition.body[0]
-    del lines[text.lineno - 1 : text.end_lineno]
-    return "\n".join(lines)
-
-
 def show(fig: Figure, alt: str, *, name: str = "") -> None:
     """Show a figure as PNG; `alt` is one sentence with what it shows, for readers who cannot see.
 
     Of a corpus of people no picture that shows a face is left in it (`plots.people`).
     name: the driver also keeps it as reports/figures/<corpus>_<name>.svg and .pdf.
-    The figure is closed afterwards, so that the kernel does not show it a second time.
     """
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
@@ -142,7 +131,7 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
     metadata = {"image/png": {"alt": alt, "width": round(pixels * SCREEN_DPI / FIGURE_DPI)}}
     if name:
         metadata["study"] = {"kept": exports.figure(fig, name)}
-    plt.close(fig)
+    plt.close(fig)  # else the kernel shows it a second time
     bundle = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
     display(bundle, raw=True, metadata=metadata)
     if lacking:
@@ -154,20 +143,18 @@ def show(fig: Figure, alt: str, *, name: str = "") -> None:
         )
 
 
-def table(
-    frame: pd.DataFrame, caption: str = "", *, digits: int = 3, index: bool = False, name: str = ""
-) -> None:
+def table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, name: str = "") -> None:
     """Show a data frame as a captioned table; floats to `digits`, missing values as a dash.
 
     name: the driver also keeps it as reports/tables/<corpus>_<name>.csv and .tex.
     """
     caption = exports.noted(frame, caption)
     cells = exports.titled(frame).map(lambda value: _cell(value, digits))
-    body = cells.to_html(index=index, border=0, escape=True, classes="study-table")
+    body = cells.to_html(index=False, border=0, escape=True, classes="study-table")
     if caption:
         body = body.replace(">", f">\n  <caption>{html.escape(caption)}</caption>", 1)
-    bundle = {"text/html": body, "text/plain": f"{caption}\n{cells.to_string(index=index)}".strip()}
-    kept = {"kept": exports.table(frame, name, caption, digits, index)} if name else {}
+    bundle = {"text/html": body, "text/plain": f"{caption}\n{cells.to_string(index=False)}".strip()}
+    kept = {"kept": exports.table(frame, name, caption, digits)} if name else {}
     display(bundle, raw=True, metadata={"study": kept})
 
 
@@ -191,10 +178,7 @@ def answer(message: str) -> None:
 
 
 def stop(message: str) -> NoReturn:
-    """Give `message` as the answer and end the notebook without an error: it has nothing to read.
-
-    Where a notebook is run as a whole, its other cells are not run, and its page ends here.
-    """
+    """Give `message` as the answer and end the notebook, and its page, here without an error."""
     answer(message)
     raise EndOfNotebook("nothing to show, the other cells are not run")
 

@@ -19,6 +19,7 @@ from ..preprocessing.views import Views
 
 TEMPLATE = "41_loso"  # the only notebook that trains: one report per run
 ANSWERS = "52_ablations"  # reads what `ablations` trains
+DECLARED = ("preset", "seed", "selection", "precision", "leak")  # of a run, for `declare`
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Request:
 def prepare(options: argparse.Namespace) -> Request:
     """Check everything that was asked for, make the synthetic corpora, compute the views.
 
-    Raises StudyError before the first notebook runs, and NotCached where only a plan is asked for
-    and something would have to be made for it.
+    Raises StudyError, and NotCached where something would have to be made for a mere plan.
     """
     notebooks = choose_notebooks(options)
     corpus, groups = groups_of(options)
@@ -89,9 +89,8 @@ def left_out(views: Views, loaded: corpora.Corpus, data: Path | None) -> str:
 
 def _kind(reason: str) -> str:
     """A reason without its line, its numbers and its names: `onset frame … is not in …`."""
-    words = re.sub(r"^\S+ line \d+: ", "", reason)
-    words = re.split(r"[:;,(]", words)[0]
-    return re.sub(r"'[^']*'|\S*[\d/\\]\S*", "…", words).strip()
+    reason = re.split(r"[:;,(]", re.sub(r"^\S+ line \d+: ", "", reason))[0]
+    return re.sub(r"'[^']*'|\S*[\d/\\]\S*", "…", reason).strip()
 
 
 def groups_of(options: argparse.Namespace) -> tuple[str, list[dict]]:
@@ -125,9 +124,8 @@ def choose_notebooks(options: argparse.Namespace) -> tuple[Path, ...]:
         raise StudyError(f"{paths.NOTEBOOKS} holds no notebook; restore the folder from git")
     numbers = {name.partition("_")[0]: name for name in every}
     names = {word: numbers.get(word, word.removesuffix(".ipynb")) for word in wanted or every}
-    for word, name in names.items():
-        if name not in every:
-            raise unknown_name("notebook", word, every)
+    if wrong := [word for word, name in names.items() if name not in every]:
+        raise unknown_name("notebook", wrong[0], every)
     return tuple(path for name, path in every.items() if name in names.values())
 
 
@@ -136,21 +134,17 @@ def metadata(notebook: Path) -> dict:
 
 
 def _fed(notebooks: Sequence[Path], corpus, by_name: bool) -> tuple[Path, ...]:
-    """Notebooks whose views (`needs` in their metadata) the corpus has; the others are named.
-
-    Raises StudyError for one that was asked for by name.
-    """
-    fed = []
+    """Notebooks whose `needs` the corpus has; the others are named, or refused where asked for."""
+    lacking = {}
     for path in notebooks:
         lacks = [view for view in metadata(path).get("needs", []) if view not in corpus.views]
-        message = f"{path.stem}: {corpus.name} has no {', '.join(lacks)}"
-        if lacks and by_name:
-            raise StudyError(f"{message}; data/README.md says what a corpus may hold")
         if lacks:
-            print(f"Without {message}", flush=True)
-        else:
-            fed.append(path)
-    return tuple(fed)
+            lacking[path] = f"{path.stem}: {corpus.name} has no {', '.join(lacks)}"
+    for message in lacking.values():
+        if by_name:
+            raise StudyError(f"{message}; data/README.md says what a corpus may hold")
+        print(f"Without {message}", flush=True)
+    return tuple(path for path in notebooks if path not in lacking)
 
 
 def declare(
@@ -165,24 +159,19 @@ def declare(
     for line in studies.expand(groups):
         if line.ablation and not options.ablations:
             continue
-        own = parameters_of(line, options)
+        parameters = parameters_of(line, options)
         # the last notebooks ask what the networks have learned
-        own["keep_weights"] |= corpus.synthetic and not line.ablation
-        fields = ("preset", "seed", "selection", "precision", "leak")
+        parameters["keep_weights"] |= corpus.synthetic and not line.ablation
         try:
             if line.inputs not in by_inputs:
                 jobs = 0 if options.plan else options.jobs
                 views = experiments.views_of(corpus, line.inputs, jobs)
                 by_inputs[line.inputs] = experiments.subset(views) if options.smoke else views
-            experiment = experiments.declare(
-                line.system,
-                experiments.corpus_name(corpus.name, line.inputs, options.smoke),
-                by_inputs[line.inputs],
-                classes=corpus.classes,
-                **{name: own[name] for name in fields},
-                **line.overrides,
-            )
-            runs[experiment] = own
+            name = experiments.corpus_name(corpus.name, line.inputs, options.smoke)
+            given = {field: parameters[field] for field in DECLARED} | line.overrides
+            given |= {"classes": corpus.classes}
+            run = experiments.declare(line.system, name, by_inputs[line.inputs], **given)
+            runs[run] = parameters
         except StudyError as error:
             if line.by_name and not line.ablation:
                 raise
@@ -205,9 +194,6 @@ def parameters_of(line: Line, options: argparse.Namespace) -> dict:
 
 
 def trained_at_once(options: argparse.Namespace) -> int:
-    """Two runs share the cores, so that one trains while the other starts or draws its report.
-
-    A GPU, and workers elsewhere, get one run after the other: each of them fills those.
-    """
+    """Two runs share the cores, one starts while the other trains; alone on GPU or cluster."""
     alone = options.dask or training.choose_device(options.device) == "cuda"
     return 1 if alone else min(2, options.jobs)

@@ -18,21 +18,15 @@ from matplotlib.figure import Figure
 from .. import experiments
 from ..analysis import leaks
 from ..analysis.failures import predictions
-from ..corpora import KEY, Corpus
-from ..corpora import summary as corpus_summary
+from ..corpora import KEY, Corpus, summary
 from ..evaluation import protocol, scores
 from ..prediction.models import Models
 from ..prediction.predict import Reading, predict
-from ..preprocessing import faces, motion, regions
+from ..preprocessing.faces import SIZE
+from ..preprocessing.regions import co_occurrence
 from ..preprocessing.views import Views
-from .plots import comparison as comparison_plots
-from .plots import corpora as corpus_plots
-from .plots import faces as face_plots
-from .plots import motion as motion_plots
-from .plots import people
-from .plots import prediction as prediction_plots
-from .plots import regions as region_plots
-from .plots import results as result_plots
+from .plots import comparison, corpora, faces, motion, people, prediction, regions, results
+from .plots.face import GRID
 from .plots.style import title
 
 Shown = Figure | pd.DataFrame | str
@@ -40,19 +34,16 @@ DPI = 80  # of a figure on a page; its picture has twice as many, for sharp scre
 
 
 def annotation_browser(corpus: Corpus) -> ipywidgets.Widget:
-    """Choose a subject; see onset, apex and offset of its clips, and what is noted on each.
-
-    Only the table is shown: no frame is opened, and no face is seen.
-    """
-    people = corpus.clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False)
-    subject = _dropdown("subject", [(" ".join(person), tuple(person)) for person in people])
+    """Choose a subject; see what the sheet says of its clips. No frame is opened."""
+    persons = corpus.clips[["corpus", "subject"]].drop_duplicates().itertuples(index=False)
+    subject = _dropdown("subject", [(" ".join(person), tuple(person)) for person in persons])
 
     def draw() -> Iterator[Shown]:
         if subject.value is None:
             return
-        part = corpus_summary.of_subject(corpus, *subject.value)
+        part = summary.of_subject(corpus, *subject.value)
         if part["onset"].notna().any():
-            yield corpus_plots.annotations(part, corpus.classes)
+            yield corpora.annotations(part, corpus.classes)
         yield part[["clip", "label", "emotion", "action_units", "apex_source", "note"]]
 
     return _drawn(draw, subject)
@@ -73,22 +64,18 @@ def clip_browser(views: Views) -> ipywidgets.Widget:
         return [(f"{row.subject} {row.clip} ({row.label})", row.Index) for row in rows]
 
     def draw() -> Iterator[Shown]:
-        if clip.value is not None:
-            yield from _figures(views, clip.value)
-            yield _annotation(clips.loc[clip.value])
+        if (i := clip.value) is None:
+            return
+        points = views.arrays["landmarks"][[i]] if "landmarks" in views.arrays else None
+        yield motion.looks(views.arrays, np.array([i]), [clips.loc[i, "label"]], points)
+        if "frames" in views.arrays and people.may_be_shown():
+            marks = np.empty((1, 0, 2)) if points is None else points * (SIZE / GRID)
+            marks = np.repeat(marks, 2, axis=0)
+            yield faces.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
+        yield _annotation(clips.loc[i])
 
     _dependent(clip, clips_of_corpus, corpus)
     return _drawn(draw, corpus, clip)
-
-
-def _figures(views: Views, i: int) -> Iterator[Figure]:
-    row, points = views.clips.loc[i], views.arrays.get("landmarks")
-    points = None if points is None else points[[i]]
-    yield motion_plots.looks(views.arrays, np.array([i]), [row["label"]], points)
-    if "frames" in views.arrays and people.may_be_shown():
-        marks = np.empty((1, 0, 2)) if points is None else points * (faces.SIZE / motion.GRID)
-        marks = np.repeat(marks, 2, axis=0)
-        yield face_plots.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
 
 
 def _annotation(row: pd.Series) -> str:
@@ -101,11 +88,7 @@ def _annotation(row: pd.Series) -> str:
 
 
 def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
-    """Choose a system and a cell of its confusion; see its clips, their flow, all predictions.
-
-    rows: of several systems on clips of `views`, which hold `flow` or `flow_legacy`; a clip
-    without rows is not offered.
-    """
+    """Choose a system and a cell of its confusion; see its clips, their flow, all predictions."""
     names = scores.classes_of(rows)
     systems = list(dict.fromkeys(rows["system"]))
     system = _dropdown("system", [(title(name), name) for name in systems])
@@ -123,7 +106,7 @@ def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         if clip.value >= 0:
             row = clips.loc[clip.value]
-            yield motion_plots.looks(views.arrays, np.array([clip.value]), [row["label"]])
+            yield motion.looks(views.arrays, np.array([clip.value]), [row["label"]])
             yield _annotation(row)
             yield "; ".join(f"{title(name)}: {votes.loc[clip.value, name]}" for name in systems)
 
@@ -132,10 +115,7 @@ def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
 
 
 def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
-    """Choose an ingredient or a system; see its questions, the effects and the answers.
-
-    answered: of `ablations.answers`.
-    """
+    """Choose an ingredient or a system of `ablations.answers`; see questions and effects."""
     systems = answered["ablation"].str.partition("/")[0]
     kinds = {"system": systems, "ingredient": answered["ingredient"]}
     options = [("everything", ("", ""))]  # None would be no choice, and shown as none
@@ -146,7 +126,7 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         kind, name = choice.value
         part = answered[kinds[kind] == name] if kind else answered
-        yield comparison_plots.effects(part, "UF1")
+        yield comparison.effects(part, "UF1")
         for line in part.itertuples():
             yield f"{title(line.ablation)}: {line.question} {line.answer} ({line.effect:+.3f})"
 
@@ -154,19 +134,16 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
 
 
 def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widget:
-    """Choose the left-out subject; see the graph of all others, and how it departs from the mean.
-
-    clips: of `Views.clips`; landmarks (68, 2) of the face it is drawn on, in cells of the grid.
-    """
+    """Choose the left-out subject; see the graph of all others, on a face (68, 2) in cells."""
     folds = protocol.folds(clips, tuple(dict.fromkeys(clips["label"])))
-    stack = np.array([regions.co_occurrence(clips.iloc[fold.train]) for fold in folds])
+    stack = np.array([co_occurrence(clips.iloc[fold.train]) for fold in folds])
     away = np.abs(stack - stack.mean(axis=0)).reshape(len(folds), -1).max(axis=1)
     options = [(f"{fold.corpus} {fold.subject}", number) for number, fold in enumerate(folds)]
     choice = _dropdown("left out", options)
 
     def draw() -> Iterator[Shown]:
         fold, rank = folds[choice.value], int((away > away[choice.value]).sum()) + 1
-        yield region_plots.departure(landmarks, stack, choice.value)
+        yield regions.departure(landmarks, stack, choice.value)
         yield (
             f"Without the {len(fold.test)} clips of {fold.corpus} {fold.subject} an entry "
             f"moves by up to {away[choice.value]:.3f}: number {rank} of {len(folds)} folds."
@@ -176,28 +153,22 @@ def region_graphs(clips: pd.DataFrame, landmarks: np.ndarray) -> ipywidgets.Widg
 
 
 def curves(runs: pd.DataFrame) -> ipywidgets.Widget:
-    """Choose a run; see its score on the left-out subjects after every epoch, and its losses.
-
-    runs: as `experiments.find` lists them.
-    """
-    options = [
-        (f"{title(run.system)} ({run.selection}), seed {run.seed}", run.key)
-        for run in runs.itertuples()
-    ]
-    choice = _dropdown("run", options, "28em")
+    """Choose one of `experiments.find`'s runs; see its score after every epoch, and its losses."""
+    names = runs["system"].map(title) + " (" + runs["selection"] + "), seed "
+    names += runs["seed"].astype(str)
+    choice = _dropdown("run", list(zip(names, runs["key"], strict=True)), "28em")
 
     def draw() -> Iterator[Shown]:
-        every = experiments.epochs(choice.value)
-        if not len(every):
+        epochs = experiments.epochs(choice.value)
+        if not len(epochs):
             yield "This system is fitted in one go: it has no epochs."
             return
-        final = experiments.load(choice.value)
+        final, oracle = experiments.load(choice.value), leaks.oracle([choice.value])
         classes = scores.classes_of(final)
-        points = [(epoch, scores.uf1(rows, classes)) for epoch, rows in every.groupby("epoch")]
+        points = [(epoch, scores.uf1(rows, classes)) for epoch, rows in epochs.groupby("epoch")]
         by_epoch = pd.DataFrame(points, columns=["epoch", "UF1"])
-        oracle = scores.uf1(leaks.oracle([choice.value]))
-        yield result_plots.epochs_on_test(by_epoch, scores.uf1(final), oracle)
-        yield result_plots.learning(experiments.curves(choice.value))
+        yield results.epochs_on_test(by_epoch, scores.uf1(final), scores.uf1(oracle))
+        yield results.learning(experiments.curves(choice.value))
 
     return _drawn(draw, choice)
 
@@ -206,11 +177,8 @@ def _dropdown(description: str, options: list, width: str = "20em") -> ipywidget
     return ipywidgets.Dropdown(options=options, description=description, layout={"width": width})
 
 
-def upload(known: Models) -> ipywidgets.Widget:
-    """Choose a film of one's own: its movements, and what the models say of each.
-
-    The film is written to a temporary file while it is read, and deleted.
-    """
+def upload(models: Models) -> ipywidgets.Widget:
+    """Choose a film of one's own, of which no copy stays; see its movements and their readings."""
     button, place = ipywidgets.FileUpload(accept="video/*", multiple=False), ipywidgets.VBox()
 
     def read(change: dict) -> None:
@@ -219,28 +187,26 @@ def upload(known: Models) -> ipywidgets.Widget:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, Path(sent["name"]).name)
                 file.write_bytes(sent["content"])
-                _show(place, *_told(predict([file], known, progress=False), known))
+                _show(place, *_said(predict([file], models, progress=False), models))
 
     button.observe(read, "value")
     return ipywidgets.VBox([button, place])
 
 
-def _told(reading: Reading, known: Models) -> Iterator[Shown]:
+def _said(reading: Reading, models: Models) -> Iterator[Shown]:
     yield from reading.refused.values()
     for film in reading.films.values():
-        yield prediction_plots.course(film)
+        yield prediction.course(film)
         yield " ".join(film.quality)
     table = reading.table
-    read = table.dropna(subset=f"p_{known.classes[0]}").reset_index(drop=True)
+    read = table.dropna(subset=f"p_{models.classes[0]}").reset_index(drop=True)
     if len(read):
         names = "frame " + read["apex"].astype(int).astype(str)
-        yield prediction_plots.probabilities(read.assign(name=names), known.classes)
+        yield prediction.probabilities(read.assign(name=names), models.classes)
     yield table[["film", "onset", "apex", "offset", "predicted", "warning"]]
 
 
-def _dependent(
-    child: ipywidgets.Dropdown, options: Callable[[], list], *parents: ipywidgets.Dropdown
-) -> None:
+def _dependent(child: ipywidgets.Dropdown, options: Callable[[], list], *parents) -> None:
     """Give `child` new options whenever a parent changes, and choose the first of them."""
 
     def offer(*_):
@@ -264,26 +230,20 @@ def _drawn(draw: Callable[[], Iterable[Shown]], *row: ipywidgets.Dropdown) -> ip
     return ipywidgets.VBox([ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), place])
 
 
-def _show(place: ipywidgets.VBox, *shown: Shown) -> None:
-    """Figures, tables and sentences replace what was in this place.
-
-    As pictures and text and not through ipywidgets.Output: that one makes papermill write to the
-    kernel while it waits for the end of the cell, and now and then it waits for ever (nbclient
-    issue 312).
-    """
-    before = place.children
-    place.children = [_widget(one) for one in shown]
+def _show(place: ipywidgets.VBox, *parts: Shown) -> None:
+    """Replace what was in this place; with ipywidgets.Output papermill may hang (nbclient 312)."""
+    before, place.children = place.children, [_widget(part) for part in parts]
     for widget in before:
         widget.close()
 
 
-def _widget(shown: Shown) -> ipywidgets.Widget:
-    if isinstance(shown, pd.DataFrame):
-        return ipywidgets.HTML(shown.to_html(index=False))
-    if isinstance(shown, str):
-        return ipywidgets.HTML(html.escape(shown))
+def _widget(part: Shown) -> ipywidgets.Widget:
+    if isinstance(part, pd.DataFrame):
+        return ipywidgets.HTML(part.to_html(index=False))
+    if isinstance(part, str):
+        return ipywidgets.HTML(html.escape(part))
     buffer = io.BytesIO()
-    people.without_faces(shown).savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
-    plt.close(shown)
-    layout = {"width": f"{shown.get_figwidth() * DPI:.0f}px", "max_width": "100%"}
+    people.without_faces(part).savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
+    plt.close(part)
+    layout = {"width": f"{part.get_figwidth() * DPI:.0f}px", "max_width": "100%"}
     return ipywidgets.Image(value=buffer.getvalue(), format="png", layout=layout)
