@@ -50,14 +50,10 @@ def requirements(path: Path = LIST) -> list[str]:
 
 def pins(path: Path = LIST) -> dict[str, str]:
     """Name -> exact version of every direct dependency."""
-    versions = {}
-    for line in requirements(path):
-        name, equals, version = line.partition("==")
-        if equals:
-            versions[name] = version
-        elif not line.startswith("-e "):
-            raise StudyError(f"{path}: {line!r} has no exact version; write it as name==1.2.3")
-    return versions
+    lines = [line for line in requirements(path) if not line.startswith("-e ")]
+    if loose := [line for line in lines if "==" not in line]:
+        raise StudyError(f"{path}: {loose[0]!r} has no exact version; write it as name==1.2.3")
+    return dict(line.split("==", 1) for line in lines)
 
 
 def installed() -> dict[str, str]:
@@ -102,13 +98,13 @@ def other_checkout() -> Path | None:
 
 def problems(path: Path = LIST) -> list[str]:
     """What keeps this interpreter from running the study, one phrase each; empty if nothing."""
-    phrases = [
-        f"{package.name} {package.installed or 'missing'} where {package.pinned} is needed"
-        for package in packages(path)
-        if not package.holds
-    ]
+    phrases = []
     if sys.version_info < OLDEST_PYTHON:
-        phrases.insert(0, f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
+        phrases.append(f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
+    for package in packages(path):
+        if not package.holds:
+            state = package.installed or "missing"
+            phrases.append(f"{package.name} {state} where {package.pinned} is needed")
     folder = project_folder()
     if folder is None or folder.resolve() != ROOT:
         state = "installed from another checkout" if folder else "not installed"
@@ -119,8 +115,8 @@ def problems(path: Path = LIST) -> list[str]:
 def lock() -> str:
     """Every installed package as `name==version`, sorted; no path and no index address."""
     others = sorted((name, version) for name, version in installed().items() if name != PROJECT)
-    lines = [f"{name}=={version}" for name, version in others]
-    return f"# Python {sys.version.split()[0]} on {sys.platform}\n" + "\n".join(lines) + "\n"
+    head = f"# Python {sys.version.split()[0]} on {sys.platform}\n"
+    return head + "".join(f"{name}=={version}\n" for name, version in others)
 
 
 def cores() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -114,8 +115,7 @@ def whole(text: str, least: int = 0) -> int:
     return int(text)
 
 
-def positive(text: str) -> int:
-    return whole(text, 1)
+positive = partial(whole, least=1)
 
 
 def change(text: str) -> tuple[str, str]:
@@ -186,12 +186,11 @@ def parser_of(verb: str) -> Parser:
         case "keep" | "restore":
             add("corpus", help="its name, as megc2019_flow")
         case "scores":
-            add(
-                "file",
-                type=Path,
-                help="a log in the MEGC2019 format (scores of each corpus), or a "
-                "csv of prediction rows as reports/predictions has them (intervals and tests too)",
+            text = (
+                "a log in the MEGC2019 format (scores of each corpus), or a csv of prediction rows "
             )
+            text += "as reports/predictions has them (intervals and tests too)"
+            add("file", type=Path, help=text)
             text = "of a log: names of classes 0, 1, ...; default: negative,positive,surprise"
             add("--classes", type=names, help=text)
         case "corpora":
@@ -221,12 +220,12 @@ def parser_of(verb: str) -> Parser:
 
 def _add_study(parser: Parser, verb: str) -> None:
     files = (paths.PACKAGE / "systems").glob("*.py")
-    known = sorted(path.stem for path in files if "\nTITLE" in path.read_text(encoding="utf-8"))
+    systems = sorted(path.stem for path in files if "\nTITLE" in path.read_text(encoding="utf-8"))
     data = parser.add_argument_group("what to study").add_argument
     data("--corpus", metavar="NAME", help=HELP["corpus"])
     data("--data", type=Path, metavar="PATH", help=HELP["data"])
     data("--study", type=Path, metavar="FILE", help=HELP["study"])
-    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(known))
+    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(systems))
     data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
     data("--preset", choices=("small", "paper"), help=HELP["preset"])
     data("--selection", dest="selections", type=names, metavar="last,inner", help=HELP["selection"])

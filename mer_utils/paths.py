@@ -30,13 +30,12 @@ def _place(variable: str, usual: Path) -> Path:
         return usual.resolve()
     here = ROOT if Path.cwd() == NOTEBOOKS else Path.cwd()  # a kernel that JupyterLab started
     try:
-        place, why = (here / Path(given).expanduser()).resolve(), ""
+        place = (here / Path(given).expanduser()).resolve()
         if "\n" in given or (place.exists() and not place.is_dir()):
-            why = "it is a file" if place.exists() else "it holds a line break"
+            raise ValueError("it is a file" if place.exists() else "it holds a line break")
     except (OSError, RuntimeError, ValueError) as error:
-        why = str(error)
-    if why:
-        raise StudyError(f"{variable}={given!r} is no folder ({why}): give the path of one")
+        sentence = f"{variable}={given!r} is no folder ({error}): give the path of one"
+        raise StudyError(sentence) from error
     os.environ[variable] = str(place)
     return place
 
