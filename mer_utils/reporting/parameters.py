@@ -9,7 +9,9 @@ TEXTS = ("corpus", "data", "system", "preset", "labels", "selection", "inputs", 
 TEXTS += ("precision", "dask", "systems", "curve", "model", "table")
 KINDS = {  # name -> types, what to give
     **dict.fromkeys(TEXTS, ((str,), "a text")),
-    **dict.fromkeys(("smoke", "keep_weights", "show_faces", "frames"), ((bool,), "True or False")),
+    **dict.fromkeys(
+        ("smoke", "keep_weights", "show_faces", "frames", "slow"), ((bool,), "True or False")
+    ),
     **dict.fromkeys(("onset", "apex", "offset"), ((int, type(None)), "a frame number, or None")),
     "films": ((list, tuple), "a list of paths"),
     "seed": ((int,), "a whole number from 0 up"),

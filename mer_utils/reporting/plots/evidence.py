@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from . import intervals
 from .face import over
-from .style import MAGNITUDE, looks, matrix, panels, reference, title
+from .style import MAGNITUDE, legend, looks, matrix, panels, reference, title
+
+WIDE = 4  # panels in a row
 
 
 def maps(means: Mapping[str, np.ndarray], classes: Sequence[str], landmarks: np.ndarray) -> Figure:
@@ -41,4 +44,38 @@ def pointing(table: pd.DataFrame, chance: float, flow: float) -> Figure:
     intervals.dots(axis, *values, **look)
     reference(axis, chance, "random place")
     reference(axis, flow, "the flow alone")
+    return fig
+
+
+def doses(table: pd.DataFrame, units: Mapping[str, str], mean: str) -> Figure:
+    """What is lost of UF1 by dose, a panel per change: a line per system and, in black, their mean.
+
+    units: what a dose of each change is; mean: the name of the mean among the systems.  Upright
+    lines are 95 % intervals, side by side; at the left nothing is changed.
+    """
+    rows = -(-len(units) // WIDE)
+    size = (2.5 * WIDE, 2.3 * rows + 0.5)
+    fig, axes = plt.subplots(rows, WIDE, figsize=size, sharey=True, squeeze=False)
+    for axis in axes.flat[len(units) :]:
+        axis.remove()
+    for axis, (change, unit) in zip(axes.flat, units.items(), strict=False):
+        part = table[table["change"].isin(("nothing", change))]
+        systems = list(part.groupby("system", sort=False))
+        for aside, (system, own) in zip(np.linspace(0, 0.4, len(systems)), systems, strict=True):
+            look = {"color": "black", "lw": 2, "zorder": 4}
+            if system != mean:
+                [shade], [marker] = looks([system]).values()
+                look = {"color": shade, "marker": marker, "lw": 0.8, "ms": 3}
+            error = own["lost"] - own["low"], own["high"] - own["lost"]
+            places = np.arange(len(own)) + aside * (own["dose"] > 0)
+            axis.errorbar(places, own["lost"], error, elinewidth=0.6, label=title(system), **look)
+        places = range(len(own))
+        axis.set_xticks(places, ["none", *(f"{dose:g}" for dose in own["dose"][1:])])
+        axis.set(title=change)
+        axis.set_xlabel(unit, fontsize=8)
+        reference(axis, 0, level=True)
+    axes[0, 0].invert_yaxis()
+    for axis in axes[:, 0]:
+        axis.set_ylabel("UF1 lost")
+    legend(fig, *axes[0, 0].get_legend_handles_labels())
     return fig
