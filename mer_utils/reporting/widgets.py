@@ -64,18 +64,22 @@ def clip_browser(views: Views) -> ipywidgets.Widget:
         return [(f"{row.subject} {row.clip} ({row.label})", row.Index) for row in rows]
 
     def draw() -> Iterator[Shown]:
-        if (i := clip.value) is None:
-            return
-        points = views.arrays["landmarks"][[i]] if "landmarks" in views.arrays else None
-        yield motion.looks(views.arrays, np.array([i]), [clips.loc[i, "label"]], points)
-        if "frames" in views.arrays and people.may_be_shown():
-            marks = np.empty((1, 0, 2)) if points is None else points * (SIZE / GRID)
-            marks = np.repeat(marks, 2, axis=0)
-            yield faces.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
-        yield _annotation(clips.loc[i])
+        if clip.value is not None:
+            yield from _figures(views, clip.value)
+            yield _annotation(clips.loc[clip.value])
 
     _dependent(clip, clips_of_corpus, corpus)
     return _drawn(draw, corpus, clip)
+
+
+def _figures(views: Views, i: int) -> Iterator[Figure]:
+    """The flow of a clip, and of synthetic clips alone the frames."""
+    points = views.arrays["landmarks"][[i]] if "landmarks" in views.arrays else None
+    yield motion.looks(views.arrays, np.array([i]), [views.clips.loc[i, "label"]], points)
+    if "frames" in views.arrays and people.may_be_shown():
+        marks = np.empty((1, 0, 2)) if points is None else points * (SIZE / GRID)
+        marks = np.repeat(marks, 2, axis=0)
+        yield faces.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
 
 
 def _annotation(row: pd.Series) -> str:
