@@ -210,7 +210,7 @@ def test_no_fold_has_nothing_to_learn_without_a_sentence():
     one_class = np.flatnonzero(CLIPS["label"] == "positive")
     for train in (one_class, one_class[:0]):
         bad = protocol.Fold("left", "001", train, first.test)
-        with pytest.raises(StudyError, match=f"fold left 001, {len(train)} in number"):
+        with pytest.raises(StudyError, match=f"left 001 leaves {len(train)} clips"):
             experiments.try_folds("svm", views, [bad])
     assert all(len(fold.test) for fold in protocol.random_folds(CLIPS.head(4)))
     few = CLIPS.assign(label=["surprise", *["positive"] * (len(CLIPS) - 2), "surprise"])
