@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 
 from ..corpora.table import KEY
 from ..errors import StudyError
-from ..evaluation import statistics
+from ..evaluation import calibration
 from ..experiments import Experiment
 from ..prediction import evidence
 from ..prediction.members import members
@@ -114,11 +114,8 @@ def mean_by_subject(values: np.ndarray, clips: pd.DataFrame) -> tuple[float, flo
     there = np.isfinite(values)
     if not there.any():
         return np.nan, np.nan, np.nan
-    person = clips.loc[there].groupby(KEY[:2]).ngroup()
-    sums, counts = np.bincount(person, values[there]), np.bincount(person)
-    draws = statistics.draws(len(sums))
-    low, high = np.quantile(draws @ sums / (draws @ counts), (0.025, 0.975))
-    return float(values[there].mean()), float(low), float(high)
+    low, high = calibration.interval(clips[there], values[there])
+    return float(values[there].mean()), low, high
 
 
 def against_units(
