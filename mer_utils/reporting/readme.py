@@ -99,7 +99,7 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         *(
             f"The published code of {_titles([line.ablation])} has "
             f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
-            f"(difference {line.low:.2f} to {line.high:.2f}; {line.answer} after Holm's correction)."
+            f"({line.low:.2f} to {line.high:.2f} less; {line.answer} after Holm's correction)."
             for line in answered[coded].itertuples()
         ),
     ]
