@@ -46,8 +46,9 @@ NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
 # of the data on the machine that made the page: only its name says something elsewhere
 FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
 # Pages that the repository itself holds; INDEX lists them alone, EVERYTHING what a machine has.
-COMMITTED = "40_protocol 50_comparison 51_published 52_ablations 56_calibration 57_across".split()
-COMMITTED = tuple(f"megc2019_flow/{name}" for name in (*COMMITTED, "90_summary"))
+COMMITTED = ("40_protocol", "50_comparison", "51_published", "52_ablations")
+COMMITTED += ("56_calibration", "57_across", "90_summary")
+COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED)
 INDEX, EVERYTHING = "index.html", "all.html"
 LIMITS = paths.ROOT / "reports" / "LIMITS.md"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
