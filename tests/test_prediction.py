@@ -1,6 +1,9 @@
 """A run's networks kept as a file, read back, and asked about films of people in no corpus."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -189,3 +192,16 @@ def test_a_movement_that_cannot_be_read_is_said(kept, monkeypatch):
     reading = predict.predict(["a.mp4"], known, progress=False)
     assert reading.table["predicted"].tolist() == [predict.UNREADABLE]
     assert "a.mp4 has no face in its apex" in films.sentence(reading, known)
+
+
+def test_the_command_leaves_a_page_and_the_numbers_where_no_report_was(kept, tmp_path):
+    surroundings = {"MER_DATA": str(tmp_path / "data"), "MER_REPORTS": str(tmp_path / "reports")}
+    make = "from mer_utils.reporting import films; print(films.example()[0])"
+    options = {"env": os.environ | surroundings, "cwd": paths.ROOT, "capture_output": True}
+    made = subprocess.run([sys.executable, "-c", make], text=True, check=True, **options)
+    asked = [sys.executable, "-m", "mer_utils", "predict", made.stdout.split()[-1]]
+    done = subprocess.run([*asked, "--model", str(kept[0])], text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (page,) = (tmp_path / "reports" / "html" / "films").glob("*.html")
+    table = pd.read_csv(page.with_suffix(".csv"))
+    assert table["predicted"].notna().all() and len(table)
