@@ -35,6 +35,13 @@ def study(disk, *options):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def quick_look(disk):
+    """The study of the synthetic corpora, which other tests go on with."""
+    short = ("--systems", "majority,svm,ststnet", "--set", "ststnet.epochs=2", "--smoke")
+    return study(disk, *short)
+
+
 def reports(disk, folder):
     found = (disk / "reports" / "html" / folder).glob("*.html")
     return {report.name.partition("-")[0]: report for report in map(pages.load, sorted(found))}
@@ -47,15 +54,13 @@ def assert_answered(done, made, expected):
         assert report.answer and not report.error, f"{name}: {report.error}"
 
 
-def test_every_notebook_runs_and_answers(disk):
-    short = ("--systems", "majority,svm,ststnet", "--set", "ststnet.epochs=2", "--smoke")
-    done = study(disk, *short)
-    assert_answered(done, reports(disk, "synthetic-smoke"), ALL)
+def test_every_notebook_runs_and_answers(disk, quick_look):
+    assert_answered(quick_look, reports(disk, "synthetic-smoke"), ALL)
     assert not (disk / "reports" / "tables").exists()  # a quick look makes no results
 
 
 @pytest.mark.slow
-def test_a_plan_computes_no_view(disk):
+def test_a_plan_computes_no_view(disk, quick_look):
     files = {file.relative_to(disk) for file in disk.rglob("*")}
     planned = study(disk, "--systems", "svm", "--notebooks", "41", "--plan")
     assert (
@@ -86,7 +91,7 @@ def test_results_are_those_of_the_declared_study(disk):
 
 
 @pytest.mark.slow
-def test_a_corpus_without_action_units_has_its_answers_too(disk):
+def test_a_corpus_without_action_units_has_its_answers_too(disk, quick_look):
     folder = disk / "data" / "synthetic" / "smic"
     some = "20,31,33,40,41,50,52,53,54,55,56,90"
     done = study(disk, "--corpus", "smic", "--data", str(folder), "--smoke", "--systems", "svm",
@@ -97,7 +102,7 @@ def test_a_corpus_without_action_units_has_its_answers_too(disk):
 
 
 @pytest.mark.slow
-def test_no_page_shows_a_face_of_people_or_a_folder_of_the_machine(disk):
+def test_no_page_shows_a_face_of_people_or_a_folder_of_the_machine(disk, quick_look):
     """Four of the synthetic people in CASME II's layout, taken for a licensed copy."""
     synthetic, licensed = disk / "data" / "synthetic" / "casme2", disk / "licensed"
     for subject in ("sub02", "sub06", "sub09", "sub12"):
@@ -118,7 +123,7 @@ def test_no_page_shows_a_face_of_people_or_a_folder_of_the_machine(disk):
 
 
 @pytest.mark.slow
-def test_flow_images_without_landmarks_leave_four_notebooks_out_and_say_so(disk):
+def test_flow_images_without_landmarks_leave_four_notebooks_out_and_say_so(disk, quick_look):
     people = [("casme2", f"sub{n:02}") for n in range(1, 7)]
     clips = [
         (corpus, subject, f"EP{n:02}_0{label}", label, f"{subject}_EP{n:02}_0{label}")

@@ -99,7 +99,8 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         *(
             f"The published code of {_titles([line.ablation])} has "
             f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
-            f"({line.low:.2f} to {line.high:.2f} less; {line.answer} after Holm's correction)."
+            f"({line.low:.2f} to {line.high:.2f} less; {line.answer} after Holm's correction; "
+            f"as coded {line.seeds} seed{'s' * (line.seeds > 1)})."
             for line in answered[coded].itertuples()
         ),
     ]
