@@ -127,6 +127,16 @@ def test_the_second_detector_finds_what_the_first_does_not():
     assert left < eye[0] < right and top < eye[1] < bottom
 
 
+def test_a_large_picture_shrinks_before_the_second_detector(monkeypatch):
+    """Which takes a kilobyte for each pixel."""
+    seen = []
+    monkeypatch.setattr(faces, "_cnn", lambda: lambda image, _: seen.append(image.shape))
+    for height, width in ((720, 1280), (480, 640)):
+        with pytest.raises(faces.NoFace):
+            faces.detect(np.full((height, width), 90, np.uint8))
+    assert seen == [(416, 739, 3), (480, 640, 3)]
+
+
 def test_a_head_tilted_by_thirty_degrees_is_marked_as_well():
     turn = cv2.getRotationMatrix2D((223, 120), 30, 1.0)
     tilted = cv2.warpAffine(moving_face.picture(), turn, (448, 300))
