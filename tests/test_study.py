@@ -51,7 +51,7 @@ def notebook(folder, name, *sources):
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Four notebooks run by the driver, one fails, one has nothing to read; then once again."""
+    """Five run by the driver: one fails, one is killed, one has nothing to read; then again."""
     folder = tmp_path_factory.mktemp("with a space")
     jobs = [
         Job(
@@ -66,6 +66,7 @@ def reports(tmp_path_factory):
             "10_good": [GOOD],
             "11_bad": ["1 / 0"],
             "12_after": ["print('still there')"],
+            "13_killed": ["import os\nos.kill(os.getpid(), 9)"],
             "50_early": [f"{REPORT}\nreport.stop('No run is there.')"],
         }.items()
     ]
@@ -106,13 +107,14 @@ def test_a_notebook_is_given_lists_where_a_command_holds_tuples():
 
 
 def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
-    assert reports["failed"] == ["11_bad"]
+    assert sorted(reports["failed"]) == ["11_bad", "13_killed"]
     assert "still there" in page(reports, "12_after")
 
 
 def test_the_terminal_says_why_a_notebook_failed_or_ended_early(reports):
     lines = {line.split(":")[0].split()[-1]: line for line in reports["terminal"].splitlines()}
     assert "ZeroDivisionError: division by zero" in lines["11_bad"]
+    assert "was killed, as happens where memory is short: run" in lines["13_killed"]
     assert "No run is there" in lines["50_early"]
     assert "No run" not in lines["12_after"] and "FAILED" not in lines["50_early"]
 
@@ -144,7 +146,7 @@ def test_the_failed_page_and_the_index_say_what_happened(reports):
 
 def test_a_report_that_would_show_the_same_is_left_alone_and_a_failed_one_is_tried_again(reports):
     assert reports["kept"]
-    assert reports["again"] == ["11_bad"]
+    assert sorted(reports["again"]) == ["11_bad", "13_killed"]
 
 
 def test_parameters_reach_the_notebook_and_its_answer_the_index(reports):

@@ -26,6 +26,10 @@ from . import exports, pages
 EXECUTED, STOPPED, FAILED = "executed", "stopped", "failed"  # stopped: by `report.stop`
 KERNELS: set[AsyncKernelManager] = set()  # that were started
 INTERRUPTED = threading.Event()
+DIED = (
+    "the notebook's process was killed, as happens where memory is short: run the same command "
+    "again, with a smaller --jobs if it is killed again"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def run(job: Job, progress=None) -> str:
         except papermill.PapermillExecutionError as error:  # the copy holds the traceback already
             status = STOPPED if error.ename == EndOfNotebook.__name__ else FAILED
         except Exception as error:  # the kernel did not start, or was killed
-            status, stopped_by = FAILED, error
+            died = type(error).__name__ == "DeadKernelError"
+            status, stopped_by = FAILED, StudyError(DIED) if died else error
         if not INTERRUPTED.is_set():
             write(job, nbformat.read(copy, as_version=4), began, stopped_by)
     if status != FAILED:
