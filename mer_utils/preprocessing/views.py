@@ -86,9 +86,11 @@ def compute(
         clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
         notes = zip(clips["note"], (result["note"] for result in results), strict=True)
         clips["note"] = ["; ".join(filter(None, both)) for both in notes]
-    arrays = {name: np.stack([result[name] for result in results]) for name in names}
-    if "landmarks" in names and "frames" not in corpus.views:
-        flow = np.stack([result["flow_legacy"] for result in results])
+    images = "landmarks" in names and "frames" not in corpus.views
+    flow = np.stack([result["flow_legacy"] for result in results]) if images else None
+    # taken out view by view: else all of them would be in memory twice
+    arrays = {name: np.stack([result.pop(name) for result in results]) for name in names}
+    if images:
         arrays["landmarks"] = _registered(arrays["landmarks"], flow, clips)
     return Views(clips, exclusions, arrays)
 

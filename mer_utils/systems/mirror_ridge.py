@@ -158,11 +158,14 @@ def kernels(
 
 def rbf(clips: np.ndarray, train: np.ndarray) -> np.ndarray:
     """(m, parts, size) and (parts, n, size) -> (m, n), the mean over parts."""
-    clips, train = clips.swapaxes(0, 1).astype(float), train.astype(float)
-    lengths = (clips**2).sum(-1)[:, :, None] + (train**2).sum(-1)[:, None]
-    squared = np.maximum(lengths - 2 * clips @ train.swapaxes(1, 2), 0)  # (parts, m, n)
-    scale = train.shape[2] * train.var()  # one for all parts, so that left and right are alike
-    return np.exp(-squared / max(scale, 1e-12)).mean(axis=0)
+    scale = train.shape[2] * train.astype(float).var()  # of all parts: left and right are alike
+    alike = 0.0
+    for here, given in zip(clips.swapaxes(0, 1), train, strict=True):  # one by one: less memory
+        here, given = here.astype(float), given.astype(float)
+        lengths = (here**2).sum(-1)[:, None] + (given**2).sum(-1)
+        squared = np.maximum(lengths - 2 * here @ given.T, 0)
+        alike += np.exp(-squared / max(scale, 1e-12))
+    return alike / len(train)
 
 
 # --- ridge regression, and who is left out of it --------------------------------------------------
@@ -269,11 +272,12 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
 
     def _kernels(self, x: np.ndarray, flow: int, forms: Sequence[Form]) -> dict[Form, np.ndarray]:
         """Kernels of clips and training clips by one flow, the mean over its copies."""
-        by_copy = [
-            kernels(self.x_[:, flow, copy], x[:, flow, copy], forms, self.config.mirrored)
-            for copy in range(x.shape[2])
-        ]
-        return {form: np.mean([alike[form] for alike in by_copy], axis=0) for form in forms}
+        copies, total = range(x.shape[2]), dict.fromkeys(forms, 0.0)
+        for copy in copies:
+            both = self.x_[:, flow, copy], x[:, flow, copy]
+            for form, alike in kernels(*both, forms, self.config.mirrored).items():
+                total[form] += alike
+        return {form: alike / len(copies) for form, alike in total.items()}
 
 
 def estimator(config: Config, n_classes: int, seed: int) -> MirrorRidge:
