@@ -385,7 +385,7 @@ def estimate_part(options) -> None:
     ):
         run = replace(task(name, epochs=epochs), selection=selection)
         for jobs in sorted({1, cores}):
-            expected = training.estimate(run, folds, jobs)
+            expected = training.estimate(run, folds, folds, jobs)
             loop = training.Schedule("loop", "")
             taken = seconds(lambda r=run, s=loop, n=jobs: list(training.train_task(r, folds, s, n)))
             what = f"{name}, {selection}, {jobs} processes: {len(folds)} folds"

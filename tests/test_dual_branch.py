@@ -8,10 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mer_utils import systems, training
+from mer_utils import experiments, systems, training
 from mer_utils.checks import planted
 from mer_utils.errors import StudyError
 from mer_utils.evaluation.protocol import Fold
+from mer_utils.preprocessing.views import Views
 from mer_utils.systems import dual_branch_3dcnn as dual
 from mer_utils.systems import dual_branch_3dcnn_as_coded as coded_dual
 from mer_utils.systems import dual_branch_3dcnn_parts as parts
@@ -342,3 +343,23 @@ def test_order_needs_the_gru_and_more_than_two_steps():
     twice = planted.order_of_movements(140, rounds=2)
     assert right(None, twice) > 0.9
     assert right("time_pooled", twice) < 0.7
+
+
+def test_features_of_pictures_are_computed_once_and_kept_for_the_last_config(monkeypatch):
+    arrays, _, clips = planted.order_of_movements(2)
+    views, calls = Views(clips, clips, arrays), []
+
+    def counted(*given):
+        calls.append(1)
+        return dual_features(*given)
+
+    dual_features = dual.features
+    monkeypatch.setattr(dual, "features", counted)
+    _, config = systems.resolve("dual_branch_3dcnn", {"mirror": False}, "small")
+    first, again = (experiments.kept_features(dual, config, views) for _ in range(2))
+    assert len(calls) == 1 and list(first) == list(again) == ["face", "regions"]
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    fewer = experiments.kept_features(dual, replace(config, frames=5), views)
+    assert fewer["face"].shape[1] == 5
+    experiments.kept_features(dual, config, views)
+    assert len(calls) == 3

@@ -132,6 +132,20 @@ def test_time_is_left_for_as_long_as_a_notebook_is_to_come(tmp_path, capsys):
     assert "left" not in capsys.readouterr().out  # the last one has not changed
 
 
+def test_a_notebook_never_run_is_expected_to_take_as_long_as_it_once_took(tmp_path):
+    # seconds of a run from nothing on two cores, two notebooks at a time
+    took = {"00": 6, "01": 10, "10": 9, "11": 30, "20": 10, "30": 20, "31": 51, "32": 52, "33": 35}
+    took |= {"34": 124, "35": 88, "40": 22, "50": 15, "51": 7, "52": 5, "53": 8, "54": 52, "55": 97}
+    took |= {"56": 17, "57": 30, "60": 18, "90": 9}
+    expected = {}
+    for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"):
+        job = Job(str(path), path.stem, "made", str(tmp_path), str(tmp_path))
+        expected[path.stem[:2]] = progress.step(None, job, None, False).seconds
+    del expected["41"]  # by its folds
+    assert expected.keys() == took.keys()
+    assert 2 / 3 < sum(expected.values()) / sum(took.values()) < 3 / 2
+
+
 def test_a_plan_without_a_report_is_a_sentence(tmp_path):
     assert progress.plan([]).startswith("Nothing to run")
     job = Job(str(tmp_path), "50_all", "made", str(tmp_path), str(tmp_path))

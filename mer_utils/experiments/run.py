@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import sys
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,11 +15,14 @@ from .. import paths, systems, training
 from ..corpora.table import CLASSES, KEY
 from ..errors import StudyError
 from ..evaluation import protocol
+from ..preprocessing import cache
 from ..preprocessing.mirror import mirrored
 from ..preprocessing.views import Views
 from ..training import cluster
 from . import budget, store
-from .declaration import ANY_PRECISION, CONTROL, Experiment, config_of, data_hash, resolve
+from .declaration import ANY_PRECISION, CONTROL, Experiment, config_of, data_hash, resolve, subset
+
+PICTURES = {"frames", "video", "keyframes", "rise"}  # views
 
 
 def run(
@@ -131,11 +136,44 @@ def task_of(
     return dataclasses.replace(task, labels=protocol.permuted(task.labels, experiment.seed))
 
 
-def _task(module, config, views: Views, labels, classes: Sequence[str], device: str, **more):
+def expected_seconds(experiment: Experiment, views: Views, device: str, jobs: int) -> float:
+    """Of a run that trains all its folds, from the inputs and a few steps of a few subjects."""
+    module, _ = systems.resolve(experiment.system)
+    config, few = config_of(module, experiment.config), views if experiment.leak else subset(views)
+    began, given = time.perf_counter(), (few.clips["label"], experiment.classes, device)
+    task = _task(module, config, few, *given, features_of)
+    seconds = (time.perf_counter() - began) * len(views.clips) / len(few.clips)
+    if not systems.neural(module):
+        return seconds
+    folds = (folds_of(experiment, part.clips) for part in (few, views))
+    return seconds + training.estimate(task, *folds, jobs)
+
+
+def _task(module, config, views: Views, labels, classes, device: str, inputs=None, **more):
     codes = pd.Categorical(labels, classes).codes.astype(np.int64)
     more |= {"n_classes": len(classes), "device": training.choose_device(device)}
-    features = features_of(module, config, views)
+    features = (inputs or kept_features)(module, config, views)
     return training.Task(module, config, features, views.clips, codes, **more)
+
+
+def kept_features(module, config, views: Views) -> dict[str, np.ndarray]:
+    """`features_of`; those of pictures, which take seconds, are kept for a system's last Config."""
+    if not PICTURES & {*systems.inputs.views_needed(module, config)}:
+        return features_of(module, config, views)
+    sources = [*paths.PACKAGE.glob("preprocessing/*.py"), *paths.PACKAGE.glob("systems/*.py")]
+    given = (
+        [file.read_bytes() for file in sorted(sources)],
+        config,
+        data_hash(module, config, views),
+    )
+    given = hashlib.sha256(repr(given).encode()).hexdigest()
+    file = paths.CACHE / "features" / f"{module.__name__.rpartition('.')[2]}.npz"
+    with contextlib.suppress(Exception), cache.opened(file) as stored:  # else it is made again
+        if stored["given"] == given:
+            return {name: stored[name] for name in stored if name != "given"}
+    features = features_of(module, config, views)
+    cache.write(file, given=np.array(given), **features)
+    return features
 
 
 def features_of(module, config, views: Views) -> dict[str, np.ndarray]:
@@ -186,7 +224,7 @@ def _outlook(task: training.Task, folds: Sequence, schedule, jobs: int | None) -
     outlook = f"{len(folds)} folds, {schedule.name}: {schedule.why}"
     if not systems.neural(task.module) or schedule.name == "stacked":
         return outlook  # a stack tells by its first epochs, which the bar counts
-    seconds = training.estimate(task, folds, jobs)
+    seconds = training.estimate(task, folds, folds, jobs)
     return f"{outlook}; about {tqdm.format_interval(seconds)} (min:s)"
 
 

@@ -16,6 +16,7 @@ import torch
 from .. import experiments, paths, systems, training
 from ..evaluation import protocol
 from ..experiments import budget, store
+from ..experiments.run import features_of
 from ..preprocessing.views import Views
 from ..systems.inputs import Arrays
 from ..training import fold as training_fold
@@ -34,7 +35,7 @@ class Member:
 
     def features(self, arrays: Arrays, clips: pd.DataFrame) -> Arrays:
         """What the model is given of views; where it uses mirror images, theirs behind them."""
-        return experiments.features_of(self.module, self.config, Views(clips, clips, arrays))
+        return features_of(self.module, self.config, Views(clips, clips, arrays))
 
     def probabilities(self, arrays: Arrays, clips: pd.DataFrame) -> np.ndarray:
         """(n, C) float32 of the clips whose views these are, every clip by itself."""

@@ -104,8 +104,8 @@ def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.nda
     """
     ways = _rigid(*mask.shape)
     used = mask[::EVERY, ::EVERY]
-    design = ways[:, :, ::EVERY, ::EVERY][:, :, used].astype(float)  # (6, 2, n)
-    target = field[:, ::EVERY, ::EVERY][:, used].astype(float)  # (2, n)
+    design = ways[:, :, ::EVERY, ::EVERY][:, :, used].astype(float, "C")  # (6, 2, n)
+    target = field[:, ::EVERY, ::EVERY][:, used].astype(float, "C")  # (2, n)
     weights = np.ones(target.shape[1])
     for _ in range(rounds):
         weighted = (design * weights).reshape(len(ways), -1)

@@ -13,6 +13,7 @@ from .clip import Clip
 
 VERSION = 1  # counts up when a change here moves a value: part of every cache key
 CHOICES = ("apex early", "apex late", "frame rate", "lost frames")  # these change no picture
+AT_APEX = ("approach", "light")  # these change the picture of the apex alone
 GAMMA = 2.2  # of cameras: grey levels go with light to the power of 1 / GAMMA
 
 
@@ -29,7 +30,8 @@ class Worse(Clip):
             noise = self._random().normal(0, dose * pixel, (2, 68, 2))
             self.onset_points, self.apex_points = (good.onset_points, good.apex_points) + noise
         else:
-            self.onset, self.onset_points = self._moment("onset", onset)
+            if change not in AT_APEX:
+                self.onset, self.onset_points = self._moment("onset", onset)
             self.apex, self.apex_points = self._moment("apex", self.apex_number)
         self.matrix = faces.alignment(self.onset_points)
 

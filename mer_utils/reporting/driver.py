@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from operator import attrgetter
 from pathlib import Path
 
 import nbformat
@@ -84,8 +85,6 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
             label = f"{fields['label']}, {experiment.selection}, seed {experiment.seed}"
             job = _job(request, path, f"{TEMPLATE}-{experiment.key}", label, shared | fields)
             (after if finished else training).append((job, experiment))
-    # the systems with most to train are last in the table: first, so that none is left alone
-    training.reverse()
     # what reads runs is left alone only where none is to be trained: else they will be others
     runs = "to be trained" if training else runs_hash(request.corpus)
 
@@ -93,7 +92,9 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
         unchanged = [not options.again and is_made(job, same, runs) for job, _ in jobs]
         return [step(request, *job, left) for job, left in zip(jobs, unchanged, strict=True)]
 
-    return [stage(before), stage(training), stage(after, runs)]
+    # those that take longest first, so that none is left alone
+    training = sorted(stage(training), key=attrgetter("seconds"), reverse=True)
+    return [stage(before), training, stage(after, runs)]
 
 
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:

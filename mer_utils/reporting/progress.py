@@ -3,20 +3,20 @@
 import argparse
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from .. import experiments, paths, systems, training
+from .. import experiments, paths
 from ..experiments import Experiment, store
 from . import pages
 from .execution import Job
-from .request import TEMPLATE, Request, choose_notebooks, groups_of
+from .request import TEMPLATE, Request, choose_notebooks, groups_of, metadata
 
 EVERY = 15.0  # seconds between two lines about a run that trains
 READERS = 2  # notebooks that train nothing gain by running two at a time, not by more
-TYPICAL_SECONDS = 15.0  # of a notebook that has no page yet
+TYPICAL_SECONDS = 15.0  # of a notebook without a page whose `seconds` do not say more
 START_SECONDS = 9.0  # of a notebook that trains: kernel, imports, figures
-CLASSIFIER_SECONDS = 5.0  # of a run of scikit-learn's estimators
 LEAST_SECONDS = 5.0  # still to be expected of a notebook that takes longer than was expected
 
 
@@ -44,7 +44,8 @@ def step(request: Request, job: Job, run: Experiment | None, unchanged: bool) ->
         return Step(job, "nothing has changed", 0.0)
     page = pages.load(job.page) if job.page.is_file() else None
     state = "a report of the run that is there" if run else "a report"
-    return Step(job, state, page.seconds if page else TYPICAL_SECONDS)
+    seconds = metadata(Path(job.notebook)).get("seconds", TYPICAL_SECONDS)
+    return Step(job, state, page.seconds if page else seconds)
 
 
 def _training_seconds(request: Request, run: Experiment) -> float:
@@ -54,11 +55,7 @@ def _training_seconds(request: Request, run: Experiment) -> float:
     for key in same["key"][same["folds"] == same["of"]]:
         if (paths.RUNS / f"{key}.zip").is_file():
             return store.seconds(key) / jobs
-    views = request.views_of(run)
-    task = experiments.task_of(run, views, request.options.device)
-    if not systems.neural(task.module):
-        return CLASSIFIER_SECONDS
-    return training.estimate(task, experiments.folds_of(run, views.clips), jobs)
+    return experiments.expected_seconds(run, request.views_of(run), request.options.device, jobs)
 
 
 def plan(steps: list[Step]) -> str:

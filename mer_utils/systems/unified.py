@@ -152,9 +152,12 @@ def responses(frames: torch.Tensor, smoothing: float) -> torch.Tensor:
 def strongest(values: torch.Tensor) -> torch.Tensor:
     """(T, K, H, W) -> (T - 2, H, W) number of the largest of the 3 K values of three frames."""
     value, number = values.max(1)  # (T, H, W), first: several times faster than all 3 K at once
-    frame = torch.stack([value[:-2], value[1:-1], value[2:]]).argmax(0, keepdim=True)
-    number = torch.stack([number[:-2], number[1:-1], number[2:]]).gather(0, frame)
-    return (number + frame * values.shape[1])[0]
+    best, strongest = value[:-2], number[:-2]
+    for frame, stop in ((1, -1), (2, None)):  # of equal values the first counts
+        larger = value[frame:stop] > best
+        best = torch.where(larger, value[frame:stop], best)
+        strongest = torch.where(larger, number[frame:stop] + frame * values.shape[1], strongest)
+    return strongest
 
 
 def grey(frames: np.ndarray, config: Config) -> torch.Tensor:

@@ -141,15 +141,17 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
 
 
-def estimate(task: Task, folds: Sequence[Fold], jobs: int | None = None) -> float:
-    """Seconds that the loop will take for these folds, from a few timed steps.
+def estimate(
+    task: Task, timed: Sequence[Fold], folds: Sequence[Fold], jobs: int | None = None
+) -> float:
+    """Seconds that the loop will take for `folds`, from a few steps of those that are `timed`.
 
     The steps are timed in as many processes as will train, at the same time, because cores share
     their memory.  The processes stay for the training.  Not for scikit-learn's estimators.
     """
     jobs = _processes(task, folds, jobs)
-    by_size = sorted(folds, key=lambda fold: len(fold.test))
-    middle = by_size[(len(folds) - jobs) // 2 :][:jobs]
+    by_size = sorted(timed, key=lambda fold: len(fold.test))
+    middle = by_size[max(len(timed) - jobs, 0) // 2 :][:jobs]
     begin, step, clips, predicting = np.mean(list(_each(jobs, time_steps, task, middle)), axis=0)
     sizes = [sum(batch_sizes(len(fold.train), task.config.batch_size)) for fold in folds]
     epoch = step / clips * np.mean(sizes) + predicting
