@@ -95,8 +95,9 @@ def test_systems_never_import_each_other():
         assert imported(name) & papers == set(), name
         assert not imported(name) & ABOVE, name
     for name in FILES:
-        if name.startswith("systems.") and name.endswith("_as_coded"):
-            assert imported(name) & papers <= {name.removesuffix("_as_coded")}, name
+        if name.startswith("systems.") and name.endswith(("_as_coded", "_control")):
+            paper = name.removesuffix("_as_coded").removesuffix("_control")
+            assert imported(name) & papers <= {paper}, name
             assert not imported(name) & ABOVE, name
 
 

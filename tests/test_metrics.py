@@ -288,3 +288,15 @@ def test_command_line_prints_full_and_parts(tmp_path, capsys):
     ]  # fmt: skip
     assert lines[1].split() == ["Full", "442", "68", "0.2408", "0.3333", "0.5656", "0.1885"]
     assert lines[2].split()[0] == "made"
+
+
+def test_seeds_together_decide_by_their_mean_probability():
+    rows = pd.DataFrame({"system": "svm", "selection": "last", "seed": [0, 1, 2]})
+    rows = rows.assign(corpus="made", subject="s1", clip="c1", label="positive")
+    rows = rows.assign(predicted=["negative", "negative", "positive"])
+    rows = rows.assign(
+        p_negative=[0.5, 0.5, 0.0], p_positive=[0.4, 0.4, 1.0], p_surprise=[0.1, 0.1, 0]
+    )
+    joint = scores.averaged(rows)
+    assert joint["predicted"].to_list() == ["positive"]  # although two of three say negative
+    assert joint["p_positive"].to_list() == pytest.approx([0.6])

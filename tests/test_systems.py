@@ -130,6 +130,26 @@ def test_a_system_trains_and_predicts(name):
     np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("reader", ["svm", "linear"])
+@pytest.mark.parametrize("name", list(systems.CONTROLS))
+def test_a_control_reads_the_inputs_of_its_network_and_nothing_else(name, reader):
+    module, config = systems.resolve(f"{name}/{reader}", {}, "small")
+    described, own = systems.resolve(name, {}, "small")
+    inputs = described.features(VIEWS, CLIPS, own)
+    (x,) = module.features(VIEWS, CLIPS, config).values()
+    (read,) = (v for v in inputs.values() if v[0].size == x[0].size)
+    assert (x == read.reshape(x.shape)).all()
+    task = training.Task(module, config, {"x": x}, CLIPS, LABELS, n_classes=3)
+    (result,) = training.train_folds(task, protocol.folds(CLIPS)[:1], jobs=1)
+    assert result.probabilities.shape == (3, 3)
+
+
+def test_a_control_is_no_network():
+    module, config = systems.resolve("htnet/svm", {"reader": "network"})
+    with pytest.raises(StudyError, match="choose svm or linear"):
+        module.estimator(config, 3, 0)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_features_and_forward_name_the_inputs_alike(name):
     module, config = systems.resolve(name, {}, "small")

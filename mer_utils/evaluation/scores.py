@@ -108,6 +108,14 @@ def tally(rows: pd.DataFrame) -> Tally:
     return Tally(rows[RUN].drop_duplicates(ignore_index=True), counts.astype(float))
 
 
+def averaged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of several seeds as one run of each system: mean probabilities, the class with most."""
+    names = [f"p_{name}" for name in classes_of(rows)]
+    run = ["system", "selection", *PERSON, "clip", "label"]
+    mean = rows.groupby(run, sort=False, observed=True, as_index=False)[names].mean()
+    return mean.assign(seed=0, predicted=mean[names].idxmax(axis=1).str.removeprefix("p_"))
+
+
 def uf1(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
     """Mean over classes of F1, counts pooled over all rows."""
     return float(of(confusion(rows, classes))["UF1"])

@@ -16,8 +16,9 @@ training clips' persons where it has an argument `groups`.  Optional are
   that by itself (it knows recurrent layers).  What differs from fold to fold must be a parameter or
   a buffer, and the clips of a batch may meet in BatchNorm alone.
 
-What the published code does and the paper does not describe is in NAME_as_coded.py, which may
-import NAME.py; systems import each other in no other way.
+What the published code does and the paper does not describe is in NAME_as_coded.py, a plain machine
+on the network's own inputs in NAME_control.py; both may import NAME.py, and systems import each
+other in no other way.
 """
 
 import ast
@@ -40,6 +41,7 @@ NAMES += ("mhssa_gcn", "am_gcn", "htnet", "hyperhtnet", "dual_branch_3dcnn", "un
 PUBLISHED = ("mhssa_gcn", "htnet", "hyperhtnet", "am_gcn", "dual_branch_3dcnn", "unified")
 SYSTEMS = {name: import_module(f".{name}", __name__) for name in NAMES}
 AS_CODED = {name: import_module(f".{name}_as_coded", __name__) for name in PUBLISHED}
+CONTROLS = {name: import_module(f".{name}_control", __name__) for name in ("mhssa_gcn", "htnet")}
 
 PRESETS = ("small", "paper")
 ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0
@@ -49,7 +51,7 @@ TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "
 class Ablation(typing.NamedTuple):
     """One change of a system and the question that it answers."""
 
-    module: types.ModuleType  # whose Config has the fields: the system's file or its code's
+    module: types.ModuleType  # whose Config has the fields: the system's file, its code's, control
     ingredient: str
     question: str
     changes: dict
@@ -59,9 +61,10 @@ def ablations(system: str) -> dict[str, Ablation]:
     """Every change that can be asked for as `system/name`; StudyError for an unknown system."""
     _check_known("system", system, SYSTEMS)
     described = SYSTEMS[system]
+    others = (group.get(system, described) for group in (AS_CODED, CONTROLS))
     table = {
         name: Ablation(module, *line)
-        for module in (described, AS_CODED.get(system, described))
+        for module in (described, *others)
         for name, line in module.ABLATIONS.items()
     }
     if inputs.reads_flow(described):

@@ -80,6 +80,9 @@ ABLATIONS = dict(
     no_graph=ask("graph", "Does it matter that regions hear each other?", graph="identity"),
     no_manifold=ask("graph", "Do manifold distances add to co-occurrence?", graph="action_units"),
     no_action_units=ask("graph", "Does co-occurrence add to manifold distances?", graph="manifold"),
+    patches_alone=ask(
+        "depth and graph", "Do attention and graph together help?", layers=0, gcn_layers=0
+    ),
     product=ask("mix of the graphs", "Sum or product of the two graphs?", combine="product"),
     constant_points=ask("region map", "Do patches need this face's landmarks?", landmarks="mean"),
     no_patch_norm=ask("input scaling", "Does a patch need its own scale?", patch_norm=False),
