@@ -38,7 +38,7 @@ def title(name: str) -> str:
     """What reports call a corpus: `casme2-5` is "CASME II, 5"; an unknown name stays as it is."""
     name, _, rest = name.partition("-")
     is_known = name in RELEASES or OWN.fullmatch(name)
-    parts = (release_of(name).title if is_known else name, *_words(rest))
+    parts = (release_of(name).title if is_known else name.replace("_", " "), *_words(rest))
     text = ", ".join(filter(None, parts))
     return text[:1].upper() + text[1:]
 

@@ -130,7 +130,7 @@ def ablations(answered: pd.DataFrame) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         kind, name = choice.value
         part = answered[kinds[kind] == name] if kind else answered
-        yield comparison.effects(part, "UF1")
+        yield comparison.effects(part)
         for line in part.itertuples():
             yield f"{title(line.ablation)}: {line.question} {line.answer} ({line.effect:+.3f})"
 

@@ -13,7 +13,6 @@ from .style import ACCENT, CHANCE, EDGE, FORMS, INK, PALE, WARNING, looks, matri
 
 def ranking(
     summary: pd.DataFrame,
-    metric: str,
     floors: Mapping[str, float],
     joined: Sequence[tuple[int, int]] = (),
 ) -> Figure:
@@ -23,12 +22,12 @@ def ranking(
     `statistics.stretches`.
     """
     note = "; bars at the right join what does not differ significantly" if joined else ""
-    xlabel = f"{metric}, pooled; line: 95 % over subjects{note}"
+    xlabel = f"UF1, pooled; line: 95 % over subjects{note}"
     fig, axis = intervals.rows(summary["name"], xlabel, extra=1.1)
     for place, (name, floor) in zip(("top", "bottom"), floors.items(), strict=True):
         reference(axis, floor, name, place=place)
-    low, high = summary[f"{metric} low"], summary[f"{metric} high"]
-    intervals.dots(axis, summary[metric], low, high, **looks(summary["system"]), digits=3, ms=9)
+    low, high = summary["UF1 low"], summary["UF1 high"]
+    intervals.dots(axis, summary["UF1"], low, high, **looks(summary["system"]), digits=3, ms=9)
     right = max(1.0, high.max())
     for number, (first, last) in enumerate(joined, start=1):
         x = [right + 0.03 * number] * 2
@@ -38,7 +37,7 @@ def ranking(
     return fig
 
 
-def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
+def pairs(table: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Gap of every pair of `statistics.compare`, in points; `order`: labels, best first."""
     other = table.rename(columns={"system": "against", "against": "system"})
     both = pd.concat([table, other.assign(difference=-other["difference"])])
@@ -54,13 +53,11 @@ def pairs(table: pd.DataFrame, order: Sequence[str], metric: str) -> Figure:
     for text, bold in zip(axis.texts, significant.flat, strict=True):
         text.set(weight="bold" if bold else "normal", color="black")
     axis.set_xticks(axis.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
-    axis.set_title(
-        f"100 ({metric} of the row - {metric} of the column)\nbold: significantly different (Holm)"
-    )
+    axis.set_title("100 (UF1 of the row - UF1 of the column)\nbold: significantly different (Holm)")
     return fig
 
 
-def power(curve: pd.DataFrame, gap: float, subjects: int, metric: str) -> Figure:
+def power(curve: pd.DataFrame, gap: float, subjects: int) -> Figure:
     """The smallest gap that so many subjects show: `curve` (subjects, gap alone, of all pairs)."""
     fig, axis = plt.subplots(figsize=(7, 3.6))
     axis.plot(curve["subjects"], curve["gap"], color=INK, label="one comparison, planned")
@@ -75,7 +72,7 @@ def power(curve: pd.DataFrame, gap: float, subjects: int, metric: str) -> Figure
     axis.set_xticks(ticks, [str(count) for count in ticks])
     axis.minorticks_off()
     axis.set(ylim=(0, None), xlabel="subjects")
-    axis.set_ylabel(f"gap in {metric} that four\nstudies of five would show")
+    axis.set_ylabel("gap in UF1 that four\nstudies of five would show")
     axis.legend(loc="upper right")
     return fig
 
@@ -88,11 +85,11 @@ READINGS = {  # of one training: marker, colour, label by column
 }
 
 
-def prices(table: pd.DataFrame, metric: str) -> Figure:
+def prices(table: pd.DataFrame) -> Figure:
     """The same runs read in four ways, a row per system. table: `leaks.prices`, with `name`."""
     table = table.sort_values("honest", ascending=False, kind="stable").reset_index(drop=True)
     values = table[[name for name in READINGS if name in table]]
-    fig, axis = intervals.rows(table["name"], metric, (0, 1), extra=1.5)
+    fig, axis = intervals.rows(table["name"], "UF1", (0, 1), extra=1.5)
     axis.hlines(range(len(table)), values.min(axis=1), values.max(axis=1), color=PALE, lw=3)
     for name in values:
         marker, shade, label = READINGS[name]
@@ -101,9 +98,9 @@ def prices(table: pd.DataFrame, metric: str) -> Figure:
     return fig
 
 
-def published(table: pd.DataFrame, metric: str) -> Figure:
+def published(table: pd.DataFrame) -> Figure:
     """Published scores, ours with interval, and our oracle; columns of `published.next_to`."""
-    xlabel = f"{metric}; line: 95 % over subjects"
+    xlabel = "UF1; line: 95 % over subjects"
     fig, axis = intervals.rows(table["name"], xlabel, (0, 1), extra=1.4)
     axis.grid(axis="y", color=PALE, lw=0.5)
     colours = looks(table["system"])["colours"]
@@ -119,9 +116,9 @@ def published(table: pd.DataFrame, metric: str) -> Figure:
     return fig
 
 
-def effects(table: pd.DataFrame, metric: str) -> Figure:
+def effects(table: pd.DataFrame) -> Figure:
     """`ablations.answers`, right of zero where the ingredient helps; filled where significant."""
-    xlabel = f"{metric} as described minus {metric} changed; line: 95 % over subjects"
+    xlabel = "UF1 as described minus UF1 changed; line: 95 % over subjects"
     fig, axis = intervals.rows(table["ablation"], xlabel)
     reference(axis, 0)
     look = looks(table["ablation"]) | {"filled": table["answer"] != "no difference shown"}
