@@ -12,10 +12,12 @@ from ..errors import StudyError
 from ..evaluation import logs, protocol, statistics
 
 CORPUS = "megc2019_flow"
+OTHER = "megc2019_flow_causal"  # the same clips by another flow
 README = paths.ROOT / "README.md"
 REPORTS = paths.ROOT / "reports"  # what is committed, wherever MER_REPORTS points
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-COLUMNS = "system", "its name", "UF1 (95 %)", "UAR (95 %)", "oracle UF1", "runs by seed"
+COLUMNS = ("system", "its name", "UF1 (95 %)", "UAR (95 %)", "oracle UF1", "runs by seed")
+COLUMNS += ("UF1 by the other flow, runs by seed",)
 
 
 def write(readme: Path = README) -> Path:
@@ -40,10 +42,14 @@ def _parts(readme: Path) -> tuple[str, str, str]:
 
 def results() -> str:
     """The table of systems and what follows from it, in Markdown."""
-    rows = logs.read_rows(REPORTS / "predictions" / f"{CORPUS}.csv.gz")
-    rows = protocol.fairest(rows, "system")
+    rows = _rows(CORPUS)
     findings = filter(None, [systems.notes(rows["system"].unique()), *_findings(rows)])
     return "\n".join([*_table(rows), "", *(f"* {line}" for line in findings)])
+
+
+def _rows(corpus: str) -> pd.DataFrame:
+    """The committed rows of every system by the fairest rule that it has."""
+    return protocol.fairest(logs.read_rows(REPORTS / "predictions" / f"{corpus}.csv.gz"), "system")
 
 
 def kept(name: str) -> pd.DataFrame:
@@ -53,21 +59,28 @@ def kept(name: str) -> pd.DataFrame:
 
 def _table(rows: pd.DataFrame) -> list[str]:
     """A line a system, the best first; each seed links to the file of its run."""
-    oracle = kept("prices").set_index("name")["oracle"]
+    oracle, other = kept("prices").set_index("name")["oracle"], _rows(OTHER)
+    by_other = statistics.summary(other).set_index("system")["UF1"].map("{:.3f} ".format)
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for system in statistics.summary(rows).sort_values("UF1", ascending=False).to_dict("records"):
         name = system["system"]
-        runs = rows.loc[rows["system"] == name, ["run", "seed"]].drop_duplicates()
-        runs = runs.sort_values("seed")
         cells = [systems.SYSTEMS[name].TITLE, f"`{name}`"]
         for metric in ("UF1", "UAR"):
             low, high = system[f"{metric} low"], system[f"{metric} high"]
             cells.append(f"{system[metric]:.3f} ({low:.2f} to {high:.2f})")
         picked = oracle[statistics.label(name, system["selection"])]
         cells.append("no epochs" if pd.isna(picked) else f"{picked:.3f}")
-        files = (f"[{seed}](reports/runs/{CORPUS}/{quote(run)}.zip)" for run, seed in runs.values)
-        lines.append(f"| {' | '.join([*cells, ' '.join(files)])} |")
+        cells += [_files(rows, name, CORPUS), by_other.get(name, "") + _files(other, name, OTHER)]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _files(rows: pd.DataFrame, name: str, corpus: str) -> str:
+    """The seeds of a system, each a link to the file of its run."""
+    runs = rows.loc[rows["system"] == name, ["run", "seed"]].drop_duplicates().sort_values("seed")
+    return " ".join(
+        f"[{seed}](reports/runs/{corpus}/{quote(run)}.zip)" for run, seed in runs.values
+    )
 
 
 def _findings(rows: pd.DataFrame) -> list[str]:
@@ -82,8 +95,11 @@ def _findings(rows: pd.DataFrame) -> list[str]:
     folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
     coded = answered["ablation"].str.endswith("/as_coded")
     single = answered[~coded]
-    helps = single[(single["p Holm"] < 1 - statistics.LEVEL) & (single["effect"] > 0)]
-    losses = [f"`{line.ablation}` has {line.effect:.2f} UF1 less" for line in helps.itertuples()]
+    differs = single[single["p Holm"] < 1 - statistics.LEVEL].sort_values("effect")
+    changed = [
+        f"`{line.ablation}` has {abs(line.effect):.2f} UF1 {'less' if line.effect > 0 else 'more'}"
+        for line in differs.itertuples()
+    ]
     detectable = kept("ablations_not_shown")["detectable"]
     return [
         f"{pairs['significant'].sum()} of {len(pairs)} pairs of systems are significantly "
@@ -93,8 +109,8 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
         f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
         f"{folds.max():.3f} against as many folds of whole subjects, in {len(folds)} systems.",
-        f"Of {len(single)} single ingredients, {len(helps)} helps significantly: "
-        f"{', '.join(losses)}. For the others no difference is shown; effects of "
+        f"Of {len(single)} single changes these matter significantly: {', '.join(changed)}. "
+        f"For the others no difference is shown; effects of "
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
         *(
             f"The published code of {_titles([line.ablation])} has "
