@@ -60,17 +60,17 @@ def _train(options: Namespace) -> None:
     from . import experiments, systems
     from .evaluation import scores
 
-    given, overrides = vars(options), dict(options.set)
-    for system in options.systems:
+    given, chosen = vars(options), list(dict.fromkeys(itertools.chain(*options.systems)))
+    changes = {system: _changes(system, chosen, options.set) for system in chosen}
+    for system, overrides in changes.items():
         systems.resolve(system, overrides, options.preset)  # before anything is computed
     views, corpus, classes = _views_of(options)
-    fields = ("preset", "selection", "labels", "precision", "leak")
-    overrides |= {name: given[name] for name in fields}
+    fields = {name: given[name] for name in ("preset", "selection", "labels", "precision", "leak")}
     ways = ("jobs", "device", "keep_weights", "schedule", "stack", "dask")
     given["keep_weights"] |= options.for_prediction
-    for system, seed in itertools.product(options.systems, options.seeds):
-        fields = overrides | {"classes": classes, "seed": seed}
-        experiment = experiments.declare(system, corpus, views, **fields)
+    for system, seed in itertools.product(chosen, options.seeds):
+        more = fields | {"classes": classes, "seed": seed}
+        experiment = experiments.declare(system, corpus, views, **changes[system], **more)
         print(experiment)
         if options.leak:
             print(f"no result: {experiments.LEAKS[options.leak]}")
@@ -87,6 +87,18 @@ def _train(options: Namespace) -> None:
             from .prediction import models
 
             print(models.save_models(experiment, views, corpus.startswith("synthetic")))
+
+
+def _changes(system: str, chosen: Sequence[str], changes: Sequence[tuple[str, str]]) -> dict:
+    """What `--set` changes of a system: FIELD of all that are trained, SYSTEM.FIELD of one."""
+    owners, own = {name.partition("/")[0] for name in chosen}, {}
+    for name, value in changes:
+        owner, _, field = name.rpartition(".")
+        if owner and owner not in owners:
+            raise unknown_name("--set: system", owner, owners)
+        if owner in ("", system.partition("/")[0]):
+            own[field] = value
+    return own
 
 
 def _views_of(options: Namespace):

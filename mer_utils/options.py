@@ -155,7 +155,7 @@ def parser_of(verb: str) -> Parser:
         case "run" | "ablations":
             _add_study(parser, verb)
         case "train":
-            add("systems", nargs="+")
+            add("systems", nargs="+", type=names, help="names, with blanks or commas between")
             add("--corpus", help="its name; default: synthetic, or that of saved views")
             add("--data", type=Path, help="folder of the corpus, or a file of saved views")
             add("--preset", default="small")
@@ -173,7 +173,7 @@ def parser_of(verb: str) -> Parser:
             text = "keep the networks as one file that `predict` reads, with a card"
             add("--for-prediction", action="store_true", help=text)
             add("--leak", default="", help="train wrong on purpose, to price it; no result")
-            add("--set", **CHANGES, metavar="FIELD=VALUE")
+            add("--set", **CHANGES, metavar="[SYSTEM.]FIELD=VALUE", help=HELP["set"])
         case "predict":
             add("films", nargs="+", type=Path, metavar="FILM", help="a film, or a folder of frames")
             add("--system", default="mhssa_gcn", help="whose networks answer (mhssa_gcn)")

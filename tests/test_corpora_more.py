@@ -6,9 +6,11 @@ leaves the raw tree as it was.
 
 import hashlib
 import os
+import re
 import shutil
 import struct
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,13 +35,10 @@ from mer_utils import cli, corpora, experiments, paths
 from mer_utils.corpora import (
     errata,
     frames,
-    ids,
-    layouts,
     lists,
     official,
     overview,
-    reader,
-    schemes,
+    releases,
     sheets,
 )
 from mer_utils.errors import StudyError
@@ -467,29 +466,27 @@ def test_every_scheme_has_the_published_counts():
 
 
 def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
-    entry = reader.Release(
-        "made_up",
-        "MADE UP",
-        layouts.sheet_and_folders,
-        "sheet.csv and frames/S01/a/1.jpg",
-        schemes=(schemes.three("disgust", "happiness", "surprise"),),
-        names=ids.Names("s?0*([0-9]{1,2})", "S{:02d}"),
-        sheet_files=("sheet*",),
-        subject_folder="s[0-9]{2}",
+    """The example of CONTRIBUTING.md, as it stands there."""
+    text = (paths.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (block,) = (
+        part for part in re.findall("```python\n(.+?)```", text, re.S) if "Release(" in part
     )
-    monkeypatch.setitem(corpora.RELEASES, "made_up", entry)
+    names = dict(vars(releases))
+    exec(textwrap.dedent(block), names)
+    entry = names["LAB"]
+    monkeypatch.setitem(corpora.RELEASES, "lab", entry)
     write_frames(tmp_path / "frames/S01/a", range(5, 15), "{}.jpg")
-    head = "Subject,Filename,Onset,Apex,Offset,AUs,Emotion"
-    (tmp_path / "sheet.csv").write_text(f"{head}\n1,a,5,9,14,4,disgust\n1,b,5,9,14,4,anger\n")
-    corpus = corpora.load("made_up-midpoint", tmp_path)
+    head = "Subject,Filename,Onset,Apex,Offset,Action Units,Emotion"
+    (tmp_path / "coding.csv").write_text(f"{head}\n1,a,5,9,14,4,disgust\n1,b,5,9,14,4,anger\n")
+    corpus = corpora.load("lab-midpoint", tmp_path)
     assert row(corpus, "a").label == "negative" and row(corpus, "a").subject == "S01"
     assert len(corpus.exclusions) == 1
     monkeypatch.setattr(paths, "RAW", paths.DATA / "raw")
     monkeypatch.setattr(paths, "SYNTHETIC", paths.DATA / "synthetic")
     census = overview.census().set_index("corpus")
-    assert census.loc["made_up", "message"] == entry.example
+    assert census.loc["lab", "message"] == entry.example
     for field in ("names", "sheet_files", "subject_folder", "title"):
-        with pytest.raises(StudyError, match=f"entry 'made_up' needs the field {field}"):
+        with pytest.raises(StudyError, match=f"entry 'lab' needs the field {field}"):
             replace(entry, **{field: ""})
 
 

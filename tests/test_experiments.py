@@ -409,8 +409,13 @@ def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
     assert "UF1" in capsys.readouterr().out
     cli.main(["list"])
     assert "majority" in capsys.readouterr().out
+    both = ["train", "majority,svm", *options, "--set", "svm.cost=1"]  # as `run` writes it
+    assert cli.main(both) == 0
+    assert "svm" in capsys.readouterr().out
+    assert {json.loads(config).get("cost") for config in store.find()["config"]} == {None, 1.0}
     for change, sentence in (
         ("seed=3", "field of ststnet 'seed' is not known"),
+        ("svm.cost=3", "--set: system 'svm' is not known, the nearest is 'ststnet'"),
         ("epochs", "--set: 'epochs' changes no field: write NAME=VALUE"),
     ):
         assert cli.main(["train", "ststnet", *options, "--set", change]) == 2

@@ -109,15 +109,16 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
         f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
         f"{folds.max():.3f} against as many folds of whole subjects, in {len(folds)} systems.",
-        f"Of {len(single)} single changes these matter significantly: {', '.join(changed)}. "
+        f"Of {len(single)} single changes of {_titles(single['ablation'])}, these matter "
+        f"significantly: {', '.join(changed)}. "
         f"For the others no difference is shown; effects of "
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
         *(
             f"The published code of {_titles([line.ablation])} has "
             f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
-            f"({line.low:.2f} to {line.high:.2f} less; {line.answer} after Holm's correction; "
-            f"as coded {line.seeds} seed{'s' * (line.seeds > 1)})."
-            for line in answered[coded].itertuples()
+            f"({line.low:.2f} to {line.high:.2f} less taken alone; p {line.p:.2f} as one of "
+            f"{len(answered)} questions; as coded {line.seeds} seed{'s' * (line.seeds > 1)})."
+            for line in answered[coded].rename(columns={"p Holm": "p"}).itertuples()
         ),
     ]
 
