@@ -6,6 +6,7 @@
 import errno
 import os
 import secrets
+import tempfile
 import time
 from contextlib import suppress
 from functools import cache
@@ -89,6 +90,7 @@ def disk_error(error: OSError, place: Path | str, doing: str = "written") -> Dis
     """The sentence for a disk that is full or may not be used, with the remedy."""
     moved = {DATA: "MER_DATA", REPORTS: "MER_REPORTS"}
     names = [name for root, name in moved.items() if Path(place).is_relative_to(root)]
+    names += ["TMPDIR"] if str(place) == tempfile.gettempdir() else []
     other = f"put all on another disk with {names[0]}=/another/disk" if names else "name another"
     return DiskError(
         f"{place} cannot be {doing} ({error.strerror or error}): make room there, get the right "

@@ -3,9 +3,11 @@
 import argparse
 import contextlib
 import dataclasses
+import errno
 import io
 import json
 import sys
+import tempfile
 from html.parser import HTMLParser
 
 import nbformat
@@ -109,6 +111,19 @@ def test_a_notebook_is_given_lists_where_a_command_holds_tuples():
 def test_a_failing_notebook_is_named_and_the_others_go_on(reports):
     assert sorted(reports["failed"]) == ["11_bad", "13_killed"]
     assert "still there" in page(reports, "12_after")
+
+
+def test_a_full_disk_of_temporary_files_is_a_sentence(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execution.papermill, "execute_notebook", full)
+    folders = str(tmp_path / "executed"), str(tmp_path / "html")
+    steps = [Step(Job(str(notebook(tmp_path, "10_good")), "10", "made", *folders), "", 1.0)]
+    assert driver.execute(steps, 1, Progress(steps, 1), "same") == ["10"]
+    told = pages.load(steps[0].job.page).error
+    assert told.startswith(f"DiskError: {tempfile.gettempdir()} cannot be used (No space left")
+    assert told.endswith("with TMPDIR=/another/disk")
 
 
 def test_the_terminal_says_why_a_notebook_failed_or_ended_early(reports):

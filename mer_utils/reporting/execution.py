@@ -90,9 +90,10 @@ def run(job: Job, progress=None) -> str:
             status = EXECUTED
         except papermill.PapermillExecutionError as error:  # the copy holds the traceback already
             status = STOPPED if error.ename == EndOfNotebook.__name__ else FAILED
+        except OSError:  # of the copy, which then may be half a notebook
+            raise
         except Exception as error:  # the kernel did not start, or was killed
-            died = type(error).__name__ == "DeadKernelError"
-            status, stopped_by = FAILED, StudyError(DIED) if died else error
+            status, stopped_by = FAILED, error
         if not INTERRUPTED.is_set():
             write(job, nbformat.read(copy, as_version=4), began, stopped_by)
     if status != FAILED:
@@ -143,9 +144,19 @@ def interrupt() -> None:
             kernel.provisioner.process.kill()
 
 
+def _told(error: Exception) -> Exception:
+    """What ended a notebook from outside, with its remedy where one is known."""
+    if type(error).__name__ == "DeadKernelError":
+        return StudyError(DIED)
+    if isinstance(error, OSError) and error.errno in paths.REFUSALS:
+        return paths.disk_error(error, tempfile.gettempdir(), "used")
+    return error
+
+
 def write(job: Job, notebook, began: float, stopped_by: Exception | None = None) -> None:
     """Executed copy, page and what it keeps.  stopped_by: what ended the notebook from outside."""
     if stopped_by:
+        stopped_by = _told(stopped_by)
         name, message = type(stopped_by).__name__, str(stopped_by)
         error = new_output("error", ename=name, evalue=message, traceback=[message])
         notebook.cells.append(new_code_cell(outputs=[error]))
