@@ -18,6 +18,7 @@ from mer_utils.preprocessing.mirror import mirrored
 from mer_utils.systems import cost
 from mer_utils.training import stacked
 from mer_utils.training.noise import Noise, keep, masked_batch_norm
+from mer_utils.training.task import on_device
 
 UNITS = ("1+2", "4+7", "12", "R2+25", "6+12", "", "10", "4")
 
@@ -105,6 +106,42 @@ def test_stacked_is_the_loop_to_rounding(name):
     assert apart(alone, together) < 1e-10
     for fold, result in alone.items():
         assert (result.predicted == together[fold].predicted).all()
+
+
+@pytest.mark.parametrize("name", [name for name in STACKED if not name.startswith("mhssa_gcn")])
+def test_convolutions_as_products_are_the_loop_to_rounding(name, monkeypatch):
+    real, convolved, stack = stacked.product, [], stacked.Stack
+    monkeypatch.setattr(stacked, "product", lambda *x: convolved.append(1) or real(*x))
+    monkeypatch.setattr(stacked, "Stack", lambda *given: stack(*given[:3], products=True))
+    given, folds = arguments(name, epochs=1), FOLDS[:3]
+    alone = train(given, folds, precision="fp64", schedule="loop")
+    assert not convolved
+    together = train(given, folds, precision="fp64", schedule="stacked")
+    assert convolved and apart(alone, together) < 1e-10
+    rounded = train(given, folds, precision="bf16", schedule="stacked")
+    for fold, result in alone.items():
+        np.testing.assert_allclose(rounded[fold].losses, result.losses, rtol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 1), (2, 1, 1), ((2, 1), (1, 0), (1, 2)), (1, "valid", 1)])
+def test_a_product_is_the_convolution(shape):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(3, 4, 9, 8), torch.randn(6, 4, 3, 2), torch.randn(6)
+    found = stacked.product(x, weight, bias, *shape)
+    torch.testing.assert_close(found, F.conv2d(x, weight, bias, *shape))
+    grouped = stacked.product(x, weight[:, :2], None, groups=2)
+    torch.testing.assert_close(grouped, F.conv2d(x, weight[:, :2], groups=2))
+
+
+def test_the_form_of_convolutions_is_the_one_that_takes_less_time(monkeypatch):
+    task = training.Task(*arguments("ststnet"), n_classes=3)
+    for plain, product in ((1.0, 2.0), (2.0, 1.0)):
+        taken = iter(([9.0, plain, plain], [0.0, product, product]))  # the first is no measure
+        monkeypatch.setattr(stacked.timeit, "repeat", lambda *_, taken=taken, **__: next(taken))
+        data = on_device(task, task.features)
+        assert stacked.products_gain(task, stacked.alike(task, FOLDS)[0], data) == (product < plain)
+    task = training.Task(*arguments("mhssa_gcn"), n_classes=3)
+    assert not stacked.products_gain(task, FOLDS[:1], on_device(task, task.features))
 
 
 def test_a_stack_learns():
@@ -227,11 +264,11 @@ def test_what_does_not_fit_is_halved_and_tried_again(reference, monkeypatch):
     tried = []
     real = stacked.train
 
-    def small_memory(task, folds, data, tick):
+    def small_memory(task, folds, *rest):
         tried.append(len(folds))
         if len(folds) > 1:
             raise torch.OutOfMemoryError("made")
-        return real(task, folds, data, tick)
+        return real(task, folds, *rest)
 
     monkeypatch.setattr(stacked, "train", small_memory)
     given = arguments("ststnet")

@@ -41,14 +41,8 @@ def loop(task: Task, fold: Fold) -> FoldResult:
     probabilities, losses = [], []
     with numerics(task.precision, task.device):
         for epoch in range(1, task.config.epochs + 1):
-            net.train()
             set_rate(task, optimizer, epoch)
-            order, inputs, total = begin.order(epoch).to(task.device), begin.inputs(epoch), 0.0
-            for number, places in enumerate(order.split(begin.sizes)):
-                seed = begin.seed(epoch, number)
-                loss = step(net, optimizer, begin, gather(data, inputs[places]), places, seed)
-                total = total + loss * len(places)
-            losses.append(float(total) / sum(begin.sizes))
+            losses.append(one_epoch(net, optimizer, begin, data, epoch))
             if not np.isfinite(losses[-1]):
                 raise diverged(task, fold, epoch, losses[-1])
             probabilities.append(predict(net, data, fold.test, begin.mirror))
@@ -56,6 +50,16 @@ def loop(task: Task, fold: Fold) -> FoldResult:
         save_weights(net.state_dict(), task.keep_weights, fold)
     seconds = time.perf_counter() - began
     return result(task, fold, np.stack(probabilities), losses, seconds)
+
+
+def one_epoch(net, optimizer, begin: Start, data: dict, epoch: int) -> float:
+    """One pass over the training clips; the mean loss."""
+    net.train()
+    order, inputs, total = begin.order(epoch).to(begin.clips.device), begin.inputs(epoch), 0.0
+    for number, places in enumerate(order.split(begin.sizes)):
+        batch, seed = gather(data, inputs[places]), begin.seed(epoch, number)
+        total = total + step(net, optimizer, begin, batch, places, seed) * len(places)
+    return float(total) / sum(begin.sizes)
 
 
 def step(net, optimizer, begin: Start, batch, places: torch.Tensor, seed: int) -> torch.Tensor:

@@ -16,11 +16,17 @@ A fold must come out as from the plain loop of `fold`, whatever it is stacked wi
 * the optimiser treats every number by itself (`ELEMENTWISE`), so that it needs no fold axis.
 
 `Stack.step` never waits for the device and makes no tensor from the host's numbers.
+
+Under vmap a convolution with weights of its own for each fold becomes a grouped one, which is slow
+in training on a GPU (pytorch/pytorch #70954, #73764).  `Products` computes the same as a product of
+matrices; on a GPU the first steps are timed both ways, and the faster one trains (`products_gain`).
 """
 
 import gc
 import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +35,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils.rnn import pad_sequence
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from ..errors import StudyError
@@ -48,6 +55,7 @@ UNSTACKED = (
     *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
 )
+TRIED = 8  # folds that the two ways of a convolution are timed with
 CHECK = 10  # epochs between two looks at the losses, for each of which the host waits for the GPU
 
 
@@ -92,10 +100,11 @@ def train_all(
     are halved.  Raises StudyError where it does not hold one fold, or where one diverges.
     """
     data, waiting = on_device(task, task.features), list(stacks)
+    products = task.device != "cpu" and products_gain(task, stacks[0], data)
     while waiting:
         stack = waiting.pop(0)
         try:
-            yield from train(task, stack, data, tick)
+            yield from train(task, stack, data, tick, products)
             continue
         except torch.OutOfMemoryError:
             if len(stack) == 1:
@@ -113,12 +122,12 @@ def train_all(
 
 
 def train(
-    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick: Callable | None
+    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick, products: bool
 ) -> list[FoldResult]:
     """Train one stack; raises torch.OutOfMemoryError where the memory does not hold it."""
     began = time.perf_counter()
     with one_thread(task.device), numerics(task.precision, task.device):
-        results = Stack(task, folds, data).train(tick)
+        results = Stack(task, folds, data, products).train(tick)
     seconds = (time.perf_counter() - began) / len(folds)
     return [replace(result, seconds=seconds) for result in results]
 
@@ -138,6 +147,42 @@ def room(task: Task, fold: Fold) -> int:
     return max(1, int(SHARE * free / max(taken, 1)))
 
 
+def products_gain(task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]) -> bool:
+    """Whether some steps of the first folds take less time with convolutions as products."""
+    try:
+        stack = Stack(task, folds[:TRIED], data)
+        if not any(isinstance(layer, nn.Conv2d) for layer in stack.net.modules()):
+            return False
+        taken = {}
+        with one_thread(task.device), numerics(task.precision, task.device):
+            for products in (False, True):
+                stack.products = products
+                steps = timeit.repeat(lambda: float(stack.first_steps(5).sum()), number=1, repeat=3)
+                taken[products] = min(steps[1:])  # the first also chooses kernels
+        return taken[True] < taken[False]
+    except torch.OutOfMemoryError:
+        return False  # which needs less
+
+
+class Products(TorchFunctionMode):
+    """Inside it every convolution of two dimensions is `product`."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return (product if function is F.conv2d else function)(*args, **kwargs or {})
+
+
+def product(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """`F.conv2d` of (B, C, H, W) and (O, C, h, w) -> (B, O, H', W') as one product of matrices."""
+    if groups > 1 or isinstance(padding, str):
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    columns = F.unfold(x, weight.shape[2:], dilation, padding, stride)  # (B, C h w, H' W')
+    y = F.linear(columns.mT, weight.flatten(1), bias).to(weight.dtype)  # (B, H' W', O)
+    sizes = (size if isinstance(size, int) else size[0] for size in (stride, padding, dilation))
+    step, edge, apart = sizes
+    height = (x.shape[2] + 2 * edge - apart * (weight.shape[2] - 1) - 1) // step + 1
+    return y.mT.unflatten(2, (height, -1))
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """What a step has in common in all epochs: its places in the order, and which are filling."""
@@ -149,10 +194,13 @@ class Step:
 
 
 class Stack:
-    """The weights of F folds, and what trains them; data: as `task.on_device` gives it."""
+    """The weights of F folds, and what trains them; data: as `task.on_device` gives it.
 
-    def __init__(self, task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]):
-        self.task, self.data = task, data
+    products: convolutions are computed as products of matrices.
+    """
+
+    def __init__(self, task: Task, folds: Sequence[Fold], data: dict, products: bool = False):
+        self.task, self.data, self.products = task, data, products
         starts = [start(task, fold) for fold in folds]
         parameters, buffers = stack_module_state([begin.net for begin in starts])
         self.parameters = {
@@ -244,7 +292,7 @@ class Stack:
         return functional_call(self.net, (parameters, buffers), kwargs=batch)
 
     def _noisy(self, parameters, buffers, batch, key, real):
-        with Noise(key, real):
+        with Noise(key, real), Products() if self.products else nullcontext():
             return self._call(parameters, buffers, batch)
 
     def _losses(self, output, labels, places, step: Step) -> torch.Tensor:
