@@ -1,9 +1,8 @@
-"""What training costs, and where the time goes.
+"""What training costs on a CPU, and where the time goes; `benchmarks/gpu.py` is for a GPU.
 
-    python benchmarks/training.py                     # all CPU parts, a quarter of an hour
-    python benchmarks/training.py --parts loop,graph  # some of them
-    python benchmarks/training.py --device cuda       # everything a GPU must show, in one go
-    python benchmarks/training.py --write             # and keep it: reports/tables/training_*.csv
+    python benchmarks/training.py                     # a quarter of an hour
+    python benchmarks/training.py --parts loop,graph  # some of it
+    python benchmarks/training.py --write             # and keep it: reports/tables/training_cpu.csv
 
 442 made clips of 68 subjects, as many as the MEGC2019 composite has.  What is compared takes turns,
 so that what else the machine does falls on both; every ratio is of one run.
@@ -16,7 +15,7 @@ noise    dropout from hashed keys, and torch's own
 rates    FLOP/s of every system against a matrix product of the same run, and what stops it
 dask     two workers, and one
 folds    seconds per fold of 8 folds and of 68; memory of the driver run after run
-stacks   (default on a GPU) stacked and loop on the same device; on a GPU also the published sizes
+estimate the time that a run is said to take, and what it took
 """
 
 import argparse
@@ -45,15 +44,11 @@ from mer_utils.evaluation import protocol
 from mer_utils.preprocessing import regions
 from mer_utils.preprocessing.views import Views
 from mer_utils.systems import layers
-from mer_utils.training import stacked
 from mer_utils.training.fold import time_steps
 from mer_utils.training.noise import Noise
-from mer_utils.training.numerics import numerics
-from mer_utils.training.task import on_device
 
 CLIPS, SUBJECTS = 442, 68
-PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "estimate", "stacks")
-COMPARED = ("ststnet", "mhssa_gcn")
+PARTS = ("loop", "graph", "noise", "rates", "dask", "folds", "estimate")
 NETWORKS = [name for name, module in systems.SYSTEMS.items() if systems.neural(module)]
 FOUND: list[dict] = []
 
@@ -93,13 +88,13 @@ LABELS = VIEWS.clips["label"].map(CLASSES.index).to_numpy()
 FOLDS = protocol.folds(VIEWS.clips)
 
 
-def task(name: str, preset: str = "small", device: str = "cpu", precision: str = "fp32", **fields):
+def task(name: str, preset: str = "small", **fields):
     """A run of one system."""
     module, config = systems.resolve(name, fields, preset)
     config = systems.inputs.resolved(config, VIEWS.arrays)
     features = module.features(VIEWS.arrays, VIEWS.clips, config)
     given = (module, config, features, VIEWS.clips, LABELS)
-    return training.Task(*given, n_classes=len(CLASSES), device=device, precision=precision)
+    return training.Task(*given, n_classes=len(CLASSES))
 
 
 def seconds(work) -> float:
@@ -196,6 +191,10 @@ def loop_part(options) -> None:
             )
 
 
+def _train(run, folds, schedule) -> list:
+    return list(training.train_task(run, folds, schedule, 1))
+
+
 # --- graph ----------------------------------------------------------------------------------------
 
 
@@ -240,23 +239,15 @@ def graph_part(options) -> None:
     ):
         module, config = systems.resolve(name)
         net = module.network(config, len(CLASSES), {"action_unit_graph": known})
-        graph = net.relate.to(given.dtype).to(options.device)
-        given = given.to(options.device)
-
-        def ours(graph=graph, given=given):
-            graph.manifold_graph(given)
-            wait(options.device)
-
+        graph = net.relate.to(given.dtype)
+        ours = partial(graph.manifold_graph, given)
         ours()
         taken = statistics.median(seconds(ours) for _ in range(30))
         note("graph", what, 1e6 * taken / clips, "us/clip", published / taken, "published")
-    found = graph.manifold_graph(given).cpu().numpy()
+    found = graph.manifold_graph(given).numpy()
     note("graph", "as coded: largest difference", np.abs(found - expected[0]).max(), "")
-    paths_alone = (1 - unit @ unit.mT).to(options.device)
-    taken = statistics.median(
-        seconds(lambda: (layers.shortest_paths(paths_alone), wait(options.device)))
-        for _ in range(30)
-    )
+    alone = partial(layers.shortest_paths, 1 - unit @ unit.mT)
+    taken = statistics.median(seconds(alone) for _ in range(30))
     note("graph", "shortest paths alone, a batch at once", 1e6 * taken / clips, "us/clip")
 
 
@@ -265,15 +256,13 @@ def graph_part(options) -> None:
 
 def noise_part(options) -> None:
     """Dropout on the hidden layer of a batch of the small MHSSA-GCN."""
-    x = torch.randn(32, 43, 128, device=options.device)
-    key = torch.tensor(1, dtype=torch.int32, device=options.device)
+    x, key = torch.randn(32, 43, 128), torch.tensor(1, dtype=torch.int32)
 
     def ours():
         with Noise(key):
             F.dropout(x, 0.1)
-        wait(options.device)
 
-    ways = {"torch": lambda: (F.dropout(x, 0.1), wait(options.device)), "hashed keys": ours}
+    ways = {"torch": partial(F.dropout, x, 0.1), "hashed keys": ours}
     found = turns(ways, 100)
     for name, taken in found.items():
         note(
@@ -285,11 +274,12 @@ def noise_part(options) -> None:
 # --- rates ----------------------------------------------------------------------------------------
 
 
-def product_rate(device: str, size: int = 1024) -> float:
-    """FLOP/s of a square float32 matrix product: the best of some."""
-    size = size if device == "cpu" else 8 * size
-    first, second = (torch.randn(size, size, device=device) for _ in range(2))
-    taken = [seconds(lambda: (first @ second, wait(device))) for _ in range(8)]
+def product_rate(device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
+    """FLOP/s of a square matrix product: the best of some."""
+    size = 1024 if device == "cpu" else 8192
+    first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    # one number is read, for which a GPU is waited for
+    taken = [seconds(lambda: float((first @ second)[0, 0])) for _ in range(8)]
     return 2 * size**3 / min(taken)
 
 
@@ -301,9 +291,9 @@ def rates_part(options) -> None:
         if lacking:
             print(f"rates   {name}: not measured, it reads {', '.join(lacking)}")
             continue
-        run = task(name, preset, options.device)
+        run = task(name, preset)
         operations = flops(run, 2) - flops(run, 1)
-        product = product_rate(options.device)
+        product = product_rate()
         with torch.profiler.profile() as profile:
             time_steps(run, FOLDS[0], 2)
         found = profile.key_averages()
@@ -316,7 +306,7 @@ def rates_part(options) -> None:
         note("rates", what, rate / 1e9, "GFLOP/s", rate / product, "a matrix product")
         note("rates", f"{what}, time in products", 100 * products / busy, "%")
         note("rates", f"{what}, operations", count, "a step")
-    note("rates", "matrix product", product_rate(options.device) / 1e9, "GFLOP/s")
+    note("rates", "matrix product", product_rate() / 1e9, "GFLOP/s")
 
 
 def flops(run: training.Task, steps: int) -> int:
@@ -398,126 +388,6 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-# --- stacks ---------------------------------------------------------------------------------------
-
-
-def wait(device: str) -> None:
-    """Until all that was asked of the device is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def stacks_part(options) -> None:
-    device = options.device
-    agreement(device)
-    for name in COMPARED:
-        run = task(name, device=device, epochs=options.epochs)
-        folds = FOLDS[: options.folds]
-        ways = {
-            word: partial(_train, run, folds, training.Schedule(word, "")) for word in
-            ("loop", "stacked")
-        }  # fmt: skip
-        for work in ways.values() if device == "cuda" else ():
-            work()  # kernels are chosen, memory is taken
-        found = turns(ways, options.turns)
-        for way, taken in found.items():
-            note(
-                *("stacks", f"{name} (small): {way}, {len(folds)} folds"),
-                *(len(folds) * options.epochs / taken, "fold-epochs/s"),
-                *(found["loop"] / taken, "loop"),
-            )
-        profile_steps(run, folds)
-    if device != "cuda":
-        return
-    for precision in ("fp32", "tf32", "bf16"):
-        published_size("mhssa_gcn", precision, 100, options.full and precision == "fp32")
-    for precision in ("tf32", "bf16"):
-        published_size("htnet/as_coded", precision, 4, False)
-    if options.full:
-        published_size("htnet/as_coded", "bf16", 800, True)
-
-
-def _train(run, folds, schedule) -> list:
-    return list(training.train_task(run, folds, schedule, 1))
-
-
-def agreement(device: str) -> None:
-    """The stacked folds of this device and the plain loop of the CPU, in float64."""
-    for name in NETWORKS:
-        module, config = systems.resolve(name, {}, "small")
-        if set(systems.views_needed(module, config)) - set(VIEWS.arrays):
-            continue
-        here = task(name, device=device, precision="fp64", epochs=1)
-        why_not = stacked.refusal(here, FOLDS[0])
-        if why_not:
-            print(f"stacks  {name}: loop only, {why_not}")
-            continue
-        plain_loop = _train(replace(here, device="cpu"), FOLDS[:2], training.Schedule("loop", ""))
-        found = _train(here, FOLDS[:2], training.Schedule("stacked", ""))
-        expected = {each.fold.name: each.probabilities for each in plain_loop}
-        gap = max(np.abs(each.probabilities - expected[each.fold.name]).max() for each in found)
-        note("stacks", f"{name}: stacked here, loop on the CPU, fp64", gap, "difference")
-
-
-def profile_steps(run, folds, count: int = 4) -> None:
-    """Launches per step, the share of time that a GPU works, peak memory."""
-    data = on_device(run, run.features)
-    group = max(stacked.alike(run, folds), key=len)
-    if run.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    stack = stacked.Stack(run, group, data)
-    stack.first_steps(2)
-    wait(run.device)
-    taken = seconds(lambda: (stack.first_steps(count), wait(run.device))) / count
-    with torch.profiler.profile() as profile:
-        stack.first_steps(count)
-        wait(run.device)
-    events = profile.events()
-    what = f"{run.name} ({run.precision}): {len(group)} folds"
-    note("stacks", f"{what}, a step", 1e3 * taken, "ms")
-    if run.device == "cuda":
-        kernels = [each for each in events if each.device_type == torch.autograd.DeviceType.CUDA]
-        busy = sum(each.time_range.elapsed_us() for each in kernels) / 1e6 / count
-        note("stacks", f"{what}, launches", len(kernels) / count, "a step")
-        note("stacks", f"{what}, GPU at work", 100 * min(busy / taken, 1), "%")
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        note("stacks", f"{what}, peak memory", peak, "GiB")
-    else:
-        count_all = sum(each.name.startswith("aten::") for each in events)
-        note("stacks", f"{what}, operations", count_all / count, "a step")
-
-
-def published_size(name: str, precision: str, epochs: int, whole: bool) -> None:
-    """68 folds in the published size; all epochs, or a few and what all would take."""
-    run = task(name, "paper", "cuda", precision)
-    needed = run.config.epochs
-    run = replace(run, config=replace(run.config, epochs=needed if whole else min(epochs, needed)))
-    data = on_device(run, run.features)
-    began = time.perf_counter()
-    limit = stacked.room(run, FOLDS[0])
-    setup = training_time = 0.0
-    for group in stacked.alike(run, FOLDS):
-        for part in stacked.parts(group, limit):
-            stack = None  # the one before makes room
-            setup -= time.perf_counter()
-            stack = stacked.Stack(run, part, data)
-            wait("cuda")
-            setup += time.perf_counter()
-            training_time -= time.perf_counter()
-            with numerics(precision, "cuda"):
-                stack.train(lambda folds: None)
-            wait("cuda")
-            training_time += time.perf_counter()
-    what = f"{name} (paper, {precision}): 68 folds in stacks of at most {limit}"
-    note("stacks", f"{what}: setup", setup, "s")
-    if whole:
-        note("stacks", f"{what}: {needed} epochs", time.perf_counter() - began, "s")
-    else:
-        estimate = setup + training_time / run.config.epochs * needed
-        note("stacks", f"{what}: {needed} epochs, from {run.config.epochs}", estimate, "s")
-    profile_steps(run, FOLDS[: min(limit, len(FOLDS))], 2)
-
-
 # --- the whole ------------------------------------------------------------------------------------
 
 
@@ -533,29 +403,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--parts", help=f"of {','.join(PARTS)}")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument(
-        "--folds", type=int, default=SUBJECTS, help="of the 68, for stacks and dask"
+        "--folds", type=int, default=SUBJECTS, help="of the 68, for dask and estimate"
     )
-    parser.add_argument("--epochs", type=int, default=5, help="for stacks")
     parser.add_argument("--presets", default="small,paper", help="of these, for rates")
-    parser.add_argument("--full", action="store_true", help="all epochs of the published sizes")
     parser.add_argument("--write", action="store_true", help="keep it in reports/tables")
     options = parser.parse_args()
     options.presets = options.presets.split(",")
-    training.choose_device(options.device)
-    usual = PARTS[:-1] if options.device == "cpu" else ("graph", "noise", "stacks")
-    chosen = options.parts.split(",") if options.parts else usual
+    chosen = options.parts.split(",") if options.parts else PARTS
     unknown = set(chosen) - set(PARTS)
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}: choose from {', '.join(PARTS)}")
     options.threads = torch.get_num_threads()
     torch.set_num_threads(1)
     machine = f"{processor()}, {environment.cores()} cores"
-    if options.device == "cuda":
-        machine = f"{training.device_name('cuda')}, {machine}"
     versions = (
         f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}, "
         f"scikit-learn {sklearn.__version__}"
@@ -566,7 +429,7 @@ def main() -> None:
         globals()[f"{part}_part"](options)
     if options.write:
         table = pd.DataFrame(FOUND).assign(machine=machine, load=round(load, 1), versions=versions)
-        file = paths.TABLES / f"training_{options.device}.csv"
+        file = paths.TABLES / "training_cpu.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_file():  # parts that were not measured now stay
             before = pd.read_csv(file)

@@ -73,9 +73,10 @@ def finished_folds(key: str) -> dict[str, int]:
 def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
     """provenance first: where experiment.json is, the other is too."""
     packages = ("torch", "numpy", "pandas", "scikit-learn")
-    # with a + where files were changed since; empty outside git
+    # with a + where files were changed since; empty without git
     describe = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    commit = subprocess.run(describe, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    how = {"cwd": paths.ROOT, "capture_output": True, "text": True, "check": False}
+    commit = subprocess.run(describe, **how).stdout.strip() if shutil.which("git") else ""
     provenance = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "folds": folds,
@@ -84,7 +85,7 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         "why": schedule.why,
         "precision": experiment.precision,
         **({"leak": f"no result: {LEAKS[experiment.leak]}"} if experiment.leak else {}),
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }

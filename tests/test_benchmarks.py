@@ -1,0 +1,111 @@
+"""benchmarks/gpu.py on a CPU."""
+
+import importlib
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_clips import clip_table, made_views
+
+from mer_utils import corpora, paths
+from mer_utils.preprocessing import views
+from mer_utils.training import stacked
+
+TINY = ("--rehearse", "--networks", "ststnet", "--precisions", "fp32", "--systems")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """A module of benchmarks/, which is no package."""
+    monkeypatch.syspath_prepend(paths.ROOT / "benchmarks")
+    yield importlib.import_module
+    for name in ("gpu", "training", "ststnet_weights"):
+        sys.modules.pop(name, None)
+
+
+def clips_file(file):
+    given = made_views(clip_table(6, 5))
+    return views.save(given, file, "made", corpora.CLASSES)
+
+
+# --- gpu ------------------------------------------------------------------------------------------
+
+
+def test_the_table_compares_every_form_with_the_loop_of_its_network(benchmark):
+    gpu = benchmark("gpu")
+    cells = [("a", form) for form in gpu.FORMS] + [("b", "vmap")]
+    rows = [
+        {"device": "card", "preset": "small", "precision": "fp32", "network": name, "form": form}
+        | {"ms": 8 / 2**number, "loss": 1 + number / 10, "share": 0.1}
+        for number, (name, form) in enumerate(cells)
+    ]
+    table = gpu.compared(rows).set_index(["network", "form"])
+    assert list(table.loc["a", "ratio"]) == [1, 2, 4, 8]
+    np.testing.assert_allclose(table.loc["a", "gap"], [0, 0.1, 0.2, 0.3])
+    assert np.isnan(table.loc[("b", "vmap"), "ratio"]), "it has no loop to compare with"
+    text = gpu.tables(gpu.compared(rows))
+    assert "4.000" in text and "0.100" in text and "NaN" in text
+
+
+def test_what_hangs_dies_or_fails_is_ended_and_told(benchmark, tmp_path):
+    gpu = benchmark("gpu")
+    with (tmp_path / "log.txt").open("ab") as log:
+
+        def call(source, seconds=60.0, silence=60.0):
+            return gpu.call([sys.executable, "-c", source], time.time() + seconds, silence, log)
+
+        assert call("print('fine')") == ""
+        assert call("import time; time.sleep(99)", silence=1) == "nothing was heard for 1 s"
+        assert call("import time; time.sleep(99)", seconds=1) == "the time was over"
+        assert call("raise ValueError('no')") == "ValueError: no"
+        assert call("import os; os.abort()") == "its process died of signal 6"
+
+
+def test_a_replayed_stack_gives_its_graphs_what_a_step_needs(benchmark, monkeypatch):
+    """On a CPU the graph is stood in for by the function itself, on its own arguments."""
+    gpu, made = benchmark("gpu"), []
+
+    def recorded(function, given):
+        made.append([values.clone() for values in given])
+
+        def replay(*given):
+            for mine, values in zip(made[-1], given, strict=True):
+                mine.copy_(values)
+            return function(*made[-1])
+
+        return replay
+
+    monkeypatch.setattr(gpu, "recorded", recorded)
+    module, config, arrays = gpu.inputs("rcn", "small")
+    run = gpu.training.Task(module, config, arrays, gpu.VIEWS.clips, gpu.LABELS, n_classes=3)
+    data = gpu.on_device(run, run.features)
+    plain, replayed = (kind(run, gpu.FOLDS[:2], data) for kind in (stacked.Stack, gpu.Replayed))
+    for _ in range(2):
+        torch.testing.assert_close(replayed.first_steps(4), plain.first_steps(4))
+    assert len(made) == 1, "steps of one size share a graph"
+
+
+@pytest.mark.slow
+def test_a_rehearsal_and_a_second_call(benchmark, tmp_path, capsys):
+    gpu, out = benchmark("gpu"), tmp_path / "out"
+    words = [str(clips_file(tmp_path / "clips.npz")), str(out), *TINY, "ststnet,nonsense"]
+    gpu.main(words)
+    assert {file.name for file in out.iterdir()} == {
+        *("times.csv", "runs.csv", "runs.zip", "tables.txt", "log.txt")
+    }
+    timed = pd.read_csv(out / "times.csv").set_index("form")
+    assert list(timed.index) == gpu.FORMS
+    assert (timed[["ms", "ratio", "share"]][:3] > 0).all(axis=None)
+    assert (timed["gap"][:3] < 1e-3).all(), "every form learns what the loop learns"
+    assert timed["note"]["graph"] == "StudyError: a CUDA graph is a GPU's"
+    runs = pd.read_csv(out / "runs.csv").set_index("system")
+    assert runs.loc["ststnet", "folds"] == runs.loc["ststnet", "of"] == 4
+    assert 0 <= runs.loc["ststnet", "UF1"] <= 1
+    assert "'nonsense' is not known" in runs.loc["nonsense", "note"]
+
+    before = {name: (out / name).read_bytes() for name in ("times.csv", "runs.zip")}
+    gpu.main(words)
+    assert before == {name: (out / name).read_bytes() for name in before}, "nothing is done again"
