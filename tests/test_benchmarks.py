@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py on a CPU."""
+"""benchmarks/gpu.py on a CPU, and the loader of STSTNet's published weights."""
 
 import importlib
 import sys
@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import torch
 from made_clips import clip_table, made_views
+from torch import nn
 
 from mer_utils import corpora, paths
+from mer_utils.errors import StudyError
 from mer_utils.preprocessing import views
 from mer_utils.training import stacked
 
@@ -109,3 +111,49 @@ def test_a_rehearsal_and_a_second_call(benchmark, tmp_path, capsys):
     before = {name: (out / name).read_bytes() for name in ("times.csv", "runs.zip")}
     gpu.main(words)
     assert before == {name: (out / name).read_bytes() for name in before}, "nothing is done again"
+
+
+# --- STSTNet's published weights ------------------------------------------------------------------
+
+
+class Published(nn.Module):
+    """The authors' layout: three streams, concatenated before the last layer."""
+
+    def __init__(self):
+        super().__init__()
+        for number, width in enumerate((3, 5, 8), start=1):
+            setattr(self, f"conv{number}", nn.Conv2d(3, width, 3, padding=2))
+            norm = nn.BatchNorm2d(width)
+            for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                nn.init.uniform_(values, 0.5, 2)
+            setattr(self, f"bn{number}", norm)
+        self.fc = nn.Linear(400, 3)
+
+    def forward(self, x):
+        streams = [self.get_submodule(f"conv{n}")(x).relu() for n in (1, 2, 3)]
+        normed = [self.get_submodule(f"bn{n}")(y) for n, y in enumerate(streams, start=1)]
+        pooled = [nn.functional.max_pool2d(y, 3, 3, 1) for y in normed]
+        return self.fc(nn.functional.avg_pool2d(torch.cat(pooled, 1), 2).flatten(1))
+
+
+def test_published_weights_of_ststnet_predict_as_where_they_are_from(benchmark, tmp_path):
+    weights, given = benchmark("ststnet_weights"), made_views(clip_table(6, 5))
+    given.arrays["flow_legacy"] = np.round(255 * np.random.default_rng(0).random((30, 3, 28, 28)))
+    given.arrays["flow_legacy"] = given.arrays["flow_legacy"].astype(np.float32)
+    strain_first = torch.as_tensor(given.arrays["flow_legacy"][:, ::-1].copy())
+    torch.manual_seed(0)
+    expected = pd.Series("", given.clips.index)
+    for subject, clips in given.clips.groupby("subject"):
+        net = Published().eval()
+        torch.save(net.state_dict(), tmp_path / f"{subject}.pth")
+        numbers = net(strain_first[clips.index]).argmax(1)
+        expected[clips.index] = [corpora.CLASSES[number] for number in numbers]
+    found = weights.predictions(tmp_path, given)["predicted"]
+    assert found.nunique() > 1 and (found == expected).all()
+
+    torch.save({"fc.weight": torch.zeros(3, 400)}, tmp_path / "001.pth")
+    with pytest.raises(StudyError, match=r"001\.pth does not hold STSTNet's weights"):
+        weights.predictions(tmp_path, given)
+    (tmp_path / "001.pth").unlink()
+    with pytest.raises(StudyError, match=r"001\.pth is missing"):
+        weights.predictions(tmp_path, given)
