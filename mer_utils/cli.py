@@ -62,8 +62,12 @@ def _train(options: Namespace) -> None:
 
     given, chosen = vars(options), list(dict.fromkeys(itertools.chain(*options.systems)))
     changes = {system: _changes(system, chosen, options.set) for system in chosen}
-    for system, overrides in changes.items():
-        systems.resolve(system, overrides, options.preset)  # before anything is computed
+    if options.for_prediction:
+        from .prediction import models  # needs more than training does
+    for system, overrides in changes.items():  # before anything is computed
+        systems.resolve(system, overrides, options.preset)
+        if options.for_prediction:
+            models.check(system)
     views, corpus, classes = _views_of(options)
     fields = {name: given[name] for name in ("preset", "selection", "labels", "precision", "leak")}
     ways = ("jobs", "device", "keep_weights", "schedule", "stack", "dask")
@@ -84,8 +88,6 @@ def _train(options: Namespace) -> None:
         if notes := systems.notes([system]):
             print(notes)
         if options.for_prediction:
-            from .prediction import models
-
             print(models.save_models(experiment, views, corpus.startswith("synthetic")))
 
 

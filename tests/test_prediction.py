@@ -12,7 +12,7 @@ from made_clips import clip_table, made_views
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from mer_utils import experiments, paths
+from mer_utils import cli, experiments, paths
 from mer_utils.errors import StudyError
 from mer_utils.prediction import familiar, members, models, predict
 from mer_utils.preprocessing import spotting
@@ -90,9 +90,20 @@ def test_what_is_no_file_of_models_is_refused(tmp_path):
         models.load(file)
 
 
-def test_an_estimator_has_no_weights_to_keep():
+def test_an_estimator_has_no_weights_to_keep(capsys):
     with pytest.raises(StudyError, match="choose a network"):
         models.save_models(experiments.declare("svm", "made", VIEWS), VIEWS, synthetic=True)
+    words = ["train", "ststnet", "svm", "--for-prediction", "--data", "nowhere"]
+    assert cli.main(words) == cli.ARGUMENT_ERROR  # before anything is trained
+    assert "choose a network" in capsys.readouterr().err
+
+
+def test_models_of_flow_images_say_that_a_film_is_another_input(kept):
+    card = models.load(kept[0]).card
+    assert models.beware(card) == models.SYNTHETIC
+    assert models.beware(card | {"synthetic": False}) == ""
+    images = card | {"synthetic": False, "known": "flow_centred"}
+    assert models.IMAGES in models.text(images)
 
 
 def test_a_strange_clip_is_told_from_a_usual_one():
@@ -205,3 +216,8 @@ def test_the_command_leaves_a_page_and_the_numbers_where_no_report_was(kept, tmp
     (page,) = (tmp_path / "reports" / "html" / "films").glob("*.html")
     table = pd.read_csv(page.with_suffix(".csv"))
     assert table["predicted"].notna().all() and len(table)
+    page.with_suffix(".avi").write_bytes(b"no film")
+    asked[-1] = str(page.with_suffix(".avi"))
+    done = subprocess.run([*asked, "--model", str(kept[0])], text=True, **options)
+    assert done.returncode == 1 and "is no video that OpenCV can open" in done.stdout
+    assert not page.with_suffix(".csv").exists()

@@ -65,6 +65,23 @@ def test_in_a_still_clip_nothing_is_seen(tmp_path):
     assert not given["seen"].any()
 
 
+def test_a_head_that_sways_moves_no_skin(tmp_path):
+    still = made_films.long(LAYOUTS[0], "01", 1, count=130, events=0)
+    film = spotting.search(folder(tmp_path / "sway", still.frames))
+    assert film.intervals.empty and film.course["movement"].max() < film.still
+
+
+def test_a_film_does_not_tell_an_expression_from_the_return_of_one(clip, tmp_path):
+    def doubts(name, frames, fps, **given):
+        film = spotting.search(video(tmp_path / name, frames, fps), **given)
+        return [sentence for sentence in film.quality if "does not tell" in sentence]
+
+    assert not doubts("fast.avi", clip.frames, 100)
+    assert len(doubts("slow.avi", clip.frames, 30)) == 1  # longer than a micro-expression
+    assert len(doubts("half.avi", clip.frames[: clip.events[0][1] + 1], 100)) == 1  # stays
+    assert not doubts("known.avi", clip.frames, 30, onset=1)
+
+
 def test_given_frames_are_kept(clip, tmp_path):
     place, apex = folder(tmp_path / "clip", clip.frames), clip.events[0][1]
     given = spotting.search(place, apex=apex).intervals.iloc[0]

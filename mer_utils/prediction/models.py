@@ -32,6 +32,10 @@ SYNTHETIC = (
     "These models learned from synthetic faces, made from one photograph: they know nothing of "
     "people, and what they say of a person means nothing."
 )
+IMAGES = (
+    "These models learned from flow images that others have computed: the flow of a film is "
+    "another input, of which nobody has measured how well they read it."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +71,18 @@ def file_of(corpus: str, system: str) -> Path:
     return paths.MODELS / f"{corpus}-{system.replace('/', '+')}.safetensors"
 
 
+def check(system: str) -> None:
+    """Raises StudyError for a system that is no network."""
+    if not systems.neural(systems.resolve(system)[0]):
+        raise StudyError(f"{system} has no weights to keep: choose a network, such as mhssa_gcn")
+
+
 def save_models(experiment, views: Views, synthetic: bool) -> Path:
     """Write the networks of a finished run, and the card beside them.
 
     Raises StudyError for a system that is no network, and where weights are not there.
     """
-    if not systems.neural(systems.resolve(experiment.system)[0]):
-        raise StudyError(
-            f"{experiment.system} has no weights to keep: choose a network, such as mhssa_gcn"
-        )
+    check(experiment.system)
     rows, tensors, folds = store.load(experiment.key), {}, []
     for fold, member in members(experiment, views):
         arrays = {f"{fold.name}/context/{n}": torch.as_tensor(v) for n, v in member.context.items()}
@@ -141,10 +148,15 @@ def facts(card: dict) -> dict[str, str]:
     }
 
 
+def beware(card: dict) -> str:
+    """What stands before every answer of these models, or ""."""
+    return SYNTHETIC if card["synthetic"] else "" if card["known"] == "flow" else IMAGES
+
+
 def text(card: dict) -> str:
     """The card as a page of Markdown."""
     run = card["experiment"]
-    warning = f"**{SYNTHETIC}**\n\n" if card["synthetic"] else ""
+    warning = f"**{beware(card)}**\n\n" if beware(card) else ""
     lines = "\n".join(f"* **{name}**: {sentence}" for name, sentence in facts(card).items())
     return f"# {systems.title(run['system'])}, trained on {run['corpus']}\n\n{warning}{lines}\n"
 

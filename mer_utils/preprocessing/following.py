@@ -16,6 +16,7 @@ from .clip import BLANK
 
 ROUNDS = 8  # of the head's fit: half the time of 15, the same on the made films
 NEAR = 1.5  # pixels that the head may move before its frame is aligned anew
+LIDS = 12  # pixels around the eyes left out: with 8, blinks reach 1.6 times the still level
 SAME = 0.55  # correlation with the reference; below it is another face or pose: 0.7 in a smile
 OLDEST = 300  # frames after which the reference is renewed
 ROOM = 100  # pixels across, to which a known face shrinks for the detector: half the size is found
@@ -51,7 +52,7 @@ class Face:
         self.scale = np.hypot(*self.matrix[:, 0])
         laid = faces.move(points, self.matrix)
         self.mask = motion.face_mask(laid, faces.SIZE)
-        self.used = keyframes.without_eyes(self.mask, laid)
+        self.used = keyframes.without_eyes(self.mask, laid, LIDS)
         self.inside = motion.on_grid(self.used[None].astype(np.float32))[0] > 0.5
         self.stable = laid[list(faces.STABLE)]
         self.reference, self.age = faces.align(image, self.matrix), 0
@@ -60,12 +61,9 @@ class Face:
     def see(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """(2, cells) what the skin has moved, and (2,) where the face is; None if it is gone."""
         frame, flow, head = self._compared(image)
-        if np.hypot(*self._at(head).mean(axis=0)) > NEAR:
-            moved = self.stable + self._at(head)
-            back = faces.similarity(moved.astype(float), self.stable.astype(float))
-            self.matrix = back[:, :2] @ self.matrix
-            self.matrix[:, 2] += back[:, 2]
+        if self._turn(head) > NEAR:
             frame, flow, head = self._compared(image)
+            self._turn(head)
         if frame[self.mask].std() < BLANK:
             return None
         alike = np.corrcoef(frame[self.mask], self.reference[self.mask])[0, 1]
@@ -74,10 +72,10 @@ class Face:
             return None
         cells = self.base + motion.on_grid((flow - head) * self.used)[:, self.inside]
         inverse = cv2.invertAffineTransform(self.matrix)
-        place = faces.move(self.stable + self._at(head), inverse).mean(axis=0) * self.scale
+        place = faces.move(self.stable, inverse).mean(axis=0) * self.scale
         self.age += 1
         if self.age > OLDEST:
-            self.reference, self.base, self.age = frame, cells, 0
+            self.reference, self.base, self.age = faces.align(image, self.matrix), cells, 0
         return cells, place
 
     def _compared(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,10 +84,14 @@ class Face:
         flow = motion.flow(self.reference, frame, keyframes.METHOD)
         return frame, flow, motion.head_motion(flow, self.mask, ROUNDS)
 
-    def _at(self, field: np.ndarray) -> np.ndarray:
-        """(n, 2) a field (2, SIZE, SIZE) at the stable points."""
+    def _turn(self, head: np.ndarray) -> float:
+        """Aligns the next look at a frame with where the head is now; pixels that it has moved."""
         columns, rows = np.rint(self.stable).astype(int).clip(0, faces.SIZE - 1).T
-        return field[:, rows, columns].T
+        shift = head[:, rows, columns].T
+        back = faces.similarity((self.stable + shift).astype(float), self.stable.astype(float))
+        self.matrix = back[:, :2] @ self.matrix
+        self.matrix[:, 2] += back[:, 2]
+        return float(np.hypot(*shift.mean(axis=0)))
 
     def box(self) -> faces.Box:
         """Around eyes and nose, in pixels of the frame."""

@@ -62,11 +62,11 @@ def _main_direction(flat: np.ndarray) -> np.ndarray:
     return np.linalg.svd(flat, full_matrices=False)[2][0]
 
 
-def without_eyes(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
+def without_eyes(mask: np.ndarray, points: np.ndarray, lids: int = LIDS) -> np.ndarray:
     """(H, W) bool: the mask less eyes and lids, by the landmarks (68, 2) there."""
     right, left = (motion.face_mask(points[list(eye)], len(mask)) for eye in EYES)
-    lids = np.ones((2 * LIDS + 1, 2 * LIDS + 1), np.uint8)
-    return mask & (cv2.dilate(np.uint8(right | left), lids) == 0)
+    around = np.ones((2 * lids + 1, 2 * lids + 1), np.uint8)
+    return mask & (cv2.dilate(np.uint8(right | left), around) == 0)
 
 
 def apex(course: np.ndarray) -> int:

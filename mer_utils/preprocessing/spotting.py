@@ -37,8 +37,9 @@ MOVING = 0.05  # of the cells
 # Movement of still frames in pixels of the aligned face: a sum of a constant, of the noise, and of
 # the pixels that the head has moved. Fitted to the first half of each synthetic release's persons.
 STILL = (0.028, 3.32, 0.035)
-FACTOR = 1.5  # times that: seen. Of 132 still clips of those persons none, of 132 true ones 97 %
+FACTOR = 1.5  # times that: seen. What it costs on either half is in LOG.md
 PROMINENT = 0.5  # of its height: a peak rises by that over what is between it and a higher one
+MICRO = 0.5  # seconds, the longest micro-expression
 REST = 0.2  # of the level: what the first frames of a short film show
 FOOT = 0.1  # of the height of a peak: where it begins and ends
 EYES, TURN, BLUR, SLOW = 40.0, 0.13, 0.85, 50.0  # pixels; share; share; frames per second
@@ -109,6 +110,7 @@ def search(
     course, table = _tables(looked, traces, intervals, seconds)
     still = float(np.median(np.concatenate([trace.level for trace in traces])))
     quality = _quality(film, len(looked), fps, step, seconds)
+    quality += [] if onset is not None else _both_ways(course, table[table["seen"].astype(bool)])
     return Film(place.name, len(numbers), fps, course, still, table, quality)
 
 
@@ -262,6 +264,22 @@ def _quality(film: Followed, count: int, fps: float | None, step: int, seconds) 
         (blank, f"{blank} of its {count} frames are blank, without contrast."),
     )
     return [sentence for holds, sentence in sentences if holds] + _gaps(film, step, seconds)
+
+
+def _both_ways(course: pd.DataFrame, seen: pd.DataFrame) -> list[str]:
+    """A sentence about movements that last or do not come back, if there are any."""
+    at = course.set_index("frame")["movement"]
+    ends = at.reindex(seen["onset"]).to_numpy(), at.reindex(seen["offset"]).to_numpy()
+    lasts = seen["offset_seconds"] - seen["onset_seconds"] > MICRO
+    doubtful = seen[lasts | (np.fmax(*ends) > seen["movement"] / 2)]
+    if doubtful.empty:
+        return []
+    span = "frames {:.0f} to {:.0f}".format(*doubtful[["onset", "offset"]].iloc[0])
+    return [
+        f"{len(doubtful)} of {len(seen)} movements (first: {span}) last longer than a micro-"
+        "expression or do not come back: such a movement leads into an expression or out of one, "
+        "for the film does not tell which face is neutral. Give the onset where it is known."
+    ]
 
 
 def _gaps(film: Followed, step: int, seconds: Callable) -> list[str]:

@@ -25,7 +25,7 @@ FOLDER = "films"  # below reports/html
 
 
 def main(options: argparse.Namespace) -> int:
-    """Make the page of films and the csv beside it; 0, or 1 where the notebook failed."""
+    """Make the page of films and the csv beside it; 0, or 1 where no film could be read."""
     for place in options.films:
         if not place.exists():
             raise StudyError(f"{place} does not exist: give the path of a film or of its frames")
@@ -35,14 +35,16 @@ def main(options: argparse.Namespace) -> int:
     html, executed = paths.HTML / FOLDER, paths.EXECUTED / FOLDER
     given = {key: getattr(options, key) for key in ("onset", "apex", "offset", "show_faces")}
     given |= {"films": [str(place.resolve()) for place in options.films]}
-    given |= {"model": str(Path(file).resolve()), "table": str(html / f"{name}.csv")}
+    table = html / f"{name}.csv"
+    table.unlink(missing_ok=True)
+    given |= {"model": str(Path(file).resolve()), "table": str(table)}
     notebook = str(paths.NOTEBOOKS / "60_predict.ipynb")
     job = Job(notebook, name, FOLDER, str(executed), str(html), given, name)
     status = execution.run(job, progress=sys.stderr)
     page = pages.load(job.page)
     print(f"{page.error or page.answer}\n{job.page}")
     pages.write_index(paths.REPORTS)
-    return int(status == FAILED)
+    return int(status == FAILED or not table.is_file())
 
 
 def models_of(
@@ -125,5 +127,6 @@ def sentence(reading: Reading, networks: Models) -> str:
     parts += [f"{name}: {NOTHING}" for name in table.loc[table["predicted"] == NOTHING, "film"]]
     parts += table.loc[table["predicted"] == UNREADABLE, "warning"].tolist()
     parts += list(reading.refused.values())
-    trust = f" {models.SYNTHETIC}" if networks.card["synthetic"] else ""
-    return f"Movements read: {len(read)}. {'; '.join(parts)}.{trust}"
+    said = [f"Movements read: {len(read)}. {'; '.join(parts)}."]
+    said += [f"{name}: {' '.join(f.quality)}" for name, f in reading.films.items() if f.quality]
+    return " ".join((*said, models.beware(networks.card))).strip()
