@@ -1,12 +1,16 @@
 """Attributions go back to the cells that were read, and the scores of maps are right."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_clips import clip_table, made_views
 
 from mer_utils import systems
 from mer_utils.analysis import explanations
+from mer_utils.evaluation import protocol
 from mer_utils.prediction import evidence
 from mer_utils.prediction.members import Member
 from mer_utils.preprocessing import regions
@@ -78,11 +82,10 @@ def test_a_map_that_lies_on_the_moving_region_points_at_it():
     right, wrong = np.zeros((2, 1, 28, 28))
     right[0, 6, 13], wrong[0, 20, 4] = 1, 1
     right[0, 0, 0] = 9  # in no region
-    assert explanations.pointing(right, areas, active) == [1]
-    assert explanations.pointing(wrong, areas, active) == [0]
-    assert (
-        len(explanations.pointing(wrong[:0], areas[:0], active[:0])) == 0
-    )  # a class without clips
+    cells = explanations.cells(areas, active)
+    np.testing.assert_array_equal(cells, np.isin(areas, (0, 1)))
+    assert explanations.pointing(right, areas, cells) == [1]
+    assert explanations.pointing(wrong, areas, cells) == [0]
     np.testing.assert_allclose(explanations.shares(right, areas), [[0, 1, 0, 0, 0, 0]])
 
 
@@ -94,11 +97,42 @@ def test_a_map_of_truth_is_more_than_a_flow_without_it():
     assert active[:, :2].all() and not active[:, 2:].any()
     maps = {name: random.random((count, 28, 28)) for name in explanations.SIZES}
     maps["right"] = np.isin(areas, (0, 1)) + 0.1 * random.random((count, 28, 28))
-    table = explanations.against_units(maps, areas, active, clips).set_index("system")
+    cells = explanations.cells(areas, active)
+    table = explanations.against(maps, areas, cells, clips).set_index("system")
     assert table.loc["right", ["pointing", "pointing low", "pointing high"]].eq(1).all()
     assert table.loc["right", "more than the flow low"] > 0
     assert table.loc[explanations.RANDOM, "pointing"] == pytest.approx(1 / 3)
     assert table.loc["right", "correlation"] > 0.8
+
+
+def test_cells_to_point_at_in_part_of_a_region_are_harder_to_hit():
+    clips = clip_table(subjects=2, each=2).assign(action_units="4")
+    areas = np.repeat(explanations.areas(face()), len(clips), axis=0)
+    cells = explanations.cells(areas, explanations.active(clips))
+    few = cells & (np.arange(28)[:, None] == 6)  # one row of the brows
+    maps = dict.fromkeys((*explanations.SIZES, "brow"), cells + 0.0)
+    maps["brow"] = maps["brow"] + few
+    table = explanations.against(maps, areas, few, clips).set_index("system")["pointing"]
+    assert table["brow"] == 1 and table[explanations.SIZES[0]] == 0
+    inside = (areas[0] >= 0).sum()
+    assert table[explanations.RANDOM] == pytest.approx(few[0].sum() / inside)
+
+
+def test_a_decision_changes_where_the_class_was_put_and_only_there():
+    clips = clip_table(subjects=4, each=6)
+    views, areas = made_views(clips, strength=9.0), np.full((len(clips), 28, 28), -1)
+    areas[:, 10:18] = 3  # where `made_views` moves the clips of every class
+    areas[:, 20:] = 5
+    test = np.arange(6)
+    fold = protocol.Fold("made", "one", np.arange(6, len(clips)), test)
+    module, config = systems.resolve("svm", {"flow": "flow"}, "small")
+    features = module.features(views.arrays, clips, config)["x"]
+    codes = pd.Categorical(clips["label"]).codes
+    model = module.estimator(config, 3, 0).fit(features[fold.train], codes[fold.train])
+    member = Member("one", module, dataclasses.replace(config, mirror=False), 3, model)
+    found = explanations.changed(member, fold, views, test, areas[test])
+    assert found.shape == (6, 6) and found[:, 3].mean() > 0.3
+    assert (found[:, [0, 1, 2, 4, 5]] == 0).all()
 
 
 def test_a_mean_of_nothing_is_nothing():

@@ -97,3 +97,17 @@ def test_people_have_no_known_truth(made):
     people = replace(corpus, name="casme2", synthetic=False)
     with pytest.raises(StudyError, match="casme2 has no known truth"):
         truth.landmark_errors(people, found)
+
+
+def test_the_skin_that_units_move_is_that_of_the_clip_without_its_mannerism(made):
+    corpus, found = made
+    for place, units in enumerate(found.clips["action_units"]):
+        reach = truth.reach(corpus, found, place)
+        assert reach.shape == (128, 128) and (reach.max() > 0.9) == bool(units)
+    brow, mouth = (
+        replace(found, clips=found.clips.assign(action_units=units)) for units in ("R4", "12")
+    )
+    brow, mouth = (truth.reach(corpus, one, 0) >= 0.5 for one in (brow, mouth))
+    rows, columns = np.nonzero(brow)
+    assert rows.max() < np.nonzero(mouth)[0].min()  # the brows lie above the mouth
+    assert columns.max() < 64  # the person's right is the left of the picture

@@ -19,9 +19,11 @@ from ..prediction.members import members
 from ..preprocessing import regions
 from ..preprocessing.regions import GRID, POINTS
 from ..preprocessing.views import Views
+from ..systems import inputs
 
 REACH = regions.PATCH / 2  # cells from a landmark that still belong to its region
 RANDOM, SIZES = "random place", ("length of the flow", "strain of the flow")
+DRAWS = 4  # clips of others that a region is swapped with
 UNTRAINED = " (untrained)"  # behind the name of a network
 Maps = dict[str, np.ndarray]
 
@@ -33,13 +35,16 @@ def some_clips(clips: pd.DataFrame, most: int, seed: int = 0) -> np.ndarray:
     return np.sort(clips.index.get_indexer(drawn.index))
 
 
-def maps_of(experiment: Experiment, views: Views, places: np.ndarray) -> Maps:
-    """Evidence (n, 28, 28) of the clips at `places`, each by the member that has not seen it.
+def maps_of(
+    experiment: Experiment, views: Views, places: np.ndarray, areas: np.ndarray
+) -> tuple[Maps, np.ndarray]:
+    """Evidence (n, 28, 28) of the clips at `places` and `changed`, by members that never saw them.
 
     By gradients of a network that reads flow, which is asked untrained too; by windows of any other
-    system.  Raises StudyError where the weights of a network were not kept.
+    system.  `changed` is nan without flow.  Raises StudyError where weights were not kept.
     """
     by_label: Maps = {}
+    swaps = np.full((len(places), len(POINTS)), np.nan)
     for fold, member in members(experiment, views):
         rows = np.flatnonzero(np.isin(places, fold.test))
         if not len(rows):
@@ -55,20 +60,42 @@ def maps_of(experiment: Experiment, views: Views, places: np.ndarray) -> Maps:
         for name, maps in part.items():
             label = experiment.label + name
             by_label.setdefault(label, np.zeros((len(places), GRID, GRID)))[rows] = maps
-    return by_label
+        if any(n.startswith("flow") for n in inputs.views_needed(member.module, member.config)):
+            swaps[rows] = changed(member, fold, views, places[rows], areas[rows])
+    return by_label, swaps
 
 
-def maps_of_all(runs: Sequence[Experiment], views: Views, places: np.ndarray) -> tuple[Maps, dict]:
-    """`sizes` and `maps_of` every run, and of those without weights the label and why."""
+def maps_of_all(
+    runs: Sequence[Experiment], views: Views, places: np.ndarray, areas: np.ndarray
+) -> tuple[Maps, Maps, dict[str, str]]:
+    """`SIZES` and `maps_of` every run, and of those without weights the label and why."""
     flow = views.arrays["flow" if "flow" in views.arrays else "flow_centred"][places]
     lengths = np.hypot(flow[:, 0], flow[:, 1]), flow[:, 2]  # which no system enters
-    maps, without = dict(zip(SIZES, lengths, strict=True)), {}
-    for experiment in runs:
+    maps, swaps, without = dict(zip(SIZES, lengths, strict=True)), {}, {}
+    for run in runs:
         try:
-            maps |= maps_of(experiment, views, places)
+            own, swaps[run.label] = maps_of(run, views, places, areas)
+            maps |= own
         except StudyError as error:
-            without[experiment.label] = str(error)
-    return maps, without
+            without[run.label] = str(error)
+    return maps, swaps, without
+
+
+def changed(member, fold, views: Views, places: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """(n, 6) how often the member decides otherwise where a region of a clip is swapped.
+
+    The region's flow is then that of DRAWS clips of the fold's training people, drawn at random.
+    """
+    copies = np.array([-2, *np.repeat(range(len(POINTS)), DRAWS)])  # which region; -2: none
+    own, random = np.tile(places, len(copies)), np.random.default_rng(places)
+    swapped = np.tile(areas, (len(copies), 1, 1)) == np.repeat(copies, len(places))[:, None, None]
+    arrays, other = {}, random.choice(fold.train, len(own))
+    for name, values in views.arrays.items():
+        where = swapped[:, None] & name.startswith("flow")
+        arrays[name] = np.where(where, values[other], values[own]) if where.any() else values[own]
+    clips = views.clips.iloc[own].reset_index(drop=True)
+    decided = evidence.decisions(member, arrays, clips).argmax(axis=1).reshape(len(copies), -1)
+    return (decided[1:] != decided[0]).reshape(-1, DRAWS, len(places)).mean(axis=1).T
 
 
 # --- regions --------------------------------------------------------------------------------------
@@ -96,11 +123,16 @@ def shares(maps: np.ndarray, areas: np.ndarray) -> np.ndarray:
     return means / np.maximum(means.sum(1, keepdims=True), 1e-12)
 
 
-def pointing(maps: np.ndarray, areas: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """(n,) 1 where the most evident cell is in an active region (Zhang et al., ECCV 2016)."""
+def cells(areas: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """(n, 28, 28) bool: the cells of the active regions (n, 6)."""
+    moved = np.concatenate((active, np.zeros((len(active), 1), bool)), axis=1)  # -1 is its last
+    return moved[np.arange(len(areas))[:, None, None], areas]
+
+
+def pointing(maps: np.ndarray, areas: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(n,) 1 where the most evident cell of the regions is `right` (Zhang et al., ECCV 2016)."""
     best = np.where(areas >= 0, maps, -np.inf).reshape(-1, GRID**2).argmax(axis=1)
-    clips = np.arange(len(maps))
-    return active[clips, areas.reshape(-1, GRID**2)[clips, best]].astype(float)
+    return right.reshape(-1, GRID**2)[np.arange(len(maps)), best].astype(float)
 
 
 def rank_correlation(one: np.ndarray, two: np.ndarray, used=True) -> np.ndarray:
@@ -118,24 +150,27 @@ def mean_by_subject(values: np.ndarray, clips: pd.DataFrame) -> tuple[float, flo
     return float(values[there].mean()), low, high
 
 
-def against_units(
-    maps: Mapping[str, np.ndarray], areas: np.ndarray, active: np.ndarray, clips: pd.DataFrame
+def against(
+    maps: Mapping[str, np.ndarray], areas: np.ndarray, right: np.ndarray, clips: pd.DataFrame
 ) -> pd.DataFrame:
     """A row per map: pointing game and rank correlation of region shares, with intervals.
 
-    `more than the flow`: pointing minus that of the flow's length or strain on the same clips,
-    whichever points better.  Clips whose coded units move no region, or every one, do not count.
+    right: (n, 28, 28) bool, the cells to point at.  `more than the flow`: pointing minus that of
+    the flow's length or strain on the same clips, whichever points better.  Clips with no right
+    cell in any region, or with no other, do not count.
     """
-    telling = active.any(1) & ~active.all(1)
-    clips, areas, active = clips[telling], areas[telling], active[telling]
-    hits = {name: pointing(values[telling], areas, active) for name, values in maps.items()}
-    inside = (areas[:, None] == np.arange(len(POINTS))[:, None, None]).sum((2, 3))  # (n, 6) cells
-    hits[RANDOM] = (inside * active).sum(1) / inside.sum(1)
+    inside, right = (areas >= 0).sum((1, 2)), right & (areas >= 0)
+    chance = right.sum((1, 2)) / inside
+    telling = (chance > 0) & (chance < 1)
+    clips, areas, right = clips[telling], areas[telling], right[telling]
+    hits = {name: pointing(values[telling], areas, right) for name, values in maps.items()}
+    hits[RANDOM] = chance[telling]
     flow, rows = max((hits[name] for name in SIZES), key=np.mean), []
     for name, hit in hits.items():
         values = {"pointing": hit, "more than the flow": hit - flow}
         if name in maps:
-            values["correlation"] = rank_correlation(shares(maps[name][telling], areas), active)
+            by_region = shares(maps[name][telling], areas), shares(right.astype(float), areas)
+            values["correlation"] = rank_correlation(*by_region)
         row = {"system": name, "clips": len(clips)}
         for what, value in values.items():
             names = what, f"{what} low", f"{what} high"

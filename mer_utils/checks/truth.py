@@ -14,6 +14,8 @@ from ..corpora import KEY, Corpus, frame_files
 from ..errors import StudyError
 from ..preprocessing import faces, images, motion, views
 from ..preprocessing.views import Views
+from ..synthetic.motion import unit_field
+from ..synthetic.plan import halves
 
 MAGNITUDES = (0.2, 0.5, 1.0, 2.0)  # pixels of the aligned face; a pixel counts for the nearest
 _EDGES = np.sqrt(np.array(MAGNITUDES[:-1]) * np.array(MAGNITUDES[1:]))  # between two, by ratio
@@ -76,6 +78,23 @@ def true_flow(
     laid = [cv2.warpAffine(c, matrix, (faces.SIZE, faces.SIZE)) for c in field.astype(np.float32)]
     laid = np.einsum("ij,jhw->ihw", matrix[:, :2], np.stack(laid)).astype(np.float32)
     return laid, motion.face_mask(faces.move(points, matrix), faces.SIZE)
+
+
+def reach(corpus: Corpus, clip_views: Views, i: int) -> np.ndarray:
+    """(128, 128) how far the coded units of clip i move the aligned face: shares of a unit's peak.
+
+    Of several units the largest share; the person's mannerism and the head at rest.  Needs view
+    `points`.
+    """
+    row = clip_views.clips.iloc[i]
+    true = of(corpus, row)
+    points = true["landmarks"][np.searchsorted(true["frames"], row["onset"])]
+    size = true["flow"].shape[:0:-1]  # width, height
+    moved = np.zeros(size[::-1], np.float32)
+    for half in halves(row["action_units"]):
+        moved = np.maximum(moved, np.hypot(*unit_field(*half, points, size)))
+    matrix = faces.alignment(clip_views.arrays["points"][i, 0])
+    return cv2.warpAffine(moved, matrix, (faces.SIZE, faces.SIZE))
 
 
 def _at_true_apex(corpus: Corpus, clip_views: Views, limit: int | None) -> np.ndarray:
