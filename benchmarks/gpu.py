@@ -222,7 +222,7 @@ def keep(out: Path, rows: list[dict]) -> None:
 
 
 def write(file: Path, table: pd.DataFrame) -> None:
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    text = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
     paths.write_whole(file, text.encode())
 
 
@@ -261,14 +261,18 @@ class Folds:
     """The runs under way, and their copy in OUT."""
 
     def __init__(self, out: Path):
-        self.file, self.packed = out / "runs.zip", set()
+        self.file = out / "runs.zip"
         paths.RUNS.mkdir()
         if self.file.is_file():
             shutil.unpack_archive(self.file, paths.RUNS)
+        self.packed = self.names()
+
+    def names(self) -> set[Path]:
+        return {*paths.RUNS.glob("*/folds/*.npz"), *paths.RUNS.glob("*.zip")}
 
     def keep(self) -> None:
         """Pack them, where there is one more than before."""
-        names = {*paths.RUNS.glob("*/folds/*.npz"), *paths.RUNS.glob("*.zip")}
+        names = self.names()
         if names - self.packed:
             with suppress(OSError):  # a run is just being finished, its folds go: next time
                 base = str(paths.RUNS.parent / "packed")
