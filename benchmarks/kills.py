@@ -5,7 +5,7 @@
 
 A run is killed (SIGKILL: no handler sees it), one of its workers or of its Dask workers is, or all
 are and the power fails: files written in the last second are cut, emptied or zeros. Or a study is
-run, and its driver or the kernel of a notebook is killed, each second time while a report is
+run, and the kernel of a notebook is killed, or its driver, each second time while a report is
 written. It is started again, now and then undisturbed, until it is finished, and must then hold
 the bytes of a run that nobody disturbed. A line for each way: how often, folds that were on disk,
 files damaged, tracebacks that a user saw, processes still there after 11 s, finished runs and
@@ -159,7 +159,8 @@ def reports() -> set[Path]:
 def await_moment(way: str, child: int, place: Path, seconds: float, chance: random.Random) -> None:
     """Until it is to be killed, or has ended.  seconds: of a whole study."""
     if WAYS[way][1] is None:
-        until, writing = time.monotonic() + chance.uniform(0, seconds), chance.random() < 0.5
+        until = time.monotonic() + chance.uniform(0, seconds)
+        writing = way == "driver" and chance.random() < 0.5
         while runs(child) and (time.monotonic() < until or way == "kernel" and not kernels(place)):
             time.sleep(0.02)
         before = reports()

@@ -67,8 +67,8 @@ def _hog():
     return dlib.get_frontal_face_detector()
 
 
-@cache
 def _cnn():
+    # loaded in no time, and not kept: it holds 50 MB of its last picture
     return dlib.cnn_face_detection_model_v1(model_file("mmod_human_face_detector.dat"))
 
 
