@@ -14,6 +14,7 @@ import pandas as pd
 from .. import systems
 from ..evaluation import protocol, scores, statistics
 from ..experiments import INPUTS, budget
+from ..experiments.declaration import ANY_PRECISION
 from ..experiments.variations import names_of
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ def _why_not(line: Question, by_label: dict, study: "Study", images: bool) -> st
     if line.ablation not in by_label:
         return NOT_TRAINED
     changed = by_label[line.ablation].iloc[0]
-    differs = [name for name in ("preset", "precision") if described[name] != changed[name]]
+    differs = [] if described["preset"] == changed["preset"] else ["preset"]
+    if len({described["precision"], changed["precision"]} - {ANY_PRECISION}) > 1:
+        differs.append("precision")
     config = json.loads(changed["config"])
     for name, value in (dataclasses.asdict(module.Config()) | fields).items():
         if name not in line.changes and config[name] != json.loads(json.dumps(value)):
