@@ -21,7 +21,11 @@ from mer_utils.systems.layers import normalise, shortest_paths
 from mer_utils.systems.mhssa_gcn import Config, attention
 from mer_utils.systems.mhssa_gcn_as_coded import Smacof
 
-ABLATIONS = systems.ablations("mhssa_gcn")
+ABLATIONS = {
+    name: line
+    for name, line in systems.ablations("mhssa_gcn").items()
+    if systems.neural(line.module)
+}
 DESCRIBED = Config()
 AS_CODED = systems.resolve("mhssa_gcn/as_coded")[1]
 TINY = {
