@@ -168,9 +168,8 @@ def kept_features(module, config, views: Views) -> dict[str, np.ndarray]:
     )
     given = hashlib.sha256(repr(given).encode()).hexdigest()
     file = paths.CACHE / "features" / f"{module.__name__.rpartition('.')[2]}.npz"
-    with contextlib.suppress(Exception), cache.opened(file) as stored:  # else it is made again
-        if stored["given"] == given:
-            return {name: stored[name] for name in stored if name != "given"}
+    if (stored := cache.read(file)) and stored.pop("given", "") == given:
+        return stored
     features = features_of(module, config, views)
     cache.write(file, given=np.array(given), **features)
     return features

@@ -27,21 +27,30 @@ def cached(
     """
     key = hashlib.sha256(repr((kind, *parts)).encode()).hexdigest()
     file = folder / kind / key[:2] / f"{key}.npz"
-    try:
-        with opened(file) as stored:
-            return stored["value"]
-    except FileNotFoundError:
-        pass
-    except DiskError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged bytes
-        message = f"{file} in the cache is damaged ({error}): it is made again"
-        warnings.warn(message, stacklevel=2)
+    if (stored := read(file)) and "value" in stored:
+        return stored["value"]
     if compute is None:
         raise NotCached
     value = compute()
     write(file, value=value)
     return value
+
+
+def read(file: Path) -> dict[str, np.ndarray] | None:
+    """What is in a file of the cache; None without one, and where it is damaged, which is said.
+
+    Raises DiskError where it may not be read.
+    """
+    try:
+        with opened(file) as stored:
+            return dict(stored)
+    except FileNotFoundError:
+        return None
+    except DiskError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged bytes
+        warnings.warn(f"{file} in the cache is damaged ({error}): it is made again", stacklevel=3)
+        return None
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
         f"{folds.max():.3f} against as many folds of whole subjects, in {len(folds)} systems.",
         f"Of {len(single)} single changes of {_titles(single['ablation'])}, these matter "
-        f"significantly: {', '.join(changed)}. "
+        f"significantly: {', '.join(changed) or 'none'}. "
         f"For the others no difference is shown; effects of "
         f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
         *(
