@@ -1,5 +1,7 @@
 """A fold trained in a stack is the fold trained alone, for every system."""
 
+from dataclasses import replace
+
 import made_system
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from drawn_face import landmarks
 from made_clips import clip_table
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mer_utils import systems, training
 from mer_utils.corpora import CLASSES
@@ -17,7 +20,8 @@ from mer_utils.evaluation import protocol
 from mer_utils.preprocessing.mirror import mirrored
 from mer_utils.systems import cost
 from mer_utils.training import stacked
-from mer_utils.training.noise import Noise, keep, masked_batch_norm
+from mer_utils.training.noise import Noise, keep, stacked_batch_norm
+from mer_utils.training.numerics import numerics
 from mer_utils.training.task import on_device
 
 UNITS = ("1+2", "4+7", "12", "R2+25", "6+12", "", "10", "4")
@@ -144,6 +148,23 @@ def test_the_form_of_convolutions_is_the_one_that_takes_less_time(monkeypatch):
     assert not stacked.products_gain(task, FOLDS[:1], on_device(task, task.features))
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_form_of_convolutions_that_torch_refuses_is_not_taken(refused, monkeypatch):
+    tried = []
+
+    def repeat(*_, **__):
+        tried.append(len(tried) == refused)
+        if tried[-1]:
+            raise RuntimeError("NYI: querying is_contiguous inside of vmap")
+        return [1.0, 1.0]
+
+    monkeypatch.setattr(stacked.timeit, "repeat", repeat)
+    task = training.Task(*arguments("ststnet"), n_classes=3)
+    group, data = stacked.alike(task, FOLDS)[0], on_device(task, task.features)
+    assert stacked.products_gain(task, group, data) is not refused
+    assert len(tried) == 2
+
+
 def test_a_stack_learns():
     """What the others compare is no standstill."""
     first, last = (
@@ -202,6 +223,32 @@ def test_processes_share_the_stacks(reference):
     assert apart(reference, found) < 1e-10
 
 
+@pytest.fixture
+def fusing():
+    """TorchScript fuses operations on the CPU too, as it does on a GPU."""
+    options = {
+        torch._C._jit_override_can_fuse_on_cpu: (True, torch._C._jit_can_fuse_on_cpu()),
+        torch._C._jit_set_te_must_use_llvm_cpu: (False, torch._C._jit_get_te_must_use_llvm_cpu()),
+        torch._C._jit_set_texpr_fuser_enabled: (True, torch._C._jit_texpr_fuser_enabled()),
+    }
+    for option, (during, _) in options.items():
+        option(during)
+    yield
+    for option, (_, after) in options.items():
+        option(after)
+
+
+def test_scripted_functions_that_a_gpu_fuses_are_stacked(fusing):
+    """geoopt's: fused after some calls, they would ask for the memory of a tensor under vmap."""
+    given = arguments("hyperhtnet/hyperbolic_classifier", alpha=0.0, batch_size=4)
+    task = training.Task(*given, n_classes=3)
+    folds = max(stacked.alike(task, FOLDS), key=len)[:2]
+    stack = stacked.Stack(task, folds, on_device(task, task.features))
+    stack.first_steps(4)
+    for _ in range(4):
+        stack.predict(stack.labels[:, :2])
+
+
 def test_kept_weights(tmp_path):
     given, options = arguments("ststnet", epochs=3), {"precision": "fp64"}
     train(given, schedule="loop", keep_weights=tmp_path / "alone", **options)
@@ -238,7 +285,8 @@ def test_only_folds_with_as_many_steps_are_stacked():
     assert sorted(sizes) == [[17, 16, 15, 14], [18]]
 
 
-def test_a_system_of_its_own_is_stacked_with_context_targets_and_rate():
+def test_a_system_of_its_own_is_stacked_with_context_targets_and_rate(monkeypatch):
+    monkeypatch.setattr(stacked, "trial", lambda *_: "")  # which would show clips too
     config = made_system.Config(batch_size=5)
     features = made_system.features(VIEWS, CLIPS, config)
     given = (made_system, config, features, CLIPS, LABELS)
@@ -307,13 +355,49 @@ class RecurrentSystem:
         return Recurrent()
 
 
+class Reading(nn.Module):
+    """Decides by a number of the batch, which a stack cannot; it has no batching rule."""
+
+    def forward(self, flow):
+        return flow.mean((2, 3))[:, :1].expand(-1, 3) * self.weight * float(flow.mean() > 0)
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+
 def chosen(module, config, device: str, schedule: str = "auto") -> training.Schedule:
     features = {"flow": VIEWS["flow"]}
     task = training.Task(module, config, features, CLIPS, LABELS, n_classes=3, device=device)
     return training.choose_schedule(task, FOLDS, schedule)
 
 
-def test_auto_says_which_and_why(monkeypatch):
+@pytest.fixture
+def tried(monkeypatch):
+    """A GPU's trial is made on the CPU."""
+    real = stacked.trial
+    there = lambda task, folds: real(replace(task, device="cpu"), folds)  # noqa: E731
+    monkeypatch.setattr(stacked, "trial", there)
+
+
+def test_what_a_device_cannot_stack_goes_to_the_loop_with_the_reason(tried, monkeypatch):
+    reading = RecurrentSystem()
+    monkeypatch.setattr(reading, "network", lambda *_: Reading(), raising=False)
+    found = chosen(reading, reading.Config(), "cuda")
+    assert found.name == "loop"
+    assert found.why.startswith("recurrent cannot be stacked: a step on cpu failed: vmap: ")
+    assert "\n" not in found.why
+    with pytest.raises(StudyError, match="a step on cpu failed: vmap: .*: use --schedule loop"):
+        chosen(reading, reading.Config(), "cpu", "stacked")
+
+    def small_memory(*_):
+        raise torch.OutOfMemoryError("made")
+
+    monkeypatch.setattr(stacked.Stack, "first_steps", small_memory)
+    assert chosen(reading, reading.Config(), "cuda").name == "stacked", "train_all takes fewer"
+
+
+def test_auto_says_which_and_why(tried, monkeypatch):
     module, config, *_ = arguments("ststnet")
     assert chosen(module, config, "cpu").name == "loop"
     assert "one process per core" in chosen(module, config, "cpu").why
@@ -329,7 +413,7 @@ def test_auto_says_which_and_why(monkeypatch):
         chosen(recurrent, recurrent.Config(), "cpu", "stacked")
     monkeypatch.setattr(module, "LOOP_ONLY", "it says so", raising=False)
     assert chosen(module, config, "cuda").why == "ststnet cannot be stacked: it says so"
-    monkeypatch.undo()
+    monkeypatch.delattr(module, "LOOP_ONLY")
     monkeypatch.setattr(
         module,
         "optimizer",
@@ -426,6 +510,39 @@ def test_dropout_keeps_its_meaning():
     torch.testing.assert_close(x.grad, (dropped / x).detach(), rtol=1e-5, atol=0)
 
 
+class Layouts(TorchDispatchMode):
+    """Refuses what cuDNN's BatchNorm does, of what vmap hands down to it."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten.native_batch_norm.default:
+            x, weight = args[:2]
+            assert x.is_contiguous() and x.dtype == weight.dtype
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize("name", ["ststnet", "rcn", "am_gcn", "hyperhtnet/as_coded"])
+def test_batchnorm_of_a_stack_is_given_a_layout_that_a_gpu_takes(
+    name, products, precision, monkeypatch
+):
+    """cuDNN asks a tensor under vmap for no other layout, and takes contiguous ones alone."""
+    given, real = [], torch.batch_norm
+
+    def batch_norm(x, *rest):
+        given.append(x.ndim)
+        return real(x, *rest)
+
+    monkeypatch.setattr(torch, "batch_norm", batch_norm)
+    task = training.Task(*arguments(name, batch_size=4), n_classes=3, precision=precision)
+    folds = max(stacked.alike(task, FOLDS), key=len)
+    stack = stacked.Stack(task, folds, on_device(task, task.features), products)
+    with Layouts(), numerics(precision, "cpu"):
+        stack.first_steps(2)
+        stack.predict(stack.labels[:, :2])
+    assert len(folds) > 1 and set(given) == {3}, "three dimensions have no layout but one"
+
+
 @pytest.mark.parametrize("shape", [(6, 4), (6, 4, 5, 3)])
 def test_masked_statistics_are_those_of_the_clips_that_count(shape):
     torch.manual_seed(0)
@@ -435,10 +552,10 @@ def test_masked_statistics_are_those_of_the_clips_that_count(shape):
     x = torch.randn(shape, dtype=torch.float64)
     expected = layer(x[:4])
     real = torch.tensor([1, 1, 1, 1, 0, 0], dtype=torch.bool)
-    found = masked_batch_norm(x, *statistics, layer.weight, layer.bias, training=True, real=real)
+    found = stacked_batch_norm(x, *statistics, layer.weight, layer.bias, training=True, real=real)
     torch.testing.assert_close(found[:4], expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(statistics[0], layer.running_mean, rtol=0, atol=1e-12)
     torch.testing.assert_close(statistics[1], layer.running_var, rtol=0, atol=1e-12)
     twice = torch.cat([x[:3], x[:3]])  # two parts a clip
     with pytest.raises(StudyError, match="BatchNorm sees 6 rows of 4 clips"):
-        masked_batch_norm(twice, *statistics, training=True, real=real[:4])
+        stacked_batch_norm(twice, *statistics, training=True, real=real[:4])

@@ -57,7 +57,7 @@ def run(
             workers = open_until_done.enter_context(cluster.connect(dask, jobs))
             task = dataclasses.replace(task, device=workers.place(device))
         training.check(task.config, task.precision, task.device)
-        chosen = training.choose_schedule(task, missing, schedule)
+        chosen = (workers or training).choose_schedule(task, missing, schedule)
         finished = store.file(key) is not None  # and weights alone are missing
         if not finished:
             place = workers.describe(task.device) if workers else training.device_name(task.device)

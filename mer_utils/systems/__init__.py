@@ -13,8 +13,8 @@ training clips' persons where it has an argument `groups`.  Optional are
 * `NOTE`, which stands under every table that names the system and is printed by `train`;
 * `CHANNELS_LAST = True`, where its convolutions are faster in that layout on a CPU;
 * `LOOP_ONLY = "why"`, where its folds cannot be stacked on a GPU and `training.stacked` cannot see
-  that by itself (it knows recurrent layers).  What differs from fold to fold must be a parameter or
-  a buffer, and the clips of a batch may meet in BatchNorm alone.
+  that by itself (it knows recurrent layers, and tries a small stack).  What differs from fold to
+  fold must be a parameter or a buffer, and the clips of a batch may meet in BatchNorm alone.
 
 What the published code does and the paper does not describe is in NAME_as_coded.py, a plain machine
 on the network's own inputs in NAME_control.py; both may import NAME.py, and systems import each

@@ -107,7 +107,10 @@ def check(config, precision: str, device: str) -> None:
 
 
 def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -> Schedule:
-    """`auto` stacks on a GPU whatever can be stacked. Raises StudyError where it was asked for."""
+    """`auto` stacks on a GPU whatever can be stacked; a small stack is tried on the device.
+
+    Raises StudyError where a stack was asked for and cannot be.
+    """
     one_of("schedule", schedule, SCHEDULES)
     if not systems.neural(task.module):
         return Schedule("loop", f"{task.name} is an estimator of scikit-learn")
@@ -118,7 +121,7 @@ def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -
         return Schedule("loop", "on a CPU one fold keeps a core busy: one process per core")
     if auto and len(folds) < 2:
         return Schedule("loop", "one fold has no others to be stacked with")
-    why_not = stacked.refusal(task, folds[0]) if folds else ""
+    why_not = folds and (stacked.refusal(task, folds[0]) or stacked.trial(task, folds))
     if why_not and auto:
         return Schedule("loop", f"{task.name} cannot be stacked: {why_not}")
     if why_not:

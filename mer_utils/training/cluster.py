@@ -24,7 +24,7 @@ import numpy as np
 from .. import environment, paths
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
-from . import FoldResult, Schedule, Task, choose_device, device_name, train_task
+from . import FoldResult, Schedule, Task, choose_device, choose_schedule, device_name, train_task
 
 BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
 PATIENCE = 60  # seconds until the first worker must have come
@@ -82,6 +82,11 @@ class Cluster:
         names = list(self.client.run(device_name, place).values())
         return f"dask, {len(names)} workers: {', '.join(sorted(set(names)))}"
 
+    def choose_schedule(self, task: Task, folds: Sequence[Fold], schedule: str) -> Schedule:
+        """As a worker chooses, which has the device to try it on."""
+        shared = self.client.scatter(task, hash=False)
+        return self.client.submit(_choose, shared, folds, schedule, pure=False).result()
+
     def train(
         self, task: Task, folds: Sequence[Fold], schedule: Schedule, stack: int | None = None
     ) -> Iterator[FoldResult]:
@@ -118,6 +123,11 @@ class Cluster:
                 ) from error
             return
         raise StudyError(f"all workers were lost {TRIES} times: look at their logs, then run again")
+
+
+def _choose(task: Task, folds: Sequence[Fold], schedule: str) -> Schedule:
+    with _one_at_a_time:
+        return choose_schedule(task, folds, schedule)
 
 
 def train_batch(

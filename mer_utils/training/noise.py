@@ -25,13 +25,14 @@ PER_CHANNEL = (F.dropout1d, F.dropout2d, F.dropout3d)
 
 
 class Noise(TorchFunctionMode):
-    """What a forward pass in training mode runs in.
+    """What a forward pass in training mode runs in, and every one of a stack.
 
-    key: 32 bits, signed; under vmap an int32 tensor, a number per fold.  real (B,) bool: which
-    clips of the batch count; None: all.  The others come last; BatchNorm ignores them.
+    key: 32 bits, signed; in a stack an int32 tensor, a number per fold, or None in evaluation mode.
+    real (B,) bool: which clips of the batch count; None: all.  The others come last; BatchNorm
+    ignores them.
     """
 
-    def __init__(self, key: int | torch.Tensor, real: torch.Tensor | None = None):
+    def __init__(self, key: int | torch.Tensor | None, real: torch.Tensor | None = None):
         super().__init__()
         self.key, self.real, self.calls = key, real, 0
 
@@ -48,8 +49,8 @@ class Noise(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is F.dropout or function in PER_CHANNEL:
             return self._dropout(function in PER_CHANNEL, *args, **kwargs)
-        if function is F.batch_norm and self.real is not None:
-            return masked_batch_norm(*args, **kwargs, real=self.real)
+        if function is F.batch_norm and not isinstance(self.key, int):
+            return stacked_batch_norm(*args, **kwargs, real=self.real)
         return function(*args, **kwargs)
 
     def _dropout(self, per_channel, x, p=0.5, training=True, inplace=False):
@@ -96,23 +97,24 @@ def _columns(count: int, device) -> torch.Tensor:
     return torch.from_numpy(numbers).to(device)
 
 
-def masked_batch_norm(
+def stacked_batch_norm(
     x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *, real
 ):
-    """`F.batch_norm`, in training mode over the clips of `real` alone; x (B, C, ...).
+    """`F.batch_norm` under vmap, in training mode over the clips of `real` alone; x (B, C, ...).
 
     A network that puts parts of a clip (frames, crops) into the batch has several rows a clip.
     """
-    if not training:
-        return F.batch_norm(x, mean, variance, weight, bias, False, momentum, eps)
-    parts, rest = divmod(len(x), len(real))
-    if rest:
-        raise StudyError(
-            f"BatchNorm sees {len(x)} rows of {len(real)} clips: such a network cannot be stacked, "
-            "use --schedule loop"
-        )
     dtype = x.dtype
     x = x.to(mean.dtype if mean is not None else weight.dtype)  # from bfloat16
+    if real is None or not training:
+        # cuDNN's refuses most layouts of a stack: all values of a channel in a row it takes
+        x = x.transpose(0, 1).clone(memory_format=torch.contiguous_format)  # (C, B, ...)
+        rows = x.flatten(1)[None]  # (1, C, B ...)
+        rows = F.batch_norm(rows, mean, variance, weight, bias, training, momentum, eps)
+        return rows.view(x.shape).transpose(0, 1).to(dtype)
+    parts, rest = divmod(len(x), len(real))
+    if rest:
+        raise StudyError(f"BatchNorm sees {len(x)} rows of {len(real)} clips")
     shape, axes = (1, -1, *(1,) * (x.ndim - 2)), (0, *range(2, x.ndim))
     counts = real.repeat_interleave(parts).view(-1, *(1,) * (x.ndim - 1)).to(x.dtype)
     number = counts.sum() * math.prod(x.shape[2:])

@@ -12,7 +12,7 @@ A fold must come out as from the plain loop of `fold`, whatever it is stacked wi
 * only folds with equally many steps an epoch are stacked, so that the optimiser's count of steps,
   and a momentum that moves without a gradient, are right for all;
 * the last batch of an epoch is filled up to the largest, and the filling is left out of the loss
-  and of BatchNorm's statistics (`noise.masked_batch_norm`), where alone the clips of a batch meet;
+  and of BatchNorm's statistics (`noise.stacked_batch_norm`), where alone the clips of a batch meet;
 * the optimiser treats every number by itself (`ELEMENTWISE`), so that it needs no fold axis.
 
 `Stack.step` never waits for the device and makes no tensor from the host's numbers.
@@ -23,6 +23,7 @@ matrices; on a GPU the first steps are timed both ways, and the faster one train
 """
 
 import gc
+import math
 import time
 import timeit
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from ..corpora.table import one_line
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import fold as single
@@ -74,6 +76,30 @@ def refusal(task: Task, fold: Fold) -> str:
     if type(optimizer) not in ELEMENTWISE:
         return f"{type(optimizer).__name__} looks at all weights of a network at once"
     return ""
+
+
+def trial(task: Task, folds: Sequence[Fold]) -> str:
+    """Why a small stack fails on the task's device, as the end of a sentence; empty where it works.
+
+    Two folds, of the most and the fewest clips, take the first and the last step, and predict.
+    """
+    try:
+        with one_thread(task.device), numerics(task.precision, task.device):
+            group = max(alike(task, folds), key=len)
+            stack = Stack(task, _ends(group), on_device(task, task.features))
+            stack.steps = _ends(stack.steps)
+            stack.first_steps(len(stack.steps))
+            stack.predict(stack.labels[:, :1]).numpy(force=True)  # waits for the device
+    except torch.OutOfMemoryError:
+        pass  # `train_all` takes fewer folds
+    except Exception as error:  # of any kind: the loop may do what a stack cannot
+        return f"a step on {task.device} failed: {one_line(error)}"
+    return ""
+
+
+def _ends(items: Sequence) -> list:
+    """The first and, where there are more, the last."""
+    return [items[0], *items[1:][-1:]]
 
 
 def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
@@ -149,19 +175,22 @@ def room(task: Task, fold: Fold) -> int:
 
 def products_gain(task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]) -> bool:
     """Whether some steps of the first folds take less time with convolutions as products."""
+    net = start(replace(task, device="cpu"), folds[0]).net
+    if not any(isinstance(layer, nn.Conv2d) for layer in net.modules()):
+        return False
+    plain, products = (_seconds(task, folds[:TRIED], data, way) for way in (False, True))
+    return products < plain
+
+
+def _seconds(task: Task, folds: Sequence[Fold], data: dict, products: bool) -> float:
+    """Of some steps; infinite where the memory does not hold them or torch refuses them."""
     try:
-        stack = Stack(task, folds[:TRIED], data)
-        if not any(isinstance(layer, nn.Conv2d) for layer in stack.net.modules()):
-            return False
-        taken = {}
         with one_thread(task.device), numerics(task.precision, task.device):
-            for products in (False, True):
-                stack.products = products
-                steps = timeit.repeat(lambda: float(stack.first_steps(5).sum()), number=1, repeat=3)
-                taken[products] = min(steps[1:])  # the first also chooses kernels
-        return taken[True] < taken[False]
-    except torch.OutOfMemoryError:
-        return False  # which needs less
+            stack = Stack(task, folds, data, products)
+            steps = timeit.repeat(lambda: float(stack.first_steps(5).sum()), number=1, repeat=3)
+            return min(steps[1:])  # the first also chooses kernels
+    except RuntimeError:
+        return math.inf
 
 
 class Products(TorchFunctionMode):
@@ -280,7 +309,7 @@ class Stack:
     def step(self, places, inputs, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
         batch = single.gather(self.data, inputs.gather(1, places))  # (F, B, ...)
-        forward = vmap(self._noisy, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
+        forward = vmap(self._call, in_dims=(0, 0, 0, 0, 0 if step.real is not None else None))
         output = forward(self.parameters, self.buffers, batch, keys, step.real)
         losses = self._losses(output, self.labels.gather(1, places), places, step)  # (F,)
         self.optimizer.zero_grad()
@@ -288,12 +317,11 @@ class Stack:
         self.optimizer.step()
         return losses.detach() * step.counts
 
-    def _call(self, parameters, buffers, batch):
-        return functional_call(self.net, (parameters, buffers), kwargs=batch)
-
-    def _noisy(self, parameters, buffers, batch, key, real):
-        with Noise(key, real), Products() if self.products else nullcontext():
-            return self._call(parameters, buffers, batch)
+    def _call(self, parameters, buffers, batch, key=None, real=None):
+        products = Products() if self.products and self.net.training else nullcontext()
+        # operations that TorchScript fuses on a GPU (geoopt's) have no rule under vmap
+        with Noise(key, real), products, torch.jit.optimized_execution(False):
+            return functional_call(self.net, (parameters, buffers), kwargs=batch)
 
     def _losses(self, output, labels, places, step: Step) -> torch.Tensor:
         """Mean loss of each fold's batch."""
