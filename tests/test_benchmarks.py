@@ -52,6 +52,25 @@ def test_the_table_compares_every_form_with_the_loop_of_its_network(benchmark):
     assert "4.000" in text and "0.100" in text and "NaN" in text
 
 
+def test_the_kept_rows_give_what_the_log_says(benchmark):
+    gpu = benchmark("gpu")
+    table = pd.read_csv(paths.ROOT / "benchmarks" / "gpu.csv")
+    assert list(table) == [*gpu.CELL, *gpu.NUMBERS]
+    table["again"] = gpu.compared(table.to_dict("records"))["ratio"]
+    np.testing.assert_allclose(table["again"], table["ratio"], rtol=1e-3)
+    wide = table.pivot(index=["precision", "network"], columns="form", values=["ms", "ratio"])
+    loops, gains = wide["ms", "loop"], wide["ratio", "vmap"]
+    assert (loops.min().round(), loops.max().round()) == (17, 981)
+    assert (gains.min().round(), gains.max().round()) == (22, 62)
+    graphs = gains.rdiv(wide["ratio", "graph"])
+    assert (graphs.min().round(1), graphs.max().round(1)) == (1.6, 4.3)
+    assert not (wide["ms", "unfold"] <= wide["ms", "vmap"]).any()
+    assert table["share"].max() < 0.02
+    assert table["share"][table["form"] == "loop"].max() < 0.0002
+    gaps = table.groupby("precision")["gap"].max()
+    assert gaps.lt(pd.Series({"fp32": 1.15e-7, "tf32": 0.00125, "bf16": 0.00735})).all()
+
+
 def test_what_hangs_dies_or_fails_is_ended_and_told(benchmark, tmp_path):
     gpu = benchmark("gpu")
     with (tmp_path / "log.txt").open("ab") as log:

@@ -17,9 +17,10 @@ A fold must come out as from the plain loop of `fold`, whatever it is stacked wi
 
 `Stack.step` never waits for the device and makes no tensor from the host's numbers.
 
-Under vmap a convolution with weights of its own for each fold becomes a grouped one, which is slow
-in training on a GPU (pytorch/pytorch #70954, #73764).  `Products` computes the same as a product of
-matrices; on a GPU the first steps are timed both ways, and the faster one trains (`products_gain`).
+Under vmap a convolution with weights of its own for each fold becomes a grouped one, which can be
+slow in training on a GPU (pytorch/pytorch #70954, #73764); on an H200 it was not
+(`benchmarks/gpu.csv`).  `Products` computes the same as a product of matrices; on a GPU the first
+steps are timed both ways, and the faster one trains (`products_gain`).
 """
 
 import gc
