@@ -10,11 +10,15 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import starmap
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .errors import StudyError
@@ -126,18 +130,49 @@ def cores() -> int:
     return joblib.cpu_count()
 
 
-@contextmanager
-def processes(doing: str) -> Iterator[None]:
-    """Raises StudyError where a process that works for this one is killed meanwhile."""
+def each(
+    jobs: int | None, doing: str, work: Callable, items: Sequence[tuple]
+) -> Iterator[tuple[int, Any]]:
+    """(place, `work(*item)`) of every item, as it ends, by processes of one thread each.
+
+    jobs: how many, None for one per core; one alone is this process.  Large arrays lie once in
+    memory for all of them.  Raises StudyError where one of them is killed meanwhile.
+    """
     from concurrent.futures.process import BrokenProcessPool
 
+    from joblib import Parallel, delayed
+
+    jobs = min(jobs or cores(), len(items))
+    if jobs < 2:
+        yield from enumerate(starmap(work, items))
+        return
+    ways = {"backend": "loky", "inner_max_num_threads": 1, "mmap_mode": "c"}
+    ending = {"initializer": _end_with, "initargs": (os.getpid(),)}
+    pool = Parallel(jobs, return_as="generator_unordered", **ways, **ending)
     try:
-        yield
+        with uninterrupted():
+            results = pool(delayed(_one)(i, work, item) for i, item in enumerate(items))
+        yield from results
     except BrokenProcessPool as error:
         raise StudyError(
             f"a process that {doing} was killed, most often for lack of memory: run the same "
             "command again with fewer --jobs, what was computed is kept"
         ) from error
+
+
+def _one(place: int, work: Callable, item: tuple) -> tuple[int, Any]:
+    return place, work(*item)
+
+
+def _end_with(parent: int) -> None:
+    """A killed run takes its workers along, which would go on working for nothing."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

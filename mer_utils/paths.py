@@ -63,11 +63,11 @@ UNFINISHED = "." + 16 * "[0-9a-f]" + ".part"  # how the name of a file ends whil
 ABANDONED = 86400  # seconds after which it is the rest of a process that was killed
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
     """A file that is there whole or not at all, whoever is stopped or reads meanwhile.
 
-    Both the file and its name are on the disk when this returns: a power cut leaves no empty file.
-    Raises DiskError.
+    lasting: file and name are on the disk when this returns, and a power cut leaves no empty file;
+    else nobody waits for the disk, some 10 ms.  Raises DiskError.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -75,10 +75,12 @@ def write_whole(path: Path, content: bytes) -> None:
         _tidy(path.parent)
         with part.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
-        _keep_names(path.parent)
+        if lasting:
+            _keep_names(path.parent)
     except OSError as error:
         raise disk_error(error, path.parent) from error
     finally:

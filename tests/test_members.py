@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_clips import clip_table, made_views
 
-from mer_utils import experiments, paths
+from mer_utils import environment, experiments, paths
 from mer_utils.errors import StudyError
 from mer_utils.prediction import members
 
@@ -58,3 +58,24 @@ def test_weights_that_were_not_kept_are_asked_for():
         StudyError, match="ststnet.* does not exist: train that run again with --keep"
     ):
         list(members.members(experiment, VIEWS))
+
+
+def read(rows, fold, member):
+    own = {name: values[fold.test] for name, values in VIEWS.arrays.items()}
+    return fold.name, member.probabilities(own, CLIPS.iloc[fold.test])
+
+
+@pytest.mark.parametrize("system, cores", [("svm", 1), ("svm", 2), ("ststnet", 2)])
+def test_those_alone_are_asked_who_have_not_seen_a_clip(system, cores, monkeypatch):
+    experiment, _ = trained(system)
+    monkeypatch.setattr(environment, "cores", lambda: cores)
+    places, found = np.array([5, 0, 4, 5]), {}
+    for rows, (name, chances) in members.ask(experiment, VIEWS, places, read):
+        found[name] = chances
+        clips = CLIPS.iloc[places[rows]]
+        assert set(clips["corpus"] + "__" + clips["subject"]) == {name}
+    expected = {fold.name: member for fold, member in members.members(experiment, VIEWS, places)}
+    assert set(found) == set(expected) and len(found) == len(CLIPS.iloc[places]["subject"].unique())
+    for fold, member in members.members(experiment, VIEWS):
+        if fold.name in found:
+            np.testing.assert_allclose(found[fold.name], read(None, fold, member)[1], atol=1e-6)

@@ -87,7 +87,7 @@ def test_what_goes_wrong_in_one_clip_is_its_reason(folder, film, monkeypatch, er
 
 
 def test_a_killed_process_is_a_sentence(folder, film, monkeypatch):
-    corpus = moving_face.corpus(folder / "moving", {"film": film})
+    corpus = moving_face.corpus(folder / "moving", {"film": film, "other": film})
 
     class Killed(joblib.Parallel):
         def __call__(self, tasks):
@@ -96,7 +96,7 @@ def test_a_killed_process_is_a_sentence(folder, film, monkeypatch):
 
     monkeypatch.setattr(joblib, "Parallel", Killed)
     with pytest.raises(StudyError, match="views of moving was killed.*fewer --jobs"):
-        compute(corpus)
+        views.compute(corpus, ("flow",), jobs=2, progress=False)
 
 
 PEAK = """
@@ -239,7 +239,7 @@ def test_a_disk_that_takes_nothing_is_one_sentence(folder, film, monkeypatch, ca
     def full(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(type(folder), "replace", full)  # of what is cached, of all that is written
     with pytest.raises(DiskError, match=os.strerror(code)) as told:
         compute(corpus)
     words = str(told.value)

@@ -5,6 +5,7 @@ nothing else gains nothing by it.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from ..errors import StudyError
 from ..evaluation import calibration
 from ..experiments import Experiment
 from ..prediction import evidence
-from ..prediction.members import members
+from ..prediction.members import ask
 from ..preprocessing import regions
 from ..preprocessing.regions import GRID, POINTS
 from ..preprocessing.views import Views
@@ -43,26 +44,29 @@ def maps_of(
     By gradients of a network that reads flow, which is asked untrained too; by windows of any other
     system.  `changed` is nan without flow.  Raises StudyError where weights were not kept.
     """
+    question = partial(_map, experiment.seed, views, places, areas)
     by_label: Maps = {}
     swaps = np.full((len(places), len(POINTS)), np.nan)
-    for fold, member in members(experiment, views):
-        rows = np.flatnonzero(np.isin(places, fold.test))
-        if not len(rows):
-            continue
-        clips = views.clips.iloc[places[rows]]
-        arrays = {name: values[places[rows]] for name, values in views.arrays.items()}
-        if evidence.reads_cells(member):
-            decided = member.probabilities(arrays, clips).argmax(axis=1)
-            asked = {"": member, UNTRAINED: evidence.untrained(member, experiment.seed)}
-            part = {n: evidence.by_gradient(m, arrays, clips, decided) for n, m in asked.items()}
-        else:
-            part = {"": evidence.by_window(member, arrays, clips, range(len(rows)))}
-        for name, maps in part.items():
+    for rows, (own, swaps[rows]) in ask(experiment, views, places, question):
+        for name, maps in own.items():
             label = experiment.label + name
             by_label.setdefault(label, np.zeros((len(places), GRID, GRID)))[rows] = maps
-        if any(n.startswith("flow") for n in inputs.views_needed(member.module, member.config)):
-            swaps[rows] = changed(member, fold, views, places[rows], areas[rows])
     return by_label, swaps
+
+
+def _map(seed, views, places, areas, rows, fold, member) -> tuple[Maps, np.ndarray | float]:
+    """`maps_of`, by what stands behind the label, and `changed`, of one member."""
+    clips = views.clips.iloc[places[rows]]
+    arrays = {name: values[places[rows]] for name, values in views.arrays.items()}
+    if evidence.reads_cells(member):
+        decided = member.probabilities(arrays, clips).argmax(axis=1)
+        asked = {"": member, UNTRAINED: evidence.untrained(member, seed)}
+        maps = {n: evidence.by_gradient(m, arrays, clips, decided) for n, m in asked.items()}
+    else:
+        maps = {"": evidence.by_window(member, arrays, clips, range(len(rows)))}
+    if any(n.startswith("flow") for n in inputs.views_needed(member.module, member.config)):
+        return maps, changed(member, fold, views, places[rows], areas[rows])
+    return maps, np.nan
 
 
 def maps_of_all(

@@ -5,10 +5,11 @@ A clip of frames goes the whole way anew, from the search for a face to the flow
 only the images can be changed.
 """
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.ndimage import gaussian_filter, shift
 
 from .. import environment, paths
@@ -16,7 +17,7 @@ from ..corpora.table import KEY
 from ..errors import DiskError, StudyError
 from ..evaluation import statistics
 from ..experiments import Experiment
-from ..prediction.members import members
+from ..prediction.members import ask
 from ..preprocessing import centring, motion
 from ..preprocessing.clip import Clip
 from ..preprocessing.definitions import VIEWS
@@ -61,9 +62,10 @@ def worse(views: Views, places: np.ndarray) -> Views:
     doses = [(name, float(dose)) for name, (_, own) in changes(views).items() for dose in own]
     good = [{name: values[place] for name, values in views.arrays.items()} for place in places]
     if "flow" in views.arrays:
-        tasks = zip(views.clips.iloc[places].to_dict("records"), good, strict=True)
-        pool = Parallel(environment.cores(), inner_max_num_threads=1)
-        found = pool(delayed(_of_frames)(*task, doses, paths.CACHE) for task in tasks)
+        rows, given = views.clips.iloc[places].to_dict("records"), (doses, paths.CACHE)
+        items = [(row, arrays, *given) for row, arrays in zip(rows, good, strict=True)]
+        found = dict(environment.each(None, "made clips worse", _of_frames, items))
+        found = [found[place] for place in range(len(items))]
     else:
         random = np.random.default_rng(0)
         found = [[one, *(image(one, *dose, random) for dose in doses)] for one in good]
@@ -125,17 +127,17 @@ def rows_of(experiment: Experiment, views: Views, worse: Views) -> pd.DataFrame:
 
     Raises StudyError where the weights of a network were not kept.
     """
-    found, classes = [], np.array(experiment.classes)
-    for fold, member in members(experiment, views):
-        own = np.flatnonzero(worse.clips["place"].isin(fold.test))
-        if len(own):
-            clips = worse.clips.iloc[own]
-            given = {name: values[own] for name, values in worse.arrays.items()}
-            chances = member.probabilities(given, clips)
-            rows = clips[[*KEY, "label", "place", "change", "dose"]].assign(system=experiment.label)
-            rows[[f"p_{name}" for name in classes]] = chances  # which names all classes
-            found.append(rows.assign(predicted=classes[chances.argmax(axis=1)]))
-    return pd.concat(found, ignore_index=True)
+    given = experiment, views, worse.clips["place"].to_numpy()
+    found = [rows for _, rows in ask(*given, partial(_rows, experiment, worse))]
+    return pd.concat(found).sort_index(ignore_index=True)
+
+
+def _rows(experiment, worse, own, fold, member) -> pd.DataFrame:
+    clips, classes = worse.clips.iloc[own], np.array(experiment.classes)
+    chances = member.probabilities({n: v[own] for n, v in worse.arrays.items()}, clips)
+    rows = clips[[*KEY, "label", "place", "change", "dose"]].assign(system=experiment.label)
+    rows[[f"p_{name}" for name in classes]] = chances  # which names all classes
+    return rows.assign(predicted=classes[chances.argmax(axis=1)])
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:

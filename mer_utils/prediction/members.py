@@ -6,20 +6,22 @@ another choice of training subjects would have changed.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .. import experiments, paths, systems, training
+from .. import environment, experiments, systems, training
 from ..evaluation import protocol
 from ..experiments import budget, store
 from ..experiments.run import features_of
 from ..preprocessing.views import Views
 from ..systems.inputs import Arrays
 from ..training import fold as training_fold
+from ..training.numerics import one_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,30 +51,65 @@ class Member:
         return training.predict(self.model, data, places, mirror)
 
 
-def members(experiment, views: Views) -> Iterator[tuple[protocol.Fold, Member]]:
+def members(
+    experiment, views: Views, places: np.ndarray | None = None
+) -> Iterator[tuple[protocol.Fold, Member]]:
     """(fold, its model) of every fold of a finished run, on the CPU.
 
-    Networks come from data/weights; estimators of scikit-learn are fitted again, which takes
-    seconds.  Raises StudyError where weights are not there.
+    places: of clips; of the folds that left one of them out alone.  Networks come from
+    data/weights; estimators of scikit-learn are fitted again.  Raises StudyError where weights are
+    not there.
     """
-    task = experiments.task_of(experiment, views, "cpu")
-    folds = experiments.folds_of(experiment, views.clips)
+    for task, fold in _folds(experiment, views, places):
+        yield fold, _member(task, fold)
+
+
+def ask(
+    experiment, views: Views, places: np.ndarray, question: Callable[..., Any]
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """(rows, `question(rows, fold, member)`) of `members`, as they end, one process per core.
+
+    rows: those of `places` whose clips the member has not seen.  Each member is made where it is
+    asked.
+    """
+    items = [(question, places, *one) for one in _folds(experiment, views, places)]
+    if systems.neural(systems.resolve(experiment.system)[0]):
+        _member(*items[0][2:])  # weights that are not there are missed before processes begin
+    return (one for _, one in environment.each(None, f"asked {experiment.label}", _answer, items))
+
+
+def _answer(question, places, task, fold) -> tuple[np.ndarray, Any]:
+    rows = np.flatnonzero(np.isin(places, fold.test))
+    with one_thread(task.device):
+        return rows, question(rows, fold, _member(task, fold))
+
+
+def _folds(experiment, views, places) -> list[tuple[training.Task, protocol.Fold]]:
+    """What is asked for: each fold, and the task with its budget."""
+    task = experiments.task_of(experiment, views, "cpu", keep_weights=True)
     budgets = {one["group"]: one["changes"] for one in store.budgets(experiment.key)}
     groups = protocol.dealt(views.clips, budget.GROUPS) if budgets else None
-    for fold in folds:
-        changes = budgets[groups[fold.test[0]]] if budgets else {}
-        own = dataclasses.replace(task, config=dataclasses.replace(task.config, **changes))
-        if systems.neural(task.module):
-            model, context = _network(own, fold, experiment)
-        else:
-            model, context = training_fold.fitted(own, fold, own.features["x"]), {}
-        yield fold, Member(fold.name, own.module, own.config, own.n_classes, model, context)
+    found = []
+    for fold in experiments.folds_of(experiment, views.clips):
+        if places is None or np.isin(fold.test, places).any():
+            changes = budgets[groups[fold.test[0]]] if budgets else {}
+            config = dataclasses.replace(task.config, **changes)
+            found.append((dataclasses.replace(task, config=config), fold))
+    return found
 
 
-def _network(task, fold, experiment) -> tuple[torch.nn.Module, Arrays]:
+def _member(task: training.Task, fold: protocol.Fold) -> Member:
+    if systems.neural(task.module):
+        model, context = _network(task, fold)
+    else:
+        model, context = training_fold.fitted(task, fold, task.features["x"]), {}
+    return Member(fold.name, task.module, task.config, task.n_classes, model, context)
+
+
+def _network(task: training.Task, fold: protocol.Fold) -> tuple[torch.nn.Module, Arrays]:
     features = {name: values[fold.train] for name, values in task.features.items()}
     context = systems.fit_context(task.module, task.clips.iloc[fold.train], features, task.config)
     with torch.random.fork_rng(devices=[]):
         net = task.module.network(task.config, task.n_classes, context).to(task.dtype)
-    file = paths.WEIGHTS / experiment.key / f"{fold.name}.safetensors"
+    file = task.keep_weights / f"{fold.name}.safetensors"
     return training.load_weights(net, file).eval(), context

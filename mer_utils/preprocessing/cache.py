@@ -32,7 +32,7 @@ def cached(
     if compute is None:
         raise NotCached
     value = compute()
-    write(file, value=value)
+    write(file, lasting=False, value=value)  # what a power cut takes is made again
     return value
 
 
@@ -66,8 +66,8 @@ def opened(file: Path) -> Iterator[np.lib.npyio.NpzFile]:
         yield stored
 
 
-def write(file: Path, **arrays: np.ndarray) -> None:
+def write(file: Path, lasting: bool = True, **arrays: np.ndarray) -> None:
     """An .npz that is complete or not there at all."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    paths.write_whole(file, buffer.getvalue())
+    paths.write_whole(file, buffer.getvalue(), lasting)

@@ -107,7 +107,6 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
 
 def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]:
     """Apex, note and arrays of every clip, or the reason why it cannot be used."""
-    import joblib
     from tqdm import tqdm
 
     from . import motion
@@ -116,20 +115,16 @@ def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]
     motion.check(method)
     rows, task = corpus.clips.to_dict("records"), (names, method, paths.CACHE)
     results = [_arrays_or_reason(row, *task, only_cached=True) for row in rows]
-    missing = [row for row, result in zip(rows, results, strict=True) if result is None]
+    missing = [place for place, result in enumerate(results) if result is None]
     if not missing:
         return results
     if jobs == 0:
         raise cache.NotCached
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = joblib.Parallel(jobs or environment.cores(), return_as="generator")
-        with environment.uninterrupted():
-            computed = pool(joblib.delayed(_arrays_or_reason)(row, *task) for row in missing)
-        title = f"views of {corpus.name}"
-        bar = tqdm(computed, title, len(missing), unit="clip", disable=not progress)
-        with environment.processes(f"computed {title}"):
-            computed = iter(list(bar))
-    return [next(computed) if result is None else result for result in results]
+    title, items = f"views of {corpus.name}", [(rows[place], *task) for place in missing]
+    computed = environment.each(jobs, f"computed {title}", _arrays_or_reason, items)
+    for number, result in tqdm(computed, title, len(items), unit="clip", disable=not progress):
+        results[missing[number]] = result
+    return results
 
 
 def _arrays_or_reason(

@@ -26,7 +26,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import MultiLabelBinarizer
@@ -187,16 +186,12 @@ def _files(folder: Path) -> int:
 
 def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
     clips = Counter((one.name, clip.subject) for one in layouts for clip in plan(one, seed))
-    tasks = [(layout, subject) for layout in layouts for subject in layout.subjects]
+    tasks = [(one, subject, seed, scratch) for one in layouts for subject in one.subjects]
     tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
     bar = tqdm(desc="synthetic", total=clips.total(), unit="clip", disable=not progress)
-    one_thread = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
     rows = []
-    with bar, one_thread, environment.processes("drew synthetic clips"):
-        pool = joblib.Parallel(jobs or environment.cores(), return_as="generator_unordered")
-        with environment.uninterrupted():
-            drawn = pool(joblib.delayed(draw)(*task, seed, scratch) for task in tasks)
-        for subject_rows in drawn:
+    with bar:
+        for _, subject_rows in environment.each(jobs, "drew synthetic clips", draw, tasks):
             rows += subject_rows
             bar.update(len(subject_rows))
     return sorted(rows, key=lambda row: (row["corpus"], row["subject"], row["clip"]))

@@ -8,16 +8,12 @@ Two schedules behind `train_task`, which give the same fold (tests/test_stacked.
   fold takes the time, and those of many are launched as fast.
 """
 
-import os
 import platform
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from .. import environment, systems
 from ..errors import StudyError
@@ -169,24 +165,6 @@ def _processes(task: Task, folds: Sequence[Fold], jobs: int | None) -> int:
 
 
 def _each(jobs: int, work: Callable, task: Task, items: Sequence) -> Iterator:
-    """`work(task, item)` of every item, as it ends; all processes share the arrays of the task."""
-    if jobs == 1:
-        yield from (work(task, item) for item in items)
-        return
-    ending = {"initializer": _end_with, "initargs": (os.getpid(),)}
-    pool = Parallel(jobs, return_as="generator_unordered", mmap_mode="c", **ending)
-    with environment.processes(f"trained {task.name}"):
-        with environment.uninterrupted():
-            results = pool(delayed(work)(task, item) for item in items)
-        yield from results
-
-
-def _end_with(parent: int) -> None:
-    """A killed run takes its workers along, which would go on training for nothing."""
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """`work(task, item)` of every item, as it ends."""
+    given = [(task, item) for item in items]
+    return (result for _, result in environment.each(jobs, f"trained {task.name}", work, given))
