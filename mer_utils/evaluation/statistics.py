@@ -37,7 +37,7 @@ def mean_score(rows: pd.DataFrame, metric: str) -> float:
     return _mean(scores.tally(rows).counts, metric)
 
 
-def _mean(counts: np.ndarray, metric: str) -> float:
+def _mean(counts: np.ndarray, metric: str = "UF1") -> float:
     return float(scores.of(counts.sum(1))[metric].mean())
 
 
@@ -83,17 +83,15 @@ def interval(
     return _limits(resampled(scores.tally(rows).counts, metric, n, seed).mean(0))
 
 
-def difference(
-    rows: pd.DataFrame, other: pd.DataFrame, metric: str = "UF1"
-) -> tuple[float, float, float]:
-    """Score of `rows` minus score of `other` on the same subjects, with its 95 % interval.
+def difference(rows: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float, float]:
+    """UF1 of `rows` minus UF1 of `other` on the same subjects, with its 95 % interval.
 
     Raises StudyError where the two are not on the same clips.
     """
     _check_same_clips(rows, other)
     ours, theirs = (scores.tally(part).counts for part in (rows, other))
-    samples = resampled(ours, metric).mean(0) - resampled(theirs, metric).mean(0)
-    return (_mean(ours, metric) - _mean(theirs, metric), *_limits(samples))
+    samples = resampled(ours).mean(0) - resampled(theirs).mean(0)
+    return (_mean(ours) - _mean(theirs), *_limits(samples))
 
 
 def _check_same_clips(*both: pd.DataFrame) -> None:
@@ -174,11 +172,10 @@ def exchange_test(
 def compare(
     rows: pd.DataFrame,
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]] | None = None,
-    metric: str = "UF1",
     count: int = EXCHANGES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Pairs of (system, selection): gap, interval, p, p after Holm (1979) over all the pairs given.
+    """(system, selection) pairs: UF1 gap, interval, p, p after Holm (1979) over all pairs given.
 
     All pairs without `pairs`, the better one of each first.  Columns: system, against (`label`s),
     difference, low, high, sd (of the gap, over subjects), p, p Holm, significant (p Holm below
@@ -188,8 +185,8 @@ def compare(
     tally = scores.tally(rows)
     names = tally.systems() if pairs is None else {name for pair in pairs for name in pair}
     counts = {name: tally.of(*name) for name in names}
-    samples = {name: resampled(c, metric, seed=seed).mean(0) for name, c in counts.items()}
-    means = {name: _mean(c, metric) for name, c in counts.items()}
+    samples = {name: resampled(c, seed=seed).mean(0) for name, c in counts.items()}
+    means = {name: _mean(c) for name, c in counts.items()}
     of_name = dict(list(rows.groupby(["system", "selection"])))
     flips = {size: exchanges(size, count, seed) for size in {c.shape[1] for c in counts.values()}}
     lines = []
@@ -198,7 +195,7 @@ def compare(
     for one, two in pairs:
         _check_same_clips(of_name[one], of_name[two])
         gap = samples[one] - samples[two]
-        p = exchange_test(counts[one], counts[two], metric, flips[counts[one].shape[1]])
+        p = exchange_test(counts[one], counts[two], "UF1", flips[counts[one].shape[1]])
         sure = (means[one] - means[two], *_limits(gap), gap.std(ddof=1), p)
         lines.append((label(*one), label(*two), *sure))
     columns = ["system", "against", "difference", "low", "high", "sd", "p"]

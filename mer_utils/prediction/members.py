@@ -54,11 +54,10 @@ class Member:
 def members(
     experiment, views: Views, places: np.ndarray | None = None
 ) -> Iterator[tuple[protocol.Fold, Member]]:
-    """(fold, its model) of every fold of a finished run, on the CPU.
+    """(fold, its model) of every fold of a finished run, or of those that left out clips at places.
 
-    places: of clips; of the folds that left one of them out alone.  Networks come from
-    data/weights; estimators of scikit-learn are fitted again.  Raises StudyError where weights are
-    not there.
+    On the CPU.  Networks come from data/weights; estimators of scikit-learn are fitted again.
+    Raises StudyError where weights are not there.
     """
     for task, fold in _folds(experiment, views, places):
         yield fold, _member(task, fold)
@@ -69,8 +68,7 @@ def ask(
 ) -> Iterator[tuple[np.ndarray, Any]]:
     """(rows, `question(rows, fold, member)`) of `members`, as they end, one process per core.
 
-    rows: those of `places` whose clips the member has not seen.  Each member is made where it is
-    asked.
+    rows: of `places`, whose clips the member has not seen; it is made in the process that asks it.
     """
     items = [(question, places, *one) for one in _folds(experiment, views, places)]
     if systems.neural(systems.resolve(experiment.system)[0]):
@@ -85,31 +83,24 @@ def _answer(question, places, task, fold) -> tuple[np.ndarray, Any]:
 
 
 def _folds(experiment, views, places) -> list[tuple[training.Task, protocol.Fold]]:
-    """What is asked for: each fold, and the task with its budget."""
     task = experiments.task_of(experiment, views, "cpu", keep_weights=True)
     budgets = {one["group"]: one["changes"] for one in store.budgets(experiment.key)}
     groups = protocol.dealt(views.clips, budget.GROUPS) if budgets else None
-    found = []
-    for fold in experiments.folds_of(experiment, views.clips):
-        if places is None or np.isin(fold.test, places).any():
-            changes = budgets[groups[fold.test[0]]] if budgets else {}
-            config = dataclasses.replace(task.config, **changes)
-            found.append((dataclasses.replace(task, config=config), fold))
+    folds, found = experiments.folds_of(experiment, views.clips), []
+    for fold in [one for one in folds if places is None or np.isin(one.test, places).any()]:
+        changes = budgets[groups[fold.test[0]]] if budgets else {}
+        config = dataclasses.replace(task.config, **changes)
+        found.append((dataclasses.replace(task, config=config), fold))
     return found
 
 
 def _member(task: training.Task, fold: protocol.Fold) -> Member:
-    if systems.neural(task.module):
-        model, context = _network(task, fold)
-    else:
-        model, context = training_fold.fitted(task, fold, task.features["x"]), {}
-    return Member(fold.name, task.module, task.config, task.n_classes, model, context)
-
-
-def _network(task: training.Task, fold: protocol.Fold) -> tuple[torch.nn.Module, Arrays]:
+    given = fold.name, task.module, task.config, task.n_classes
+    if not systems.neural(task.module):
+        return Member(*given, training_fold.fitted(task, fold, task.features["x"]))
     features = {name: values[fold.train] for name, values in task.features.items()}
     context = systems.fit_context(task.module, task.clips.iloc[fold.train], features, task.config)
     with torch.random.fork_rng(devices=[]):
         net = task.module.network(task.config, task.n_classes, context).to(task.dtype)
     file = task.keep_weights / f"{fold.name}.safetensors"
-    return training.load_weights(net, file).eval(), context
+    return Member(*given, training.load_weights(net, file).eval(), context)
