@@ -148,7 +148,7 @@ def test_two_people_are_told_and_the_larger_is_read(clip, tmp_path):
 def test_still_and_true_clips_of_persons_that_set_no_threshold(tmp_path):
     spot = importlib.util.module_from_spec(SPEC)
     SPEC.loader.exec_module(spot)
-    still, true, errors, _ = spot.clips(1, 9, tmp_path)
+    still, true, errors, _ = spot.clips(1, 13, tmp_path)
     assert len(still) > 100
     assert np.mean(still > 0) <= 0.05
     assert np.mean(true == 0) <= 0.10

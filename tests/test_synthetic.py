@@ -56,7 +56,7 @@ def clips(folder) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def people() -> dict:
-    """All 24 subjects of the full corpora, seed 0: (corpus, subject) -> person."""
+    """All subjects of the full corpora, seed 0: (corpus, subject) -> person."""
     return {
         (layout.name, subject): synthetic._person(layout, subject, 0)
         for layout in synthetic.LAYOUTS
@@ -298,7 +298,7 @@ def test_dlib_finds_the_faces_of_onset_and_apex(only_hog, folder, clips):
 
 
 def test_dlib_finds_all_identities(only_hog, people):
-    assert len(people) >= 24
+    assert len(people) == 16
     for key, person in people.items():
         texture = np.clip(person.face.texture, 0, 255).astype(np.uint8)
         grey = cv2.cvtColor(texture, cv2.COLOR_BGR2GRAY) if texture.ndim == 3 else texture
@@ -335,7 +335,7 @@ def test_plan_holds_for_any_seed(seed):
         keys |= {(layout.name, clip.subject, clip.name.lower()) for clip in planned}
     assert len(keys) == labels.total()
     usable = labels.total() - labels[""] - 1  # one apex is the onset
-    assert usable >= 150
+    assert usable >= 100
     shares = [labels[name] / (labels.total() - labels[""]) for name in corpora.CLASSES]
     assert shares == pytest.approx([250 / 442, 109 / 442, 83 / 442], abs=0.02)
 

@@ -20,7 +20,7 @@ from . import faces, motion
 from .regions import LEFT_EYE, POINTS, RIGHT_EYE
 
 VERSION = 1  # counts up when a change here moves an apex: part of every cache key
-# Mean error on the 157 synthetic clips of 14 to 26 frames: 0.4 frames with this method and
+# Mean error on 157 synthetic clips of 14 to 26 frames: 0.4 frames with this method and
 # smoothing, 0.4 with the finest DIS, 0.6 with DIS "medium", 2.0 with the middle of the clip.
 METHOD = "farneback"
 SMOOTHING = 0.05  # standard deviation, in lengths of the clip: 1 frame of 20

@@ -35,7 +35,8 @@ RATE = 30.0  # frames per second of a folder, to count seconds of WINDOW only
 SMOOTHING = 1.0  # frames, standard deviation
 MOVING = 0.05  # of the cells
 # Movement of still frames in pixels of the aligned face: a sum of a constant, of the noise, and of
-# the pixels that the head has moved. Fitted to the first half of each synthetic release's persons.
+# the pixels that the head has moved. Fitted to eleven synthetic persons; the seven who are left are
+# the first half of each release.
 STILL = (0.028, 3.32, 0.035)
 FACTOR = 1.5  # times that: seen. What it costs on either half is in LOG.md
 PROMINENT = 0.5  # of its height: a peak rises by that over what is between it and a higher one

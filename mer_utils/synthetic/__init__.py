@@ -37,7 +37,7 @@ from ..errors import StudyError
 from . import faces, motion, sheets
 from .plan import LAYOUTS, NOTICE, Clip, Layout, halves, plan, random_of
 
-VERSION = 1  # counts up when a change in this package moves a pixel
+VERSION = 2  # counts up when a change in this package moves a pixel
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def write(
             new.rename(folder)
     except OSError as error:
         wrong = f"{folder} cannot be written ({error.strerror or error})"
-        raise StudyError(f"{wrong}: choose another folder, 250 MB are needed") from error
+        raise StudyError(f"{wrong}: choose another folder, 150 MB are needed") from error
     return folder
 
 

@@ -80,7 +80,7 @@ class Config:
             )
 
 
-# 24 folds in two minutes of one core; chosen on the synthetic clips
+# Chosen on 157 synthetic clips: their 24 folds take two minutes of one core
 SMALL = {"frames": 6, "size": 36, "shown": "difference", "maps": 8, "reduction": 4}
 SMALL |= {"dense": (32, 16), "penalty": 0.001, "width": 32, "scales": (2, 4, 8, 16), "head": (16,)}
 SMALL |= {"weighting": "inverse", "epochs": 12}

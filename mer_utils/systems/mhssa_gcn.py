@@ -62,7 +62,7 @@ class Config:
     weight_decay: float = 0.0
 
 
-# Chosen on the synthetic corpus: 24 folds in a minute on two cores.
+# Chosen on 157 synthetic clips: their 24 folds take a minute on two cores.
 SMALL = {"dim": 64, "region_dim": 8, "layers": 2, "heads": 2, "head_dim": 32, "feedforward": 128}
 SMALL |= {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3}
 ABLATIONS = dict(
