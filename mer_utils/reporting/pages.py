@@ -95,10 +95,14 @@ class Report:
 
     @property
     def duration(self) -> str:
-        minutes = self.seconds / 60
-        if minutes < 1.5:
-            return f"{self.seconds:.0f} s"
-        return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+        return clock(self.seconds)
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 90:
+        return f"{seconds / 3600:.1f} h"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def page(notebook: NotebookNode, report: Report, index: str = EVERYTHING) -> str:

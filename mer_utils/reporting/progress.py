@@ -11,6 +11,7 @@ from .. import experiments, paths
 from ..experiments import Experiment, store
 from . import pages
 from .execution import Job
+from .pages import clock
 from .request import TEMPLATE, Request, choose_notebooks, groups_of, metadata
 
 EVERY = 15.0  # seconds between two lines about a run that trains
@@ -137,11 +138,6 @@ class Progress:
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
 def say(line: str) -> None:
