@@ -82,6 +82,15 @@ def test_ablations_leaks_and_labels_have_names_of_their_own():
     assert "svm/cost_1" in set(study.missing["label"])
 
 
+def test_what_stands_beside_the_ranking_is_no_result():
+    train("svm")
+    train("svm", cost=3.0)
+    other = {"systems": ["svm"], "set": {"svm.cost": 3}, "label": "C 3", "ranked": False}
+    study = experiments.study("made", [{"systems": ["svm"]}, other])
+    assert study.runs["label"].tolist() == ["svm", "svm (C 3)"]
+    assert study.results["label"].tolist() == ["svm"]
+
+
 def test_a_system_without_epochs_or_precision_stands_in_every_study():
     train("majority")
     study = experiments.study(

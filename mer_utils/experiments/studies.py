@@ -44,6 +44,7 @@ GROUP = {  # field -> default (of a list: a tuple), type of a value, what to giv
     "epochs": (None, object, ""),  # of all networks, instead of the preset's
     "set": ({}, dict, "SYSTEM.FIELD: value"),
     "leak": ("", object, "a name"),
+    "ranked": (True, bool, "true or false"),  # false: beside the ranking, as an ablation is
     "label": ("", str, "a text"),  # added to the systems' names, to tell two groups apart
     "data": ((), str, "a list of names"),  # hashes of the inputs, where runs on several are there
 }
@@ -65,7 +66,7 @@ class Line:
     overrides: dict = field(hash=False)
     inputs: str  # a name in INPUTS, or ""
     leak: str
-    ablation: bool  # asked by `ablations: true`
+    ablation: bool  # beside the ranking: asked by `ablations: true`, or `ranked: false`
     data: tuple[str, ...]
     by_name: bool  # the group names its systems
 
@@ -247,7 +248,7 @@ def _expanded(group: dict) -> dict[tuple, Line]:
                 overrides,
                 other_inputs,
                 group["leak"],
-                group["ablations"],
+                group["ablations"] or not group["ranked"],
                 tuple(group["data"]),
                 by_name,
             )
