@@ -281,6 +281,9 @@ def test_a_plan_makes_nothing(tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out
     assert "01_corpora" in lines and "52_ablations" not in lines
     assert all(f"{name}, last, seed 0 not trained" in lines for name in ("svm", "ststnet"))
+    assert "Nothing is trained" not in lines
+    assert cli.main(["--plan", "--systems", "svm", "--notebooks", "50"]) == 0
+    assert "Nothing is trained: 41_loso is not among" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 

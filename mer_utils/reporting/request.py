@@ -52,6 +52,9 @@ def prepare(options: argparse.Namespace) -> Request:
     corpus, groups = groups_of(options)
     corpus, release, *_ = corpora.named(corpus)  # casme2-3 is casme2
     studies.expand(groups)  # refuses an unknown system, preset or field
+    trains = any(path.stem == TEMPLATE for path in notebooks)
+    if options.systems and not trains:
+        print(f"Nothing is trained: {TEMPLATE} is not among these notebooks", flush=True)
     if all(metadata(path).get("reads") == "rows" for path in notebooks):
         return Request(options, corpus, groups, notebooks, {}, {})
     jobs = 0 if options.plan else options.jobs
@@ -69,7 +72,6 @@ def prepare(options: argparse.Namespace) -> Request:
         print(left_out(views, loaded, options.data), flush=True)
     by_inputs = {"": experiments.subset(views) if options.smoke else views}
     groups = studies.pinned(groups, corpus, by_inputs[""])
-    trains = any(path.stem == TEMPLATE for path in notebooks)
     runs = declare(options, groups, loaded, by_inputs) if trains else {}
     return Request(options, corpus, groups, notebooks, runs, by_inputs, views)
 
