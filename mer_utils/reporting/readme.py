@@ -101,6 +101,10 @@ def _findings(rows: pd.DataFrame) -> list[str]:
         for line in differs.itertuples()
     ]
     detectable = kept("ablations_not_shown")["detectable"]
+    sizes = [
+        f"{size['system']} has {size['UF1 published']:.3f} UF1, small {size['UF1 small']:.3f}"
+        for size in kept("sizes").to_dict("records")
+    ]
     return [
         f"{pairs['significant'].sum()} of {len(pairs)} pairs of systems are significantly "
         f"different after Holm's correction: {'; '.join(above)}. As one of these pairs a gap of "
@@ -120,6 +124,7 @@ def _findings(rows: pd.DataFrame) -> list[str]:
             f"{len(answered)} questions; as coded {line.seeds} seed{'s' * (line.seeds > 1)})."
             for line in answered[coded].rename(columns={"p Holm": "p"}).itertuples()
         ),
+        f"At the published size, with the published schedule: {'; '.join(sizes)}. One seed each.",
     ]
 
 
