@@ -9,7 +9,7 @@ import pytest
 
 from mer_utils import paths
 
-SAID = "from mer_utils import paths; import os; print(paths.DATA, os.environ.get('MER_DATA'))"
+SAID = "from mer_utils import paths; import os; print(paths.DATA); print(os.getenv('MER_DATA'))"
 
 
 def run(value, cwd, *words):
@@ -23,18 +23,18 @@ def test_a_relative_folder_counts_from_where_the_command_is_given_and_is_handed_
     value, tmp_path
 ):
     place = str(tmp_path / "rel")
-    assert run(value, tmp_path).stdout.split() == [place, place]
+    assert run(value, tmp_path).stdout.splitlines() == [place, place]
 
 
 def test_a_blank_one_is_none_and_home_is_known(tmp_path):
     usual = paths.ROOT / "data"
     assert run(" ", tmp_path).stdout.startswith(str(usual.resolve()))
-    assert run("~/x", tmp_path).stdout.split()[0] == str(Path.home().resolve() / "x")
+    assert run("~/x", tmp_path).stdout.splitlines()[0] == str(Path.home().resolve() / "x")
 
 
 def test_a_kernel_of_jupyterlab_reads_what_the_driver_reads():
     place = str(paths.ROOT / "rel")
-    assert run("rel", paths.NOTEBOOKS).stdout.split()[0] == place
+    assert run("rel", paths.NOTEBOOKS).stdout.splitlines()[0] == place
 
 
 @pytest.mark.parametrize("value", ["a\nb", "file", "~nobody-at-all/x", "x" * 300])
