@@ -99,7 +99,7 @@ class Config:
 
 SMALL = {"maps": 5, "side": 64, "encoder": (8, 16), "encoder_depth": (1, 1), "network": (16, 32)}
 SMALL |= {"network_depth": (1, 1), "embedding": 32, "vit_dim": 32, "vit_depth": 1, "vit_heads": 2}
-SMALL |= {"dropout": 0.5, "learning_rate": 1e-3, "weight_decay": 1e-3}
+SMALL |= {"dropout": 0.5, "learning_rate": 1e-3, "weight_decay": 1e-3, "epochs": 30}
 ABLATIONS = dict(
     even_frames=ask("key-frame selection", "Does the choice of frames matter?", frames="rise"),
     no_stldn=ask("STLDN", "Does STLDN beat a plain difference?", pattern="difference"),
