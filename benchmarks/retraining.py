@@ -97,7 +97,7 @@ def scenario(profiles, signal: float, shared: float, studies: int, seed: int) ->
                 line[f"{kind} low, {name}"], line[f"{kind} high, {name}"] = np.quantile(
                     values, (0.025, 0.975)
                 )
-            line[f"p, {name}"] = statistics.exchange_test(*counts, flips=flips, widen=null)
+            line[f"p, {name}"] = statistics.exchange_test(*counts, "UF1", flips, widen=null)
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -166,15 +166,6 @@ def test_averages_of_folds_are_scikit_learns(found):
             assert own == pytest.approx(np.mean(values))
 
 
-def test_a_subject_report_lists_the_classes_that_occur():
-    rows = rows_of([("negative", "negative"), ("positive", "positive"), ("negative", "surprise")])
-    reports = logs.subject_reports(rows)
-    assert list(reports) == [("x", "s0"), ("x", "s1"), ("x", "s2")]
-    assert "negative" in reports["x", "s0"]
-    assert "positive" not in reports["x", "s0"]
-    assert "surprise" in reports["x", "s2"]
-
-
 # --- the log --------------------------------------------------------------------------------------
 
 word = st.text("abcdefgh0123456789_", min_size=1, max_size=8)

@@ -96,7 +96,7 @@ def test_seeds_share_subjects_and_average_scores():
     second = prediction_rows(official_clips(), seed=1).assign(seed=1)
     both = pd.concat([ROWS, second])
     mean = (scores.uf1(ROWS) + scores.uf1(second)) / 2
-    assert statistics.mean_score(both, "UF1") == pytest.approx(mean)
+    assert statistics.mean_uf1(both) == pytest.approx(mean)
     low, high = statistics.interval(both)
     assert low < mean < high
     one = statistics.interval(ROWS)

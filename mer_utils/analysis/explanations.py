@@ -37,25 +37,34 @@ def some_clips(clips: pd.DataFrame, most: int, seed: int = 0) -> np.ndarray:
 
 
 def maps_of(
-    experiment: Experiment, views: Views, places: np.ndarray, areas: np.ndarray
-) -> tuple[Maps, np.ndarray]:
-    """Evidence (n, 28, 28) of the clips at `places` and `changed`, by members that never saw them.
+    runs: Sequence[Experiment], views: Views, places: np.ndarray, areas: np.ndarray
+) -> tuple[Maps, Maps, dict[str, str]]:
+    """Of the clips at `places`, by label: evidence (n, 28, 28), `changed`, and why there is none.
 
-    By gradients of a network that reads flow, which is asked untrained too; by windows of any other
-    system.  `changed` is nan without flow.  Raises StudyError where weights were not kept.
+    `SIZES`, which no system enters, come first.  Members are asked that never saw the clip: by
+    gradients of a network that reads flow, which is asked untrained too; by windows of any other
+    system.  `changed` is nan without flow.  There is none where weights were not kept.
     """
-    question = partial(_map, experiment.seed, views, places, areas)
-    by_label: Maps = {}
-    swaps = np.full((len(places), len(POINTS)), np.nan)
-    for rows, (own, swaps[rows]) in ask(experiment, views, places, question):
-        for name, maps in own.items():
-            label = experiment.label + name
-            by_label.setdefault(label, np.zeros((len(places), GRID, GRID)))[rows] = maps
-    return by_label, swaps
+    flow = views.arrays["flow" if "flow" in views.arrays else "flow_centred"][places]
+    lengths = np.hypot(flow[:, 0], flow[:, 1]), flow[:, 2]
+    maps, swaps, without = dict(zip(SIZES, lengths, strict=True)), {}, {}
+    for run in runs:
+        question, by_label = partial(_map, run.seed, views, places, areas), {}
+        swapped = np.full((len(places), len(POINTS)), np.nan)
+        try:
+            for rows, (own, swapped[rows]) in ask(run, views, places, question):
+                for ending, part in own.items():
+                    empty = np.zeros((len(places), GRID, GRID))
+                    by_label.setdefault(run.label + ending, empty)[rows] = part
+        except StudyError as error:
+            without[run.label] = str(error)
+        else:
+            maps, swaps[run.label] = maps | by_label, swapped
+    return maps, swaps, without
 
 
 def _map(seed, views, places, areas, rows, fold, member) -> tuple[Maps, np.ndarray | float]:
-    """`maps_of`, by what stands behind the label, and `changed`, of one member."""
+    """Evidence, by what is added to the label, and `changed`, of one member."""
     clips = views.clips.iloc[places[rows]]
     arrays = {name: values[places[rows]] for name, values in views.arrays.items()}
     if evidence.reads_cells(member):
@@ -67,22 +76,6 @@ def _map(seed, views, places, areas, rows, fold, member) -> tuple[Maps, np.ndarr
     if any(n.startswith("flow") for n in inputs.views_needed(member.module, member.config)):
         return maps, changed(member, fold, views, places[rows], areas[rows])
     return maps, np.nan
-
-
-def maps_of_all(
-    runs: Sequence[Experiment], views: Views, places: np.ndarray, areas: np.ndarray
-) -> tuple[Maps, Maps, dict[str, str]]:
-    """`SIZES` and `maps_of` every run, and of those without weights the label and why."""
-    flow = views.arrays["flow" if "flow" in views.arrays else "flow_centred"][places]
-    lengths = np.hypot(flow[:, 0], flow[:, 1]), flow[:, 2]  # which no system enters
-    maps, swaps, without = dict(zip(SIZES, lengths, strict=True)), {}, {}
-    for run in runs:
-        try:
-            own, swaps[run.label] = maps_of(run, views, places, areas)
-            maps |= own
-        except StudyError as error:
-            without[run.label] = str(error)
-    return maps, swaps, without
 
 
 def changed(member, fold, views: Views, places: np.ndarray, areas: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """By how much a leak, or another average, would inflate a score: never a result.
 
-Two kinds.  `prices` reads finished honest runs in other ways.  `trained` reads runs that were
-trained wrong on purpose (`experiments.LEAKS`).  Each is compared with the honest run that it equals
-in all else, so that their difference over the same subjects is the inflation by the leak alone.
+`prices` reads finished honest runs in other ways.  `trained` reads runs that were trained wrong on
+purpose (`experiments.LEAKS`), each next to the honest run that it equals in all else.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ SPLITS = 5  # random divisions into folds: one alone is a matter of luck
 
 def oracle(keys: Sequence[str]) -> pd.DataFrame:
     """`protocol.oracle` of runs, rows of all in one table; none of systems without epochs."""
-    rows = [protocol.oracle(experiments.load(key), experiments.predicted(key)) for key in keys]
+    rows = [protocol.oracle(experiments.load(k), experiments.read(k).predicted) for k in keys]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -63,18 +62,15 @@ def prices(study: "Study", runs: pd.DataFrame) -> pd.DataFrame:
     lines, twins = [], _twins(study)
     for (label, selection), part in runs.groupby(["label", "selection"], sort=False):
         line = {"system": label, "selection": selection, "seeds": part["seed"].nunique()}
-        readings = {
-            ("honest", "fold mean"): study.rows(part),
-            ("oracle", "both"): oracle(part["key"]),
-        }
-        for (pooled, averaged), rows in readings.items():
+        read = (study.rows(part), "honest", "fold mean"), (oracle(part["key"]), "oracle", "both")
+        for rows, pooled, averaged in read:
             if len(rows):
-                line[pooled] = statistics.mean_score(rows, "UF1")
+                line[pooled] = statistics.mean_uf1(rows)
                 by_rule = scores.fold_means(rows).set_index("rule")
                 line[averaged] = by_rule.loc[scores.PRESENT, "UF1"]
         for leak, pairs in twins[twins["key"].isin(part["key"])].groupby("leak"):
             if set(pairs["seed"]) == set(part["seed"]):
-                line[f"leak: {leak}"] = statistics.mean_score(_leaky_rows(pairs), "UF1")
+                line[f"leak: {leak}"] = statistics.mean_uf1(_leaky_rows(pairs))
         lines.append(line)
     leaks = sorted({name for line in lines for name in line if name.startswith("leak: ")})
     table = pd.DataFrame(lines, columns=["system", "selection", "seeds", *READINGS, *leaks])
@@ -113,18 +109,16 @@ def trained(study: "Study") -> pd.DataFrame:
 
 def price(wrong: pd.DataFrame, honest: pd.DataFrame) -> dict[str, float]:
     """honest, leaky, inflation and its 95 % interval: the same clips, paired over subjects."""
-    means = {"honest": honest, "leaky": wrong}
-    means = {name: statistics.mean_score(rows, "UF1") for name, rows in means.items()}
-    gap = statistics.difference(wrong, honest)
-    return means | dict(zip(("inflation", "low", "high"), gap, strict=True))
+    values = *map(statistics.mean_uf1, (honest, wrong)), *statistics.difference(wrong, honest)
+    return dict(zip(("honest", "leaky", "inflation", "low", "high"), values, strict=True))
 
 
 def dealt_folds(deal, system: str, views: Views, seeds: Sequence[int], **options) -> pd.DataFrame:
     """Rows of `experiments.try_folds` in the folds that `deal` gives anew for every seed."""
-    tried = [
+    tried = (
         experiments.try_folds(system, views, deal(views.clips, seed=seed), seed=seed, **options)
         for seed in seeds
-    ]
+    )
     return pd.concat(tried, ignore_index=True)
 
 
@@ -135,16 +129,16 @@ def trials(
 
     Second: why the price of a leak cannot be asked of these clips, a sentence each.
     """
-    folds = protocol.folds(views.clips, tuple(classes))
-    tried = partial(experiments.try_folds, views=views, classes=tuple(classes))
-    dealt = partial(dealt_folds, system="svm", views=views, classes=tuple(classes))
-    svm, hoof = (tried(name, folds=folds) for name in ("svm", "hoof"))
-    deals = (protocol.random_folds, protocol.subject_folds)
-    seeds, named = range(seed, seed + SPLITS), protocol.folds_by_name(views.clips)
+    clips, classes, seeds = views.clips, tuple(classes), range(seed, seed + SPLITS)
+    folds, named = protocol.folds(clips, classes), protocol.folds_by_name(clips)
+    tried = partial(experiments.try_folds, views=views, classes=classes)
+    dealt = partial(dealt_folds, system="svm", views=views, seeds=seeds, classes=classes)
     asked = {  # the wrong rows and the honest ones
-        ("svm", "random_folds"): lambda: [dealt(deal, seeds=seeds) for deal in deals],
-        ("svm", "clip_names"): lambda: [tried("svm", folds=named), svm],
-        ("hoof", "scaler"): lambda: [tried("hoof", folds=folds, leak="scaler"), hoof],
+        ("svm", "random_folds"): lambda: map(
+            dealt, (protocol.random_folds, protocol.subject_folds)
+        ),
+        ("svm", "clip_names"): lambda: (tried("svm", folds=each) for each in (named, folds)),
+        ("hoof", "scaler"): lambda: (tried("hoof", folds=folds, leak=k) for k in ("scaler", "")),
     }
     lines, refused = [], []
     for (system, leak), rows in asked.items():
@@ -159,7 +153,7 @@ def trials(
 
 def chance(views: Views, classes: Sequence[str], seed: int = 0) -> str:
     """UF1 of the SVM that learns from labels dealt at random, next to what chance allows."""
-    labels = protocol.permuted(views.clips["label"].to_numpy(), seed)
+    labels = np.random.default_rng(seed).permutation(views.clips["label"].to_numpy())
     folds = protocol.folds(views.clips, tuple(classes))
     try:
         rows = experiments.try_folds("svm", views, folds, labels, classes=classes)
@@ -175,16 +169,17 @@ def chance(views: Views, classes: Sequence[str], seed: int = 0) -> str:
 def floors(clips: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     """UF1 of systems that see nothing of the clips, by name.
 
-    `majority class`: always the most frequent one.  `blank images`: the SVM, whose classes are
-    weighted by their frequency, trained and tested on zeros.  Which class it takes hangs on the
-    counts of a fold's training clips alone; on the 442 clips of MEGC2019 that is worth 0.36.
+    `majority class`: always the most frequent one.  `blank images`: the class-balanced SVM, trained
+    and tested on zeros: it goes by the counts of a fold's training clips, worth 0.36 on MEGC2019.
     """
-    most = clips["label"].mode()[0]
     zeros = np.zeros((len(clips), 3, 1, 1), np.float32)
     views = Views(clips.assign(action_units=""), clips[:0], {"flow": zeros})
     folds = protocol.folds(clips, tuple(classes))
     blank = experiments.try_folds("svm", views, folds, jobs=1, classes=classes)
-    rows = {"majority class": clips.assign(predicted=most), "blank images": blank}
+    rows = {
+        "majority class": clips.assign(predicted=clips["label"].mode()[0]),
+        "blank images": blank,
+    }
     return {name: scores.uf1(part, classes) for name, part in rows.items()}
 
 

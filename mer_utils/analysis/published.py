@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..evaluation.statistics import interval, mean_score
+from ..evaluation.statistics import interval, mean_uf1
 from .leaks import oracle
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def ours(study: "Study", runs: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for label, part in runs.groupby("label", sort=False):
         honest, picked = study.rows(part), oracle(part["key"])
-        score = mean_score(picked, "UF1") if len(picked) else float("nan")
+        score = mean_uf1(picked) if len(picked) else float("nan")
         preset, seeds = part["preset"].iloc[0], part["seed"].nunique()
-        lines.append((label, mean_score(honest, "UF1"), *interval(honest), score, preset, seeds))
+        lines.append((label, mean_uf1(honest), *interval(honest), score, preset, seeds))
     return pd.DataFrame(lines, columns=OURS)
 
 

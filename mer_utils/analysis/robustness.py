@@ -155,7 +155,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             line["clips"] = part["place"].nunique()
             if set(part["label"]) == set(good["label"]):
                 loss = statistics.difference(good[good["place"].isin(part["place"])], part)
-                line["UF1"] = statistics.mean_score(part, "UF1")
+                line["UF1"] = statistics.mean_uf1(part)
                 line |= dict(zip(("lost", "low", "high"), loss, strict=True))
             lines.append(line)
     return pd.DataFrame(lines)

@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pandas as pd
-from sklearn.metrics import classification_report
 
 from .. import paths
 from ..corpora import OWN, RELEASES, official, sheets, summary
@@ -21,7 +20,6 @@ from ..errors import StudyError
 from . import scores
 
 REQUIRED = ("run", "system", "seed", "selection", *KEY, "label", "predicted")
-ROW_COLUMNS = (*REQUIRED, *(f"p_{name}" for name in CLASSES), "epoch")
 TEXT = {name: str for name in REQUIRED if name != "seed"}  # ids such as 006 stay text
 _SUBJECT = re.compile(r"(?P<corpus>\S+)\s+(?P<subject>\S+)")
 _CLIP = re.compile(r"(?P<clip>\S+)\s+(?P<label>[0-9]{1,3})\s+(?P<predicted>[0-9]{1,3})")
@@ -36,12 +34,13 @@ def write_log(rows: pd.DataFrame, path: Path | str) -> Path:
             f"{twice} is predicted twice in these rows: "
             "write the log of one run (one system, seed and selection)"
         )
-    lines = []
+    text = ""
     coded = rows[KEY].assign(label=label, predicted=predicted)
     for person, part in coded.groupby(scores.PERSON):
-        lines.append(" ".join(map(_joined, person)))
-        lines += [f"{_joined(row.clip)} {row.label} {row.predicted}" for row in part.itertuples()]
-    paths.write_whole(Path(path), ("\n".join(lines) + "\n").encode())
+        text += " ".join(map(_joined, person)) + "\n"
+        for row in part.itertuples():
+            text += f"{_joined(row.clip)} {row.label} {row.predicted}\n"
+    paths.write_whole(Path(path), text.encode())
     return Path(path)
 
 
@@ -63,10 +62,10 @@ def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame
     """
     if not Path(path).is_file():
         raise StudyError(f"{path} does not exist or is no file: give the path of a log")
-    rows, subject, header = [], None, 0
-    lines = sheets.decoded(Path(path)).splitlines()
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        place = f"{path}, line {number}"
+    every = enumerate(map(str.strip, sheets.decoded(Path(path)).splitlines()), start=1)
+    lines = [(f"{path}, line {number}", line) for number, line in every if line]
+    rows, subject = [], None
+    for (place, line), (_, following) in zip(lines, [*lines[1:], ("", "")], strict=False):
         if clip := _CLIP.fullmatch(line):
             if subject is None:
                 raise StudyError(f"{place}: a clip before the first `corpus subject`")
@@ -76,30 +75,22 @@ def read_log(path: Path | str, classes: Sequence[str] = CLASSES) -> pd.DataFrame
                 raise StudyError(f"{place}: class {max(codes)} where 0 to {last} are known")
             key = _key(*subject, unquote(clip["clip"]), place)
             rows.append((*key, *(classes[code] for code in codes)))
-            header = 0
         elif names := _SUBJECT.fullmatch(line):
-            _no_clip(path, header, lines)
-            subject, header = tuple(map(unquote, names.groups())), number
-        elif line:
+            subject = tuple(map(unquote, names.groups()))
+            if not following or _SUBJECT.fullmatch(following):
+                raise StudyError(
+                    f"{place}: {line!r} holds no clip: lines `clip truth prediction` must follow "
+                    "`corpus subject`"
+                )
+        else:
             expected = "neither `corpus subject` nor `clip truth prediction`"
             raise StudyError(f"{place}: {line!r} is {expected}")
-    _no_clip(path, header, lines)
     if not rows:
         raise StudyError(f"{path} holds no clip: give a log in the MEGC2019 format")
     rows = pd.DataFrame(rows, columns=[*KEY, "label", "predicted"])
     if twice := _twice(rows):
         raise StudyError(f"{path} lists {twice} twice: keep one")
     return rows
-
-
-def _no_clip(path: Path | str, header: int, lines: Sequence[str]) -> None:
-    """Raises StudyError for a line of two words that no clip follows, if there is one."""
-    if header:
-        text = lines[header - 1].strip()
-        raise StudyError(
-            f"{path}, line {header}: {text!r} holds no clip: lines `clip truth prediction` must "
-            f"follow `corpus subject`"
-        )
 
 
 def _key(corpus: str, subject: str, clip: str, place: str) -> tuple[str, str, str]:
@@ -130,14 +121,6 @@ def remarks(rows: pd.DataFrame) -> list[str]:
     differences = official.of_clips(clips, parts, [paths.RAW, paths.RAW / "megc2019_flow"])
     lines.append(official.compare_sentence(len(clips), parts, differences))
     return lines + summary.differences(differences)
-
-
-def subject_reports(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """scikit-learn's report by (corpus, subject), of the classes in label or prediction alone."""
-    return {
-        person: classification_report(part["label"], part["predicted"], zero_division=0)
-        for person, part in rows.groupby(scores.PERSON)
-    }
 
 
 def write_rows(rows: pd.DataFrame, path: Path | str) -> Path:

@@ -68,14 +68,14 @@ def corpus_folds(clips: pd.DataFrame) -> list[Fold]:
 
 def person_of(clips: pd.DataFrame) -> list[tuple[str, str]]:
     """(corpus, subject) of every clip."""
-    return list(zip(clips["corpus"], clips["subject"], strict=True))
+    return list(clips[PERSON].itertuples(index=False, name=None))
 
 
 def check(clips: pd.DataFrame, classes: tuple[str, ...] = CLASSES) -> None:
     """Refuse what leave-one-subject-out cannot score."""
-    twice = clips[clips.duplicated(KEY)]
+    twice = clips.loc[clips.duplicated(KEY), KEY]
     if len(twice):
-        key = " / ".join(twice[KEY].iloc[0])
+        key = " / ".join(twice.iloc[0])
         raise StudyError(f"clip {key} is in the clip table twice: remove one of the two")
     people = sorted(set(person_of(clips)))
     if len(people) < 2:
@@ -107,7 +107,7 @@ def dealt(clips: pd.DataFrame, count: int) -> np.ndarray:
 
     Those with most clips come first: groups are alike in clips and corpora. No label counts.
     """
-    sizes = clips.groupby(PERSON, sort=True).size()
+    sizes = clips.groupby(PERSON).size()
     order = sizes.sort_values(ascending=False, kind="stable").index
     order = sorted(order, key=lambda person: person[0])  # by corpus, which a sort leaves in order
     group = {person: number % count for number, person in enumerate(order)}
@@ -115,10 +115,7 @@ def dealt(clips: pd.DataFrame, count: int) -> np.ndarray:
 
 
 def fairest(runs: pd.DataFrame, name: str = "label") -> pd.DataFrame:
-    """Runs or rows whose budget was chosen by training subjects; of a system without any, all.
-
-    name: of the column that tells systems apart.
-    """
+    """Runs or rows whose budget training subjects chose; of a system without such, all."""
     chosen = runs["selection"] == "inner"
     return runs[chosen | ~runs[name].isin(runs.loc[chosen, name])]
 
@@ -131,16 +128,10 @@ def subset(clips: pd.DataFrame, count: int = 6) -> np.ndarray:
     classes = clips.groupby(PERSON)["label"].nunique()
     order = list(classes.sort_values(ascending=False, kind="stable").index)
     for number in range(min(count, len(order)), len(order) + 1):
-        chosen = set(order[:number])
-        keep = np.flatnonzero([person in chosen for person in person_of(clips)])
+        keep = np.flatnonzero(pd.MultiIndex.from_frame(clips[PERSON]).isin(order[:number]))
         if set(clips["label"].iloc[keep]) == set(clips["label"]):
             break
     return keep
-
-
-def permuted(labels: np.ndarray, seed: int) -> np.ndarray:
-    """The labels of all clips in a random order: what is learned from them is chance."""
-    return np.random.default_rng(seed).permutation(labels)
 
 
 # --- wrong on purpose, to price it in notebook 40 -------------------------------------------------
@@ -178,8 +169,7 @@ def oracle(rows: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
     """Oracle selection: rows at the epoch picked on the test subject. Its price, never a result.
 
     rows: of one run; predicted (E, rows): class numbers after every epoch.  Per subject the epoch
-    of highest accuracy counts, the later one of equals (HTNet's rule).  Empty for a system without
-    epochs.
+    of highest accuracy counts, the later of equals (HTNet's rule).  Without epochs there are none.
     """
     if not predicted.size:
         return rows[:0]

@@ -61,13 +61,12 @@ def cells_of(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> np.nda
     classes = classes_of(rows, classes)
     if not len(rows):
         raise StudyError("there are no prediction rows to score: run notebook 41 first")
+    names = [*rows["label"].unique(), *rows["predicted"].unique()]
+    if unknown := [name for name in names if name not in classes]:
+        raise StudyError(
+            f"prediction rows hold class {unknown[0]!r}, which is none of {', '.join(classes)}"
+        )
     label, predicted = (pd.Index(classes).get_indexer(rows[n]) for n in ("label", "predicted"))
-    for names, code in ((rows["label"], label), (rows["predicted"], predicted)):
-        if code.min() < 0:
-            unknown = names[code < 0].iloc[0]
-            raise StudyError(
-                f"prediction rows hold class {unknown!r}, which is none of {', '.join(classes)}"
-            )
     return label * len(classes) + predicted
 
 
@@ -117,12 +116,12 @@ def averaged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def uf1(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
-    """Mean over classes of F1, counts pooled over all rows."""
+    """UF1 of all rows together."""
     return float(of(confusion(rows, classes))["UF1"])
 
 
 def uar(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> float:
-    """Mean over classes of recall, counts pooled over all rows."""
+    """UAR of all rows together."""
     return float(of(confusion(rows, classes))["UAR"])
 
 
@@ -131,14 +130,14 @@ def table(
 ) -> pd.DataFrame:
     """Scores of all rows ("Full") and of each value of column `by`, from the same predictions."""
     lines = []
-    for name, part in [("Full", rows), *rows.groupby(by, sort=True)]:
+    for name, part in [("Full", rows), *rows.groupby(by)]:
         line = {by: name, "clips": len(part), "subjects": part.groupby(PERSON).ngroups}
         lines.append(line | of(confusion(part, classes)))
     return pd.DataFrame(lines)
 
 
 def sentence(rows: pd.DataFrame, classes: Sequence[str] | None = None) -> str:
-    """The scores of one run in words, for an answer or an alternative text."""
+    """The scores of one run in words."""
     return (
         f"UF1 {uf1(rows, classes):.3f} and UAR {uar(rows, classes):.3f} over {len(rows)} clips "
         f"of {rows.groupby(PERSON).ngroups} left-out subjects"
@@ -160,17 +159,16 @@ def fold_means(rows: pd.DataFrame) -> pd.DataFrame:
     folds = folds[..., folds.sum((0, 1)) > 0]  # (C, C, folds): a run may lack a subject
     present = (folds.sum(0) + folds.sum(1)) > 0
     highest = len(folds) - present[::-1].argmax(0)  # classes up to the highest one present
-    all_right = np.trace(folds) == folds.sum((0, 1))
+    right = np.trace(folds) == folds.sum((0, 1))
     means = {}
     for metric in ("UF1", "UAR"):
         above, below = _fractions(folds, metric)
         by_class = above / np.where(below > 0, below, np.nan)  # above the highest: no counts, nan
+        up_to_highest = np.where(right, 1.0, np.nansum(by_class, 0) / highest)
         means[metric] = {
             "pooled (MEGC2019)": of(counts.sum(1))[metric].mean(),
             PRESENT: np.nanmean(by_class, 0).mean(),
-            "mean of folds, all right is 1": np.where(
-                all_right, 1.0, np.nansum(by_class, 0) / highest
-            ).mean(),
+            "mean of folds, all right is 1": up_to_highest.mean(),
             "mean of folds, absent class is 0": score(folds, metric).mean(),
         }
     return pd.DataFrame(means).rename_axis("rule").reset_index()

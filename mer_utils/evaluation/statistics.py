@@ -1,13 +1,12 @@
 """How sure a score, a gap and a ranking are: subjects resampled, exchanged, and seeds compared.
 
-Everything is computed from confusion counts of every run and subject (`scores.tally`), so that half
-a million predictions take seconds.  A subject is drawn or exchanged with all clips, because clips
-of one person are alike.  Models of different folds share most of their training people, so that
-their errors are alike, too: what resampling and exchanging see with fixed models is widened by two
-factors (`RETRAINED`, `RETRAINED_NULL`), measured by `benchmarks/retraining.py` on made studies
-that train again.  An interval then covers the mean score of such studies, other people and other
-models, in 95 of 100.  scipy has no test of a pooled score whose units are persons; a bootstrap
-sample and an exchange are products of counts with a matrix of weights.
+A subject is drawn or exchanged with all clips, because clips of one person are alike.  Models of
+different folds share most of their training people, so that their errors are alike, too: what
+resampling and exchanging see with fixed models is widened by two factors (`RETRAINED`,
+`RETRAINED_NULL`), measured by `benchmarks/retraining.py` on made studies that train again.  An
+interval then covers the mean score of such studies, other people and other models, in 95 of 100.
+scipy has no test of a pooled score whose units are persons; a bootstrap sample and an exchange are
+products of confusion counts (`scores.tally`) with a matrix of weights.
 """
 
 import math
@@ -32,9 +31,9 @@ RETRAINED_NULL = 1.15  # of exchanged gaps; without it 8 to 10 % came out at 5 %
 TIE = 1e-12  # scores of equal counts, up to rounding
 
 
-def mean_score(rows: pd.DataFrame, metric: str) -> float:
-    """The pooled score of each seed, averaged over seeds."""
-    return _mean(scores.tally(rows).counts, metric)
+def mean_uf1(rows: pd.DataFrame) -> float:
+    """The pooled UF1 of each seed, averaged over seeds."""
+    return _mean(scores.tally(rows).counts)
 
 
 def _mean(counts: np.ndarray, metric: str = "UF1") -> float:
@@ -46,16 +45,12 @@ def _mean(counts: np.ndarray, metric: str = "UF1") -> float:
 
 def draws(subjects: int, count: int = DRAWS, seed: int = 0) -> np.ndarray:
     """(count, subjects) how often each subject is drawn in each bootstrap sample of subjects."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(subjects, np.full(subjects, 1 / subjects), size=count)
+    even = np.full(subjects, 1 / subjects)
+    return np.random.default_rng(seed).multinomial(subjects, even, size=count)
 
 
 def resampled(
-    counts: np.ndarray,
-    metric: str = "UF1",
-    count: int = DRAWS,
-    seed: int = 0,
-    widen: float = RETRAINED,
+    counts: np.ndarray, metric: str = "UF1", count: int = DRAWS, seed: int = 0, widen=RETRAINED
 ) -> np.ndarray:
     """Scores (seeds, count) of bootstrap samples of counts (seeds, subjects, C, C).
 
@@ -76,10 +71,7 @@ def _limits(samples: np.ndarray) -> tuple[float, float]:
 def interval(
     rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval (95 %) of a pooled score, resampling subjects with all their clips.
-
-    With several seeds in `rows` it is the interval of their mean score.
-    """
+    """Percentile interval (95 %) of a pooled score, or of the mean score of several seeds."""
     return _limits(resampled(scores.tally(rows).counts, metric, n, seed).mean(0))
 
 
@@ -141,20 +133,15 @@ def exchanges(subjects: int, count: int = EXCHANGES, seed: int = 0) -> np.ndarra
 
 
 def exchange_test(
-    ours: np.ndarray,
-    theirs: np.ndarray,
-    metric: str = "UF1",
-    flips: np.ndarray | None = None,
-    widen: float = RETRAINED_NULL,
+    ours: np.ndarray, theirs: np.ndarray, metric: str, flips: np.ndarray, widen=RETRAINED_NULL
 ) -> float:
     """Two-sided p of a gap at least this large if it did not matter which system was which.
 
-    ours, theirs: (seeds, subjects, C, C) of the same subjects.  All predictions of a subject, of
-    all seeds, change sides together.  Where one system has more seeds, those of the other are
-    repeated: the mean score of neither changes.  p counts the observed split: never 0.
-    widen: factor of the exchanged gaps; 1 for models that are the same in all studies.
+    ours, theirs: (seeds, subjects, C, C) of the same subjects; flips: of `exchanges`.  All
+    predictions of a subject, of all seeds, change sides together.  Where one system has more seeds,
+    those of the other are repeated: the mean score of neither changes.  p counts the observed
+    split: never 0.  widen: factor of the exchanged gaps; 1 for models that are never trained again.
     """
-    flips = exchanges(ours.shape[1]) if flips is None else flips
     seeds = math.lcm(len(ours), len(theirs))
     ours, theirs = (  # (C, C, seeds, subjects)
         np.tile(np.moveaxis(counts, (2, 3), (0, 1)), (1, 1, seeds // len(counts), 1))
@@ -182,14 +169,13 @@ def compare(
     0.05), detectable (`detectable` of such a gap among all the pairs given).  Raises StudyError
     where a pair is not on the same clips.
     """
-    tally = scores.tally(rows)
+    tally, lines = scores.tally(rows), []
     names = tally.systems() if pairs is None else {name for pair in pairs for name in pair}
     counts = {name: tally.of(*name) for name in names}
     samples = {name: resampled(c, seed=seed).mean(0) for name, c in counts.items()}
     means = {name: _mean(c) for name, c in counts.items()}
     of_name = dict(list(rows.groupby(["system", "selection"])))
     flips = {size: exchanges(size, count, seed) for size in {c.shape[1] for c in counts.values()}}
-    lines = []
     if pairs is None:
         pairs = combinations(sorted(counts, key=means.get, reverse=True), 2)
     for one, two in pairs:
@@ -220,8 +206,7 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 def stretches(pairs: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
     """Longest stretches (first, last) of a ranking without a significant difference.
 
-    order: labels, best first.  What a critical-difference diagram joins by a bar; its ranks over
-    subjects mean nothing here, where a third of them have clips of one class only.
+    order: labels, best first.  A critical-difference diagram joins them by a bar.
     """
     different = np.zeros((len(order), len(order)), bool)
     for pair in pairs[pairs["significant"]].itertuples():
@@ -253,13 +238,11 @@ def subjects_needed(gap: float, sd: float, subjects: int) -> int:
 def spread(rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS) -> pd.DataFrame:
     """Standard deviations of a score: another seed, other people, and both at once.
 
-    Per system and selection, with scores x of seed k on bootstrap sample b of subjects:
-    `sd of seeds`, over k of the score on the people there are, missing with one seed;
-    `sd of subjects`, squared: the variance over b of the mean over k, less what seeds put into it,
-    (mean over b of the variance over k  -  that on the people there are) / seeds, and widened by
-    RETRAINED for models of other people;
-    `sd of one run`: both variances added, what one more study with one run would differ by.
-    With one seed the part of the seed is still inside that of the subjects.
+    `sd of seeds`: of the scores on the people there are, missing with one seed.  `sd of subjects`,
+    squared: variance over bootstrap samples of the mean over seeds, less what seeds put into it,
+    (mean over samples of the variance over seeds  -  that on the people there are) / seeds, widened
+    by RETRAINED.  `sd of one run`: both variances added.  With one seed the part of the seed is
+    still inside that of the subjects.
     """
     tally, lines = scores.tally(rows), []
     for system, selection in tally.systems():
@@ -280,7 +263,7 @@ def spread(rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS) -> pd.DataFr
 
 
 def against_the_best(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`summary` of rows, and `compare` of the entry with the highest UF1 with every other."""
+    """`summary` of rows, and `compare` of the highest UF1 with every other."""
     table = summary(rows)
     best, *others = table.sort_values("UF1", ascending=False)[["system", "selection"]].to_numpy()
     return table, compare(rows, [(tuple(best), tuple(other)) for other in others])

@@ -133,7 +133,8 @@ def task_of(
     task = _task(module, config, views, labels, classes, device, keep_weights=weights, **more)
     if experiment.labels == "true":
         return task
-    return dataclasses.replace(task, labels=protocol.permuted(task.labels, experiment.seed))
+    permuted = np.random.default_rng(experiment.seed).permutation(task.labels)
+    return dataclasses.replace(task, labels=permuted)
 
 
 def expected_seconds(experiment: Experiment, views: Views, device: str, jobs: int) -> float:
