@@ -8,8 +8,7 @@ import pytest
 from mer_utils.corpora.table import clip_table, exclusion_table
 from mer_utils.preprocessing import views
 from mer_utils.reporting import widgets
-from mer_utils.reporting.plots import motion as motion_plots
-from mer_utils.reporting.plots import people, style
+from mer_utils.reporting.plots import faces, people, style
 from mer_utils.systems import SYSTEMS
 
 
@@ -60,7 +59,7 @@ def test_the_browser_follows_its_corpus():
 def test_maps_share_their_colours_down_the_rows():
     flow = np.zeros((2, 3, 28, 28), np.float32)
     flow[0, 0, 5:9, 5:9], flow[1, 0, 5:9, 5:9] = 1.0, 0.1
-    fig = motion_plots.maps(flow, None, ["strong", "faint"])
+    fig = faces.maps(flow, None, ["strong", "faint"])
     limits = {
         axis.images[0].get_clim() for axis in fig.axes if axis.images and axis.get_title() == ""
     }
@@ -71,14 +70,14 @@ def test_maps_share_their_colours_down_the_rows():
 def test_magnitudes_of_a_few_pixels_are_not_drawn():
     rows = [("dis", 0.0, 0.2, 0.1, 5000, 1.0), ("dis", 0.0, 2.0, 0.9, 12, 0.5)]
     columns = ["method", "noise", "magnitude", "error", "pixels", "gain"]
-    fig = motion_plots.methods(pd.DataFrame(rows, columns=columns))
+    fig = faces.methods(pd.DataFrame(rows, columns=columns))
     assert list(fig.axes[0].lines[0].get_xdata()) == [0.2]
 
 
 def test_apexes_are_counted_up_to_the_largest_error():
     rows = [("spotted", 0), ("spotted", 1), ("midpoint", 3), ("midpoint", 2)]
     table = pd.DataFrame(rows, columns=["rule", "frames"])
-    fig = motion_plots.shares_below(table, "frames", "frames from the true apex", by="rule")
+    fig = faces.shares_below(table, "frames", "frames from the true apex", by="rule")
     drawn = {line.get_label(): line.get_xydata().tolist() for line in fig.axes[0].lines}
     spotted, midpoint = [[0, 0], [0, 0.5], [1, 1]], [[2, 0], [2, 0.5], [3, 1]]
     assert drawn == {"spotted": spotted, "midpoint": midpoint}

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from mer_utils import paths
-from mer_utils.reporting.plots.style import title
+from mer_utils.systems import title
 
 pytestmark = [
     browser.needed,

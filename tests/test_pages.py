@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from mer_utils import paths
 from mer_utils.corpora.table import Corpus, exclusion_table
-from mer_utils.reporting import driver, exports, pages, places, report, request
+from mer_utils.reporting import driver, exports, pages, report, request
 from mer_utils.reporting.execution import Job
 from mer_utils.reporting.plots import corpora as corpus_plots
 from mer_utils.reporting.plots import htnet as htnet_plots
@@ -113,7 +113,7 @@ def test_a_page_names_what_is_in_a_folder_and_not_the_way_to_it(tmp_path, monkey
     ]
     cell = new_code_cell(f'data = "{own}"')
     notebook = new_notebook(cells=[cell, new_code_cell(outputs=outputs)])
-    plain = places.placeless(notebook).cells[1].outputs
+    plain = pages.placeless(notebook).cells[1].outputs
     assert plain[0].data["text/markdown"] == (
         "no folder 01 in raw/x; a.avi is empty; elsewhere too"
     )
@@ -123,7 +123,7 @@ def test_a_page_names_what_is_in_a_folder_and_not_the_way_to_it(tmp_path, monkey
     assert str(tmp_path) not in str(plain) and str(tmp_path) in str(notebook)
     facts = {"name": "x", "notebook": "x", "made": "2026", "seconds": 1.0}
     assert str(tmp_path) not in pages.Report.of(notebook, "made", **facts).error
-    assert places.placeless(new_notebook()).cells == []
+    assert pages.placeless(new_notebook()).cells == []
 
 
 # --- two lists of pages ---------------------------------------------------------------------------

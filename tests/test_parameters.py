@@ -7,7 +7,7 @@ import pytest
 
 from mer_utils import paths
 from mer_utils.errors import StudyError
-from mer_utils.reporting import execution, parameters
+from mer_utils.reporting import execution, report
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))
 
@@ -16,8 +16,8 @@ NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))
 def test_every_notebook_checks_every_parameter_that_it_takes(path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # an import may add its own folder of packages
     given = execution.parameters(path)
-    assert set(given) <= set(parameters.KINDS)
-    parameters.check(given)
+    assert set(given) <= set(report.KINDS)
+    report.check(given)
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
     (checks,) = [source for source in cells if "report.check(globals())" in source]
     imports, call, _ = checks.partition("report.check(globals())")
@@ -42,4 +42,4 @@ def test_every_notebook_checks_every_parameter_that_it_takes(path, monkeypatch):
 )
 def test_a_value_that_would_be_read_as_another_is_refused(name, value, remedy):
     with pytest.raises(StudyError, match=f"parameter {name} = .*{remedy}"):
-        parameters.check({name: value, "of_the_notebook": object()})
+        report.check({name: value, "of_the_notebook": object()})

@@ -14,8 +14,8 @@ from test_notebooks import NOTEBOOKS, code
 
 from mer_utils.preprocessing import faces
 from mer_utils.reporting import pages, report, widgets
-from mer_utils.reporting.plots import baselines, dual_branch, people
 from mer_utils.reporting.plots import faces as face_plots
+from mer_utils.reporting.plots import networks, people
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +47,9 @@ def drawn():
     """Figures of every kind of picture that a frame may end up in."""
     video = film()
     cuts = {"XY": video[5], "XT": video[:, 64], "YT": video[:, :, 64].T}
-    yield baselines.planes(cuts, cuts)
+    yield face_plots.planes(cuts, cuts)
     yield face_plots.pictures(video[:2], np.zeros((2, 0, 2)), ["onset", "apex"])
-    yield dual_branch.pictures({"1": video / 255.0}, range(10), "change")
+    yield networks.pictures({"1": video / 255.0}, range(10), "change")
     for draw in ("pcolormesh", "matshow", "figimage"):
         fig, axis = plt.subplots(figsize=(4, 4))
         getattr(fig if draw == "figimage" else axis, draw)(video[0][::-1])

@@ -44,6 +44,14 @@ def test_only_what_is_between_the_markers_is_replaced(tmp_path, monkeypatch):
         readme.write(page)
 
 
+def test_every_finding_leads_to_the_table_or_page_that_it_quotes():
+    findings = [line for line in readme.printed().splitlines() if line.startswith("* ")]
+    assert len(findings) > 5
+    for finding in findings:
+        links = re.findall(r"\]\(([^)#]+)", finding)
+        assert links and all((paths.ROOT / link).is_file() for link in links), finding
+
+
 def test_the_readme_is_short():
     """The results aside, which have a line for each system."""
     lines = readme.README.read_text(encoding="utf-8").splitlines()

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from .. import paths
 from ..corpora.ids import FORMULA
 from ..errors import StudyError
-from .plots.style import notes, title
+from ..systems import notes, title
 
 LONG = 45  # rows that fill a printed page: more become a longtable
 NAMES = ("name", "label", "system", "against", "ablation")  # columns that name systems
@@ -76,6 +76,7 @@ def figure(fig: Figure, name: str) -> dict:
 
 
 def _kept(name: str, files: dict[str, str]) -> dict:
+    """What the metadata of an output hold: the name, and each file as text by its suffix."""
     if not NAME.fullmatch(name):
         raise StudyError(
             f"a table or figure cannot be kept as {name!r}: use small letters, digits and _, "

@@ -6,13 +6,14 @@ import copy
 import hashlib
 import json
 import re
+import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from html import unescape
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-import latex2mathml.exceptions
 import pandas as pd
 from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,10 +25,8 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from .. import __version__, corpora, paths
+from .. import __version__, corpora, paths, systems
 from ..errors import EndOfNotebook
-from .places import placeless
-from .plots.style import title as title_of
 from .report import SYNTHETIC
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,26 +35,23 @@ UNTOLD = "A picture is left out here: only those of `report.show` come to a page
 WIDGET_NOTE = "An interactive view is here in JupyterLab: open the notebook to use it."
 # No JavaScript and no widget state: what needs them is replaced by a sentence.
 SHOWN = ["text/html", "text/markdown", "image/png", "text/plain"]
-# latex2mathml has many errors and no common base for them
-LATEX_ERRORS = tuple(
-    error for error in vars(latex2mathml.exceptions).values() if isinstance(error, type)
-)
 _NUMBER = r"[-−+]?[\d,.]+(e[-+]?\d+)?%?"
 NUMBER = re.compile(rf"{_NUMBER}( to {_NUMBER})?|–|nan|<NA>|", re.IGNORECASE)
 NAME_OF_VARIANT = re.compile(r"^\w+/\w+$")  # long, and breaks after its stroke
 # of the data on the machine that made the page: only its name says something elsewhere
 FOLDER = re.compile(r"^(data = ['\"]).*[/\\](?=[^/\\]+$)", re.MULTILINE)
+DATA = re.compile(r"^data = (['\"])(.+)\1$", re.MULTILINE)
+COLOUR = r"\x1b\[[\d;]*m"  # in a traceback
 # Pages that the repository itself holds; INDEX lists them alone, EVERYTHING what a machine has.
-COMMITTED = ("40_protocol", "50_comparison", "51_published", "52_ablations")
-COMMITTED += ("56_calibration", "57_across", "90_summary")
-COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED)
+COMMITTED = (
+    "40_protocol 50_comparison 51_published 52_ablations 56_calibration 57_across 90_summary"
+)
+COMMITTED = tuple(f"megc2019_flow/{name}" for name in COMMITTED.split())
 INDEX, EVERYTHING = "index.html", "all.html"
 LIMITS = paths.ROOT / "reports" / "LIMITS.md"
 RECORD = re.compile(r'<meta name="report" content="([^"]*)">')
-HEAD = 20_000  # letters of a page that hold its record
 SENTENCE = 20  # letters of a cell that wants room for words
-TITLE = re.compile(r"^# (.*)\n?", re.MULTILINE)
-RULES = {"last": "as given", "inner": "chosen inside"}  # of the budget
+HEADING = re.compile(r"^# (.*)\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Report:
         """Read title, answer, corpus facts and error out of an executed notebook."""
         entries, error, headings = {}, "", []
         for cell in placeless(executed).cells:
-            if cell.cell_type == "markdown" and (heading := TITLE.search(cell.source)):
+            if cell.cell_type == "markdown" and (heading := HEADING.search(cell.source)):
                 headings.append(heading[1].strip())
             for output in cell.get("outputs", []):
                 entries.update(output.get("metadata", {}).get("study", {}))
@@ -165,7 +161,7 @@ def write(path: Path, text: str) -> None:
 def load(path: Path) -> Report | None:
     """The report that a page shows; None of a page that `page` has not made, or not so."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        record = RECORD.search(file.read(HEAD))
+        record = RECORD.search(file.read(20_000))
     try:
         return Report(**json.loads(unescape(record[1]))) if record else None
     except (TypeError, ValueError):
@@ -208,7 +204,7 @@ class _Renderer(IPythonRenderer):
     def inline_math(self, body: str, display: str = "inline") -> str:
         try:
             html = mathml(body.strip(), display=display)
-        except LATEX_ERRORS:
+        except Exception:  # latex2mathml has many errors, and no common base for them
             return f'<code class="formula">{escape(body.strip())}</code>'
         return html.replace("<math ", f'<math alttext="{escape(body.strip())}" ', 1)
 
@@ -224,9 +220,39 @@ def markdown(source: str, escape: bool = False) -> Markup:
     return Markup(MarkdownWithMath(renderer=_Renderer(escape=escape)).render(source))
 
 
-def said(source: str) -> Markup:
-    """Markdown that a notebook has computed: it may hold names from data, so that HTML is text."""
-    return markdown(source, escape=True)
+# Of what a notebook has computed: it may hold names from data, so that HTML is text.
+said = partial(markdown, escape=True)
+
+
+def placeless(notebook: NotebookNode) -> NotebookNode:
+    """A copy whose outputs name no folder of this machine, only what is in it."""
+    notebook = copy.deepcopy(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    given = [Path(data[2]) for cell in cells if (data := DATA.search(cell.source))]
+    folders = [path if path.is_dir() else path.parent for path in given if path.is_absolute()]
+    folders += [paths.DATA, paths.REPORTS, paths.ROOT, Path(sys.prefix), Path(sys.base_prefix)]
+    home = Path.home()  # which a traceback calls ~
+    folders += [Path("~") / path.relative_to(home) for path in folders if home in path.parents]
+    folders = sorted({str(path) for path in (*folders, home) if path != path.parent})
+    names = "|".join(map(re.escape, reversed(folders)))
+    inside = re.compile(rf"(^|[^\w.-]|{COLOUR})((?:{names})(?:[/\\]|(?![\w.-])))", re.MULTILINE)
+
+    def plain(value):
+        if isinstance(value, str):
+            # nothing in front of what is in a folder; of the folder itself its name
+            return inside.sub(lambda match: match[1] + re.split(r"[/\\]", match[2])[-1], value)
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        if isinstance(value, dict):  # a picture and a kept file are no text
+            files = ("image/png", "kept")
+            return type(value)(
+                {key: part if key in files else plain(part) for key, part in value.items()}
+            )
+        return value
+
+    for cell in cells:
+        cell.outputs = plain(cell.outputs)
+    return notebook
 
 
 def _readable(notebook: NotebookNode) -> NotebookNode:
@@ -239,7 +265,7 @@ def _readable(notebook: NotebookNode) -> NotebookNode:
             continue  # papermill's own notice in a failed notebook; the page says more
         notebook.cells.append(cell)
         if cell.cell_type == "markdown" and not titles:
-            cell.source, titles = TITLE.subn("", cell.source, count=1)
+            cell.source, titles = HEADING.subn("", cell.source, count=1)
         elif cell.cell_type == "code":
             if "injected-parameters" in tags:
                 cell.source = FOLDER.sub(r"\1…/", cell.source)
@@ -307,12 +333,12 @@ def _tidy_tables(body: BeautifulSoup) -> None:
 def _results(table: pd.DataFrame) -> Markup:
     """The results of a corpus as a table that a laptop has room for, best first."""
     table = table.sort_values("UF1", ascending=False, kind="stable")
-    columns = {"system": table["system"].map(title_of)}
+    columns = {"system": table["system"].map(systems.title)}
     for metric in ("UF1", "UAR"):
         limits = table[[f"{metric} low", f"{metric} high"]].to_numpy()
         columns[metric] = table[metric].map("{:.3f}".format)
         columns[f"95 % of {metric}"] = [f"{low:.2f} to {high:.2f}" for low, high in limits]
-    columns["budget"] = table["selection"].replace(RULES)
+    columns["budget"] = table["selection"].replace({"last": "as given", "inner": "chosen inside"})
     columns |= {name: table[name] for name in ("seeds", "preset") if name in table}
     caption = "Results of the finished runs, left-out subjects pooled; intervals over subjects"
     body = BeautifulSoup(pd.DataFrame(columns).to_html(index=False, border=0), "html.parser")

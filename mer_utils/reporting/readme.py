@@ -1,7 +1,7 @@
 """The results in README.md, printed from the committed rows and tables of the 442 flow images."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,10 +41,15 @@ def _parts(readme: Path) -> tuple[str, str, str]:
 
 
 def results() -> str:
-    """The table of systems and what follows from it, in Markdown."""
+    """The table of systems and what follows from it, in Markdown; each finding with its source."""
     rows = _rows(CORPUS)
-    findings = filter(None, [systems.notes(rows["system"].unique()), *_findings(rows)])
-    return "\n".join([*_table(rows), "", *(f"* {line}" for line in findings)])
+    notes = f"{systems.notes(rows['system'].unique())} ([log](LOG.md#inputs))"
+    findings = [
+        f"{finding} ([table](reports/tables/{CORPUS}_{table}.csv), "
+        f"[page](reports/html/{CORPUS}/{page}.html))"
+        for finding, table, page in _findings(rows)
+    ]
+    return "\n".join([*_table(rows), "", *(f"* {line}" for line in (notes, *findings))])
 
 
 def _rows(corpus: str) -> pd.DataFrame:
@@ -83,49 +88,61 @@ def _files(rows: pd.DataFrame, name: str, corpus: str) -> str:
     )
 
 
-def _findings(rows: pd.DataFrame) -> list[str]:
-    """What the systems differ by, what the leaks add and what the ingredients add, a line each."""
+def _findings(rows: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """What systems differ by, what leaks and ingredients add: a sentence, its table, its page."""
     pairs = statistics.compare(rows[rows["system"] != "majority"])
     lower = pairs[pairs["significant"]].groupby("against", sort=False)["system"]
     above = [f"{_titles(better)} above {_titles([worse])}" for worse, better in lower]
-    prices, leaks, answered = kept("prices"), kept("leaks"), kept("ablations")
+    yield (
+        f"{pairs['significant'].sum()} of {len(pairs)} pairs of systems are significantly "
+        f"different after Holm's correction: {'; '.join(above)}. As one of these pairs a gap of "
+        f"{pairs['detectable'].median():.2f} UF1 is detectable, four times out of five.",
+        *("pairs", "50_comparison"),
+    )
     names = rows[["system", "selection"]].drop_duplicates()
+    prices = kept("prices")
     prices = prices[prices["name"].isin(statistics.named(names)["name"])]
     oracle = prices["oracle"].sub(prices["honest"]).dropna()
-    folds = leaks.loc[leaks["leak"] == "random_folds", "inflation"]
+    yield (
+        f"Picking the epoch on the test subject (oracle), as most public codes do, adds "
+        f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
+        *("prices", "50_comparison"),
+    )
+    folds = kept("leaks").query("leak == 'random_folds'")["inflation"]
+    yield (
+        f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
+        f"{folds.max():.3f} against as many folds of whole subjects, in {len(folds)} systems.",
+        *("leaks", "40_protocol"),
+    )
+    answered = kept("ablations").rename(columns={"p Holm": "p"})
     coded = answered["ablation"].str.endswith("/as_coded")
-    single = answered[~coded]
-    differs = single[single["p Holm"] < 1 - statistics.LEVEL].sort_values("effect")
+    single, small = answered[~coded], kept("ablations_not_shown")["detectable"]
     changed = [
         f"`{line.ablation}` has {abs(line.effect):.2f} UF1 {'less' if line.effect > 0 else 'more'}"
-        for line in differs.itertuples()
+        for line in single[single["p"] < 1 - statistics.LEVEL].sort_values("effect").itertuples()
     ]
-    detectable = kept("ablations_not_shown")["detectable"]
+    yield (
+        f"Of {len(single)} single changes of {_titles(single['ablation'])}, these matter "
+        f"significantly: {', '.join(changed) or 'none'}. For the others no difference is shown; "
+        f"effects of {small.min():.2f} to {small.max():.2f} UF1 were detectable.",
+        *("ablations", "52_ablations"),
+    )
+    for line in answered[coded].itertuples():
+        yield (
+            f"The published code of {_titles([line.ablation])} has "
+            f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
+            f"({line.low:.2f} to {line.high:.2f} less taken alone; p {line.p:.2f} as one of "
+            f"{len(answered)} questions; as coded {line.seeds} seed{'s' * (line.seeds > 1)}).",
+            *("ablations", "52_ablations"),
+        )
     sizes = [
         f"{size['system']} has {size['UF1 published']:.3f} UF1, small {size['UF1 small']:.3f}"
         for size in kept("sizes").to_dict("records")
     ]
-    return [
-        f"{pairs['significant'].sum()} of {len(pairs)} pairs of systems are significantly "
-        f"different after Holm's correction: {'; '.join(above)}. As one of these pairs a gap of "
-        f"{pairs['detectable'].median():.2f} UF1 is detectable, four times out of five.",
-        f"Picking the epoch on the test subject (oracle), as most public codes do, adds "
-        f"{oracle.min():.2f} to {oracle.max():.2f} UF1. That is an inflation, never a result.",
-        f"Random folds, with a person on both sides, change UF1 by {folds.min():.3f} to "
-        f"{folds.max():.3f} against as many folds of whole subjects, in {len(folds)} systems.",
-        f"Of {len(single)} single changes of {_titles(single['ablation'])}, these matter "
-        f"significantly: {', '.join(changed) or 'none'}. "
-        f"For the others no difference is shown; effects of "
-        f"{detectable.min():.2f} to {detectable.max():.2f} UF1 were detectable.",
-        *(
-            f"The published code of {_titles([line.ablation])} has "
-            f"{line.described - line.effect:.3f} UF1, its own description {line.described:.3f} "
-            f"({line.low:.2f} to {line.high:.2f} less taken alone; p {line.p:.2f} as one of "
-            f"{len(answered)} questions; as coded {line.seeds} seed{'s' * (line.seeds > 1)})."
-            for line in answered[coded].rename(columns={"p Holm": "p"}).itertuples()
-        ),
+    yield (
         f"At the published size, with the published schedule: {'; '.join(sizes)}. One seed each.",
-    ]
+        *("sizes", "50_comparison"),
+    )
 
 
 def _titles(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a notebook shows its reader: its corpus, code, figures with alt text, tables, the answer.
+"""What a notebook takes and shows: its parameters, corpus, code, figures, tables, the answer.
 
 Every piece carries a small `study` entry in the metadata of its output, from which the front page
 is built without running anything again.
@@ -12,7 +12,9 @@ import io
 import re
 import textwrap
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import matplotlib.pyplot as plt
@@ -27,8 +29,7 @@ from pygments.lexers import PythonLexer
 from .. import corpora, paths
 from ..errors import EndOfNotebook, StudyError
 from . import exports
-from .parameters import check as check
-from .plots import people
+from .plots import people, style
 
 FIGURE_DPI = 150  # pixels per inch in the file: sharp on a phone, about 50 KB a figure
 SCREEN_DPI = 100  # pixels per inch at which the page lays the figure out
@@ -44,13 +45,39 @@ def _code_style(style: str, selector: str) -> str:
     return "\n".join(rules)
 
 
-# Of code in JupyterLab, by its theme; a page has its own style.
 CODE_STYLE = f"""<style>
 {_code_style("friendly", ".source")}
 {_code_style("github-dark", 'body[data-jp-theme-light="false"] .source')}
 .source {{ color: #1d232b; padding: 0.5em 0.8em; }}
 div.source pre {{ color: inherit; white-space: pre; overflow-x: auto; font-size: 13px; }}
-</style>"""
+</style>"""  # of code in JupyterLab, by its theme; a page has its own style
+TEXTS = "corpus data system preset labels selection inputs leak device precision dask systems curve"
+KINDS = {  # name of a parameter -> its types, what to give
+    **dict.fromkeys([*TEXTS.split(), "model", "table"], ((str,), "a text")),
+    **dict.fromkeys(["smoke", "keep_weights", "show_faces"], ((bool,), "True or False")),
+    **dict.fromkeys(["frames", "slow"], ((bool,), "True or False")),
+    **dict.fromkeys(["onset", "apex", "offset"], ((int, type(None)), "a frame number, or None")),
+    "films": ((list, tuple), "a list of paths"),
+    "seed": ((int,), "a whole number from 0 up"),
+    "jobs": ((int, type(None)), "a whole number above 0, or None"),
+    "most": ((int,), "a whole number above 0"),
+    "overrides": ((dict,), 'field: value, with papermill as -y "overrides: {epochs: 2}"'),
+    "runs": ((list, tuple), "a list of groups, with papermill as -f STUDY.yml"),
+}
+
+
+def check(given: Mapping[str, object]) -> None:
+    """Raises StudyError for a parameter of another type or size, before anything reads it.
+
+    given: names and values, also others: a notebook's `globals()`.
+    """
+    for name in KINDS.keys() & given.keys():
+        value, (types, what) = given[name], KINDS[name]
+        if isinstance(value, ModuleType):  # that a notebook imports: `systems.inputs`
+            continue
+        least = 1 if "above 0" in what else 0
+        if type(value) not in types or (type(value) is int and value < least):
+            raise StudyError(f"parameter {name} = {value!r} is not possible: give {what}")
 
 
 def header(corpus) -> None:
@@ -99,9 +126,8 @@ def source(*objects: object, docstring: bool = True) -> None:
             ) from error
         text = textwrap.dedent("".join(lines)).rstrip()
         if not docstring and ast.get_docstring(definition := ast.parse(text).body[0]):
-            lines, first_part = text.splitlines(), definition.body[0]
-            del lines[first_part.lineno - 1 : first_part.end_lineno]
-            text = "\n".join(lines)
+            lines, quoted = text.splitlines(), definition.body[0]
+            text = "\n".join(lines[: quoted.lineno - 1] + lines[quoted.end_lineno :])
         place = f"{path.relative_to(paths.ROOT).as_posix()}, line {first}"
         blocks.append(f'<p class="quiet">{place}</p>{_coloured(text)}')
         texts.append(f"{place}\n\n{text}")
@@ -116,11 +142,13 @@ def _coloured(code: str) -> str:
 def show(fig: Figure, alt: str, *, name: str = "") -> None:
     """Show a figure as PNG; `alt` is one sentence with what it shows, for readers who cannot see.
 
-    Of a corpus of people no picture that shows a face is left in it (`plots.people`).
+    Of a corpus of people no picture that shows a face is left in it (`plots.people`).  What has to
+    be said with the scores of its systems is below it and in `alt` (`plots.style.noted`).
     name: the driver also keeps it as reports/figures/<corpus>_<name>.svg and .pdf.
     """
     if len(alt.split()) < 3:
         raise StudyError(f"report.show needs alt text that says what the figure shows, got {alt!r}")
+    alt = " ".join(filter(None, (alt, style.noted(fig))))
     buffer = io.BytesIO()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

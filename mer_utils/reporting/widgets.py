@@ -25,9 +25,8 @@ from ..prediction.predict import Reading, predict
 from ..preprocessing.faces import SIZE
 from ..preprocessing.regions import co_occurrence
 from ..preprocessing.views import Views
-from .plots import comparison, corpora, faces, motion, people, prediction, regions, results
-from .plots.face import GRID
-from .plots.style import title
+from ..systems import title
+from .plots import comparison, corpora, faces, people, regions, results, style
 
 Shown = Figure | pd.DataFrame | str
 DPI = 80  # of a figure on a page; its picture has twice as many, for sharp screens
@@ -75,9 +74,9 @@ def clip_browser(views: Views) -> ipywidgets.Widget:
 def _figures(views: Views, i: int) -> Iterator[Figure]:
     """The flow of a clip, and of synthetic clips alone the frames."""
     points = views.arrays["landmarks"][[i]] if "landmarks" in views.arrays else None
-    yield motion.looks(views.arrays, np.array([i]), [views.clips.loc[i, "label"]], points)
+    yield faces.motion(views.arrays, np.array([i]), [views.clips.loc[i, "label"]], points)
     if "frames" in views.arrays and people.may_be_shown():
-        marks = np.empty((1, 0, 2)) if points is None else points * (SIZE / GRID)
+        marks = np.empty((1, 0, 2)) if points is None else points * (SIZE / faces.GRID)
         marks = np.repeat(marks, 2, axis=0)
         yield faces.pictures(views.arrays["frames"][i], marks, ["onset", "apex"])
 
@@ -110,7 +109,7 @@ def failures(rows: pd.DataFrame, views: Views) -> ipywidgets.Widget:
     def draw() -> Iterator[Shown]:
         if clip.value >= 0:
             row = clips.loc[clip.value]
-            yield motion.looks(views.arrays, np.array([clip.value]), [row["label"]])
+            yield faces.motion(views.arrays, np.array([clip.value]), [row["label"]])
             yield _annotation(row)
             yield "; ".join(f"{title(name)}: {votes.loc[clip.value, name]}" for name in systems)
 
@@ -200,13 +199,13 @@ def upload(models: Models) -> ipywidgets.Widget:
 def _said(reading: Reading, models: Models) -> Iterator[Shown]:
     yield from reading.refused.values()
     for film in reading.films.values():
-        yield prediction.course(film)
+        yield faces.course(film)
         yield " ".join(film.quality)
     table = reading.table
     read = table.dropna(subset=f"p_{models.classes[0]}").reset_index(drop=True)
     if len(read):
         names = "frame " + read["apex"].astype(int).astype(str)
-        yield prediction.probabilities(read.assign(name=names), models.classes)
+        yield faces.probabilities(read.assign(name=names), models.classes)
     yield table[["film", "onset", "apex", "offset", "predicted", "warning"]]
 
 
@@ -247,6 +246,7 @@ def _widget(part: Shown) -> ipywidgets.Widget:
     if isinstance(part, str):
         return ipywidgets.HTML(html.escape(part))
     buffer = io.BytesIO()
+    style.noted(part)
     people.without_faces(part).savefig(buffer, format="png", dpi=2 * DPI, bbox_inches="tight")
     plt.close(part)
     layout = {"width": f"{part.get_figwidth() * DPI:.0f}px", "max_width": "100%"}

@@ -29,7 +29,7 @@ from ..preprocessing import centring
 from ..preprocessing.regions import GRID
 from .inputs import Arrays, Clips, Flow, ask, scaled_flow
 
-TITLE = "Mirror ridge (125 designs tried)"
+TITLE = "Mirror ridge"
 NOTE = (
     "Mirror ridge was designed on the 442 clips of MEGC2019: 119 configurations had been scored on "
     "these subjects before it was fixed, and 6 more while it was written. On new people expect a "

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import intervals
-from .style import CLASS_HATCHES, EDGE, bars, class_colours, key, legend, panels, reference
+from .style import CLASS_HATCHES, EDGE, bars, class_colours, key, legend, panels, reference, swarm
 
 MOST = 24  # clips of a subject that are drawn
 MICRO_LIMIT = 500  # ms, the usual bound of a micro-expression (Yan et al., 2013)
@@ -42,7 +41,7 @@ def durations(clips: pd.DataFrame, classes: Sequence[str]) -> Figure:
         for number, label in enumerate(classes):
             values = part.loc[part["label"] == label, "milliseconds"]
             place = row + (number - (len(classes) - 1) / 2) * step
-            intervals.swarm(axis, values, place, color=colours[label], **look)
+            swarm(axis, values, place, color=colours[label], **look)
     reference(axis, MICRO_LIMIT, "half a second")
     axis.set_yticks(range(len(corpora)), [f"{name}\n{len(part)} clips" for name, part in corpora])
     axis.set(ylim=(len(corpora) - 0.45, -0.55), xlim=(0, None))

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from . import intervals
-from .face import GRID, grid, outline, over
-from .planted import planted_curves as planted_curves
-from .style import ACCENT, EDGE, FORMS, INK, class_colours, legend, matrix, panels, reference
+from . import style
+from .faces import GRID, grid, outline, over
+from .networks import planted_curves as planted_curves
+from .style import ACCENT, EDGE, FORMS, INK, panels, reference
 
 CROP, PATCH = 14, 7
 AREAS = ("right eye", "left eye", "right mouth corner", "left mouth corner")  # the person's own
@@ -75,7 +75,7 @@ def attention(landmarks: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     blocks = weights.reshape(2, 2, 4, 4).transpose(0, 2, 1, 3).reshape(8, 8)
     names = ["upper left", "upper right", "lower left", "lower right"] * 2
     look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "fontsize": 7}
-    image = matrix(numbers, blocks, names, texts="{:.2f}", **look)
+    image = style.matrix(numbers, blocks, names, texts="{:.2f}", **look)
     numbers.tick_params(axis="x", rotation=90)
     for line in (numbers.axhline, numbers.axvline):
         line(4, color="black", lw=1.5)
@@ -137,9 +137,9 @@ def ball(
 def radii(lengths: Mapping[str, np.ndarray], edge: float) -> Figure:
     """Distance of every clip's point from the middle of the ball, a row per form."""
     xlabel = "distance of the coordinates from the middle"
-    fig, axis = intervals.rows(list(lengths), xlabel, (0, edge * 1.05), extra=1.3)
+    fig, axis = style.item_rows(list(lengths), xlabel, (0, edge * 1.05), extra=1.3)
     for row, (values, form) in enumerate(zip(lengths.values(), FORMS, strict=False)):
-        intervals.swarm(axis, values, row, alpha=0.7, width=0.5, **form | {"ls": "-"})
+        style.swarm(axis, values, row, alpha=0.7, width=0.5, **form | {"ls": "-"})
     reference(axis, edge, "edge of the ball")
     return fig
 
@@ -149,9 +149,9 @@ def embeddings(
 ) -> Figure:
     """Points (N, 2) in their widest directions, labels (N,), unseen persons (N,), by form."""
     fig, [axes] = panels(panels_of, 3.9, 4.2)
-    marks = [*"os^Dv<>"] * len(classes)
+    colours, marks = style.class_colours(classes), [*"os^Dv<>"] * len(classes)
     for axis, (points, labels, unseen) in zip(axes, panels_of.values(), strict=True):
-        for (label, colour), marker in zip(class_colours(classes).items(), marks, strict=False):
+        for (label, colour), marker in zip(colours.items(), marks, strict=False):
             chosen, look = np.asarray(labels) == label, {"color": colour, "marker": marker}
             axis.scatter(*points[chosen & ~unseen].T, s=10, alpha=0.3, lw=0, **look)
             look |= {"edgecolors": EDGE, "lw": 0.5, "label": label}
@@ -162,5 +162,5 @@ def embeddings(
         axis.set_xlabel("widest direction")
         axis.tick_params(labelsize=8)
     axes[0].set_ylabel("second widest direction")
-    legend(fig, *axes[0].get_legend_handles_labels())
+    style.legend(fig, *axes[0].get_legend_handles_labels())
     return fig

@@ -25,14 +25,12 @@ def may_be_shown() -> bool:
 
 def without_faces(fig: Figure) -> Figure:
     """The figure, of people with a sentence for each picture finer than FINEST both ways."""
-    if not may_be_shown():
-        for picture in fig.findobj(_is_fine):
-            axis = picture.axes
-            picture.remove()
-            if axis is not None:
-                words, middle = "not shown:\nthe clip is of a person", {"ha": "center"}
-                place = {"x": 0.5, "y": 0.5, "transform": axis.transAxes, "va": "center"}
-                axis.text(s=words, fontsize=7, wrap=True, **place, **middle)
+    for picture in () if may_be_shown() else fig.findobj(_is_fine):
+        axis = picture.axes
+        picture.remove()
+        if axis is not None:
+            words, look = "not shown:\nthe clip is of a person", {"fontsize": 7, "wrap": True}
+            axis.text(0.5, 0.5, words, transform=axis.transAxes, ha="center", va="center", **look)
     return fig
 
 

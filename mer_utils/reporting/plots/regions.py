@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ...preprocessing.regions import PATCH, POINTS, REGIONS
-from .face import blank, over
-from .planted import planted_curves as planted_curves
+from .faces import blank, over
+from .networks import planted_curves as planted_curves
 from .style import ACCENT, EDGE, GREEN, INK, MAGNITUDE, PALE, WARNING, matrix, panels, signed
 
 # Distinct by marker as well: right and left share a colour.

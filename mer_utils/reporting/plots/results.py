@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from . import intervals
-from .style import EDGE, INK, PALE, WARNING, bare, bars, class_colours, key, legend, matrix, title
+from . import style
+from .style import EDGE, INK, PALE, WARNING, class_colours, legend
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -19,7 +19,8 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     texts = np.vectorize("{:.0%}\n{}".format)(shares, counts)
     fig, axis = plt.subplots(figsize=(4.8, 4.0))
-    image = matrix(axis, shares, classes, texts=texts, cmap="Blues", vmin=0, vmax=1, fontsize=10)
+    look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "fontsize": 10}
+    image = style.matrix(axis, shares, classes, texts=texts, **look)
     axis.set(xlabel="predicted", ylabel="label")
     fig.colorbar(image, ax=axis, shrink=0.8, label="share of the label's clips")
     return fig
@@ -79,9 +80,9 @@ def epochs_on_test(by_epoch: pd.DataFrame, last: float, picked: float) -> Figure
 
 def dots(frame: pd.DataFrame, value: str, label: str, axis_label: str) -> Figure:
     """A dot per row of `frame`, named by column `label`: two ways of counting the same rows."""
-    fig, axis = intervals.rows(frame[label], axis_label, (0, 1.08))
+    fig, axis = style.item_rows(frame[label], axis_label, (0, 1.08))
     axis.hlines(range(len(frame)), 0, frame[value], color=PALE, linewidth=2)
-    intervals.dots(axis, frame[value], digits=3)
+    style.dots(axis, frame[value], digits=3)
     return fig
 
 
@@ -94,13 +95,13 @@ def clips(shares: pd.DataFrame, classes: Sequence[str]) -> Figure:
     look = {"aspect": "auto", "interpolation": "nearest"}
     top.imshow([[to_rgb(colours[name]) for name in labels]], **look)
     axis.imshow(shares.to_numpy().T, cmap="Greys", vmin=0, vmax=1.15, **look)
-    bare(top, axis)
+    style.bare(top, axis)
     top.set_yticks([0], ["label"])
-    axis.set_yticks(range(count), [title(name) for name in shares.columns])
+    axis.set_yticks(range(count), [style.title(name) for name in shares.columns])
     for place in range(1, count):
         axis.axhline(place - 0.5, color="white", lw=2)
     axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
-    legend(fig, key(colours | {"wrong": "0.15"}))
+    legend(fig, style.key(colours | {"wrong": "0.15"}))
     return fig
 
 
@@ -108,7 +109,7 @@ def overlap(table: pd.DataFrame) -> Figure:
     """Clips by how many systems are wrong, next to what independent failures would give."""
     fig, axis = plt.subplots(figsize=(7, 3.3))
     names = {"clips": "counted", "independent": "if systems failed independently"}
-    bars(axis, table.set_index("systems wrong")[[*names]].rename(columns=names))
+    style.bars(axis, table.set_index("systems wrong")[[*names]].rename(columns=names))
     axis.set(xlabel="systems that get a clip wrong", ylabel="clips")
     axis.legend()
     return fig

@@ -1,15 +1,21 @@
-"""What all figures share: colours of classes, systems and flow methods, and small parts."""
+"""What all figures share: colours of classes and systems, and the parts that they are made of."""
 
 import math
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from ...systems import SYSTEMS, notes
+from ...systems import title as plain_title
 
 INK, PALE, ACCENT, WARNING = "#1f3b63", "#c3d3df", "#d9822b", "#a3223a"
 LIGHT, GREEN = "#5b7aa8", "#5d8a4e"
@@ -18,13 +24,13 @@ CHANCE = "#777777"  # always dashed
 # Dark, middle, light: the classes differ in grey too.
 CLASS_COLOURS = {"negative": INK, "positive": ACCENT, "surprise": PALE}
 CLASS_HATCHES = {"negative": "", "positive": "...", "surprise": "///"}
-METHODS = {"dis_fine": (WARNING, "o"), "dis": (ACCENT, "s"), "farneback": (LIGHT, "^")}
-METHODS |= {"tvl1": (INK, "D")}  # colour and marker of a flow method
 # Looks of a few forms of one thing: they differ in grey too.
 _LOOKS = ((INK, "-", "o"), (ACCENT, "--", "s"), (GREEN, ":", "^"), (WARNING, "-.", "D"))
 _LOOKS += ((LIGHT, "-", "v"),)
 FORMS = [dict(zip(("color", "ls", "marker"), look, strict=True)) for look in _LOOKS]
 MAGNITUDE = "magma_r"  # strain and lengths: white is none
+ROW, DENSE, MANY = 0.42, 0.27, 12  # inches of a row, of a row among more than so many
+MARK = "*"  # behind the name of a system that has a NOTE
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
@@ -35,32 +41,33 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
     return dict(zip(classes, map(to_hex, steps), strict=True))
 
 
-def _systems():
-    from ... import systems  # loads torch, which most figures do without
-
-    return systems
-
-
-def colour(system: str) -> str:
-    """The colour of a system; an ablation has its system's, an unknown name is grey."""
-    return looks([system])["colours"][0]
-
-
 def looks(names: Sequence[str]) -> dict[str, list[str]]:
-    """Colours and markers of systems, as `intervals.dots` takes them."""
-    modules = [_systems().SYSTEMS.get(str(name).partition("/")[0]) for name in names]
+    """Colours and markers of systems, for `dots`; ablations have their system's, others are grey"""
+    modules = [SYSTEMS.get(str(name).partition("/")[0]) for name in names]
     colours = [getattr(module, "COLOUR", UNNAMED) for module in modules]
     return {"colours": colours, "markers": [getattr(m, "MARKER", "o") for m in modules]}
 
 
+def colour(system: str) -> str:
+    return looks([system])["colours"][0]
+
+
 def title(label: str) -> str:
-    """A label as a figure prints it: "htnet/as_coded (inner)" -> "HTNet, as coded (inner)"."""
-    return _systems().title(label)
+    """A label as a figure prints it, with MARK where `noted` explains it below the figure."""
+    return plain_title(label) + (MARK if notes([label]) else "")
 
 
-def notes(labels: Iterable[str]) -> str:
-    """What has to be said with the scores of systems, by their labels; "" for most."""
-    return _systems().notes(labels)
+def noted(fig: Figure) -> str:
+    """Write below a figure what must be said with the scores of its systems; gives the sentences.
+
+    Those are the NOTEs of the systems that the figure names, "" for most.
+    """
+    texts = " ".join(text.get_text() for text in fig.findobj(Text))
+    note = notes(name for name, module in SYSTEMS.items() if module.TITLE in texts)
+    if note:
+        lines = textwrap.fill(f"{MARK} {note}", int(13 * fig.get_figwidth()))
+        fig.text(0.01, -0.01, lines, va="top", fontsize=8, color=UNNAMED)
+    return note
 
 
 def panels(
@@ -72,8 +79,8 @@ def panels(
     """
     size = (width * len(titles) + extra[0], height * len(rows) + extra[1])
     fig, axes = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False, **look)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title)
+    for axis, name in zip(axes[0], titles, strict=True):
+        axis.set_title(name)
     for axis, row in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(row)
     return fig, axes
@@ -93,9 +100,7 @@ def signed(values: np.ndarray, share: float = 1.0) -> dict:
     return {"cmap": "RdBu_r", "vmin": -most, "vmax": most}  # blue: left or up, white: none
 
 
-def reference(
-    axis, value: float, label: str = "", *, level: bool = False, place: str = "top"
-) -> None:
+def reference(axis, value: float, label: str = "", *, level=False, place: str = "top") -> None:
     """A dashed line at `value`, upright or level; its label at a `place` or the right."""
     (axis.axhline if level else axis.axvline)(value, color=CHANCE, ls="--", lw=1, zorder=1)
     look = {"fontsize": 8, "color": CHANCE, "va": "bottom" if level else place}
@@ -134,9 +139,9 @@ def bars(axis, table: pd.DataFrame, colours=(INK, PALE), hatches=("", "///"), **
 
 def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
     """Legend entries: a box per name in its colour."""
-    hatches = hatches or {}
+    look, hatches = {"ec": EDGE, "lw": 0.5}, hatches or {}
     return [
-        plt.Rectangle((0, 0), 1, 1, fc=shade, ec=EDGE, lw=0.5, hatch=hatches.get(name), label=name)
+        plt.Rectangle((0, 0), 1, 1, fc=shade, hatch=hatches.get(name), label=name, **look)
         for name, shade in colours.items()
     ]
 
@@ -148,3 +153,53 @@ def legend(fig: Figure, handles: Sequence, labels: Sequence[str] | None = None) 
     columns = max(1, min(4, int(fig.get_figwidth() / inches)))
     fig.set_figheight(fig.get_figheight() + 0.2 * (math.ceil(len(labels) / columns) - 1))
     fig.legend(handles, labels, loc="outside upper right", ncols=columns)
+
+
+# --- figures that have a row per item, a dot, and an interval -------------------------------------
+
+
+def item_rows(
+    labels: Sequence[str], xlabel: str, limits: tuple | None = None, extra: float = 1.0
+) -> tuple[Figure, Axes]:
+    """An empty figure with a row per label, the first on top; extra: inches besides the rows."""
+    height = DENSE if len(labels) > MANY else ROW
+    fig, axis = plt.subplots(figsize=(7.8, extra + height * len(labels)))
+    axis.set_yticks(range(len(labels)), [title(label) for label in labels])
+    axis.set(ylim=(len(labels) - 0.5, -0.7), xlabel=xlabel)
+    if limits:
+        axis.set_xlim(limits)
+    return fig, axis
+
+
+def dots(
+    axis, values, low=np.nan, high=np.nan, colours=INK, markers="o", filled=True, digits=0, **look
+) -> None:
+    """A dot per row and a line from `low` to `high`; rows without a value stay empty.
+
+    Each is one value, or one for every row; digits: of the number above each dot, 0 for none;
+    look: of the dots, as `Axes.plot` takes it.
+    """
+    look = {"ms": 8, "ls": "", "zorder": 3} | look
+    columns = np.broadcast_arrays(values, low, high, colours, markers, filled)
+    for y, (value, start, end, shade, marker, full) in enumerate(zip(*columns, strict=True)):
+        if np.isnan(value):
+            continue
+        axis.plot([start, end], [y, y], color=shade, lw=2)
+        axis.plot(value, y, marker=marker, color=shade, mfc=shade if full else "white", **look)
+        look["label"] = None  # once in the legend
+        if digits:
+            place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+            axis.annotate(f"{value:.{digits}f}", (value, y), fontsize=8, **place)
+
+
+def swarm(
+    axis, values, place: float, middle: Callable | None = None, bar="black", width=0.6, **look
+) -> None:
+    """Every value of one row as a dot of its own; `middle` (np.mean, np.median) as a bar."""
+    values = np.sort(np.asarray(values))
+    look = {"s": 14, "linewidths": 0, "zorder": 2, "color": INK} | look
+    apart = np.arange(len(values)) * 0.618 % 1 - 0.5  # so that dots do not hide each other
+    axis.scatter(values, place + width * apart, **look)
+    if middle and len(values):
+        ends = place - 0.6 * width, place + 0.6 * width
+        axis.vlines(middle(values), *ends, color=bar, lw=2.5, zorder=3)
