@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from made_clips import clip_table
 
 from mer_utils import systems, training
@@ -165,6 +166,45 @@ def test_inputs_of_other_names_are_refused_before_the_first_step(monkeypatch):
     words = r"features\(\) returns flows, but Net.forward takes flow: give the inputs the same"
     with pytest.raises(StudyError, match=words):
         list(training.train_folds(task, protocol.folds(CLIPS)[:1], jobs=1))
+
+
+@pytest.mark.parametrize(
+    ("returned", "wanted", "words"),
+    [
+        ("alone", "pair", "forward returns logits alone, which the loss cannot read"),
+        ("pair", None, "forward returns a tuple of 2, which the loss cannot read"),
+        ("three", "pair", "forward returns a tuple of 3, which the loss cannot read"),
+        ("pair", "alone", "forward returns a tuple of 2, which the loss cannot read"),
+    ],
+)
+def test_a_loss_that_does_not_fit_what_forward_returns_is_refused(
+    monkeypatch, returned, wanted, words
+):
+    monkeypatch.setattr(made_system, "fit_context", lambda *_: {"mean": np.zeros((3, 7, 7), "f4")})
+    plain = made_system.Net.forward
+
+    def forward(self, flow):
+        logits = plain(self, flow)
+        return {"alone": logits, "pair": (logits, logits), "three": (logits,) * 3}[returned]
+
+    def loss(config, class_counts):
+        def criterion(output, labels, position):
+            if wanted == "pair":
+                output, _ = output
+            return F.cross_entropy(output, labels)
+
+        return criterion
+
+    monkeypatch.setattr(made_system.Net, "forward", forward)
+    if wanted is None:
+        monkeypatch.delattr(made_system, "loss")
+        monkeypatch.delattr(made_system, "targets")
+    else:
+        monkeypatch.setattr(made_system, "loss", loss)
+    features = {"flow": VIEWS["flow"][:, :, ::4, ::4]}
+    task = training.Task(made_system, made_system.Config(), features, CLIPS, LABELS, n_classes=3)
+    with pytest.raises(StudyError, match=words):
+        training.train_fold(task, protocol.folds(CLIPS)[0])
 
 
 # --- names, fields, values ------------------------------------------------------------------------

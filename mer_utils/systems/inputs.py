@@ -8,13 +8,14 @@ No other module knows that field.
 import dataclasses
 import inspect
 import types
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from ..corpora.table import one_line
 from ..errors import StudyError
 
 Arrays = dict[str, np.ndarray]
@@ -94,3 +95,20 @@ def check_names(net: nn.Module, features: Arrays) -> None:
             f"{type(net).__name__}.forward takes {', '.join(forward.parameters)}: "
             "give the inputs the same names in both"
         ) from error
+
+
+def checked_loss(criterion: Callable, net: nn.Module) -> Callable:
+    """The loss; it raises StudyError where it cannot read what the network's `forward` returns."""
+
+    def loss(output, labels, **targets):
+        try:
+            return criterion(output, labels, **targets)
+        except (AttributeError, TypeError, ValueError) as error:
+            what = f"a tuple of {len(output)}" if isinstance(output, tuple) else "logits alone"
+            raise StudyError(
+                f"{type(net).__module__}: in training {type(net).__name__}.forward returns {what}, "
+                f"which the loss cannot read ({one_line(error)}): let loss(config, class_counts) "
+                "return a function that takes what forward returns, the labels and the targets"
+            ) from error
+
+    return loss

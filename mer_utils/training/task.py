@@ -130,7 +130,7 @@ def start(task: Task, fold: Fold) -> Start:
         torch.as_tensor(train).to(task.device),
         torch.as_tensor(labels).to(task.device),
         on_device(task, targets),
-        criterion,
+        systems.inputs.checked_loss(criterion, net),
         batch_sizes(len(train), config.batch_size),
         scope,
     )
