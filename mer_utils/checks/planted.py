@@ -21,12 +21,11 @@ def marked_twin(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
     """For HTNet: only a comparison of neighbours tells which of three to follow.
 
     One of the four areas has four 7x7 spots in random order; the rest is noise.  One spot is marked
-    by strain and moves vertically (v) in one of four fixed patterns.  The other three have three
-    different patterns; one of them, the twin, has the pattern of the marked spot.  All three move
-    left or right (u) at random, and the label is the direction of the twin.  The majority of the
-    three directions is right in 3 of 4 clips, the best without comparison; attention inside the
-    area (queries and keys: patterns, values: directions) can solve all.
-    Views flow, flow_legacy, landmarks.
+    by strain and moves vertically (v) in one of four fixed patterns.  The other three differ in
+    pattern; one, the twin, has that of the marked spot.  They move left or right (u) at random, and
+    the label is the direction of the twin.  The majority of the three is right in 3 of 4 clips, the
+    best without comparison; attention inside the area can solve all (queries and keys: patterns,
+    values: directions).  Views flow, flow_legacy, landmarks.
     """
     patterns = np.random.default_rng(7).choice([-2.0, 2.0], size=(4, 7, 7))  # pixels
     random = np.random.default_rng(seed)
@@ -73,10 +72,9 @@ def same_sign(count: int, seed: int = 0) -> tuple[Views, np.ndarray]:
 def gathered(count: int, seed: int = 0) -> Case:
     """For MHSSA: six of the mouth's twelve landmarks move, all on one side (0) or every other (1).
 
-    The landmarks are 7 cells apart, so that no patch holds two of them.  Each moves, always in the
-    same way, in half of the clips of either class: counts of movements tell nothing, distances
-    tell the label.  The other regions hold noise.  Views flow, flow_legacy, landmarks; rows
-    without action units.
+    They are 7 cells apart, so that no patch holds two of them.  Each moves, always in the same way,
+    in half of the clips of either class: counts of movements tell nothing, distances tell the
+    label.  Views flow, flow_legacy, landmarks; rows without action units.
     """
     random, labels = _labels(count, seed)
     sides = random.integers(0, 2, count)[:, None, None]
@@ -89,13 +87,6 @@ def gathered(count: int, seed: int = 0) -> Case:
     return _spots(moving, random) | {"landmarks": landmarks}, labels, clips
 
 
-# The pairs of regions that move in class 0 and in class 1, as units: brows, nose, mouth.
-REGIONS_TOGETHER = (("R2+L2", "9+12"), ("R2+9", "L2+12"))
-# Row and column of the spot, first and last landmark of the region.
-_UNIT_SPOTS = {"R2": (0, 0, 17, 21), "L2": (0, 3, 22, 26), "9": (3, 0, 27, 35)}
-_UNIT_SPOTS |= {"12": (3, 3, 48, 59)}
-
-
 def regions_together(count: int, seed: int = 0) -> Case:
     """For the graph of MHSSA-GCN: two of four regions move, and the label is which two.
 
@@ -104,10 +95,12 @@ def regions_together(count: int, seed: int = 0) -> Case:
     landmarks; rows with `action_units`.
     """
     random, labels = _labels(count, seed)
-    units = [REGIONS_TOGETHER[label][random.integers(2)] for label in labels]
+    pairs = (("R2+L2", "9+12"), ("R2+9", "L2+12"))  # of class 0 and 1, as units: brows, nose, mouth
+    units = [pairs[label][random.integers(2)] for label in labels]
     moving = np.zeros((count, 4, 4))
     landmarks = np.full((count, 68, 2), (14.0, 14.0), np.float32)  # the eyes hold noise
-    for unit, (row, column, first, last) in _UNIT_SPOTS.items():
+    spots = {"R2": (0, 0, 17, 21), "L2": (0, 3, 22, 26), "9": (3, 0, 27, 35), "12": (3, 3, 48, 59)}
+    for unit, (row, column, first, last) in spots.items():  # first and last landmark of the region
         moving[:, row, column] = [unit in pair.split("+") for pair in units]
         landmarks[:, first : last + 1] = (7 * column + 3, 7 * row + 3)
     clips = pd.DataFrame({"corpus": "planted_casme2", "action_units": units})
@@ -116,31 +109,30 @@ def regions_together(count: int, seed: int = 0) -> Case:
 
 # --- brows and mouth that move in pictures --------------------------------------------------------
 
-UNITS_TOGETHER = (("2+12", "4+15"), ("2+15", "4+12"))  # the pairs of class 0 and of class 1
 # Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
 UNITS_TOGETHER_SIZES = {"size": 96, "channels": 1, "stem": 4, "widths": (4, 4, 8, 16)}
 UNITS_TOGETHER_SIZES |= {"position_layers": 1, "drop_path": 0.0, "gcn_dims": (40, 40)}
-UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16}
-UNITS_TOGETHER_SIZES |= {"learning_rate": 1e-2, "weight_decay": 0.05}
-_UNIT_MOVES = {2: ("brows", -1), 4: ("brows", 1), 12: ("mouth", -1), 15: ("mouth", 1)}  # 1: down
-_PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
+UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16, "learning_rate": 1e-2}
+UNITS_TOGETHER_SIZES |= {"weight_decay": 0.05}
+PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
 
 
 def units_together(count: int, seed: int = 0) -> Case:
     """For AM-GCN: brows and mouth each move up or down; the label is which moves occur together.
 
-    Units 2 and 4 are brows up and down, 12 and 15 the mouth.  Each occurs in half of the clips of
-    either class.  So no place alone tells anything, nor any sum over places: two places 75 pixels
-    apart have to be related.  Views frames, landmarks; rows as if of twelve subjects.
+    Each unit occurs in half of the clips of either class.  So no place alone tells anything, nor
+    any sum over places: two places 75 pixels apart have to be related.  Views frames, landmarks.
     """
     random, labels = _labels(count, seed)
-    face, units = _face(), []
+    face, brows, mouth, units = _face(), _near("brows", 4), _near("mouth", 4), []
+    down = {"2": -brows, "4": brows, "12": -mouth, "15": mouth}  # of a unit of height 1, pixels
+    pairs = (("2+12", "4+15"), ("2+15", "4+12"))  # of class 0 and of class 1
     frames = np.empty((count, 2, 128, 128), np.uint8)
     for clip, label in enumerate(labels):
-        units.append(UNITS_TOGETHER[label][random.integers(2)])
-        down = sum(random.uniform(1.4, 2.6) * _down(int(unit)) for unit in units[-1].split("+"))
+        units.append(pairs[label][random.integers(2)])
+        moved = sum(random.uniform(1.4, 2.6) * down[unit] for unit in units[-1].split("+"))
         noise = random.normal(0, 2, (2, 128, 128))
-        frames[clip] = np.clip(np.stack([face, _moved(face, down)]) + noise, 0, 255)
+        frames[clip] = np.clip(np.stack([face, _moved(face, moved)]) + noise, 0, 255)
     views = {"frames": frames, "landmarks": np.repeat(_plain_face()[None], count, axis=0)}
     return views, labels, _rows(labels, units)
 
@@ -151,23 +143,21 @@ ORDER_SIZES = {"size": 27, "shown": "difference", "maps": 8, "reduction": 2, "wi
 ORDER_SIZES |= {"time_kernels": (1, 1, 1), "dense": (32, 16), "scales": (2, 4, 8), "head": (16,)}
 ORDER_SIZES |= {"weighting": "none", "dropout": 0.0, "penalty": 0.0}
 ORDER_SIZES |= {"epochs": 4, "batch_size": 8, "learning_rate": 3e-3}
-# Shares of a movement's height, frame by frame, symmetric in time; by rounds.
-_PULSES = {1: (0.6, 1.0, 1.0, 0.6), 2: (1.0, 1.0)}
 
 
 def order_of_movements(count: int, seed: int = 0, rounds: int = 1) -> Case:
     """For models of time: brows up before mouth up (0) or after it (1).
 
     Each goes up and down again in four of the ten frames; the first and the last frame are at rest.
-    But for chance the ten pictures are the same in both classes: no mean, maximum or attention over
-    them tells anything, unless it knows their positions.  With two `rounds` the movements alternate
-    twice, two frames each, so that either half of the clip holds both.  The key frames are the
-    first and one at the height of the stronger movement.  Views video, frames, landmarks; rows as
-    if of twelve subjects, all with the same action units.
+    But for chance the ten pictures are the same in both classes: nothing over them tells anything,
+    unless it knows their positions.  With two `rounds` the movements alternate twice, two frames
+    each, so that either half of the clip holds both.  The key frames are the first and one at the
+    height of the stronger movement.  Views video, frames, landmarks; rows as if of twelve subjects.
     """
     random, labels = _labels(count, seed)
-    face, brows, mouth = _face(), _down(2), _down(12)
-    courses, pulse = np.zeros((2, 10)), _PULSES[rounds]  # of what comes first, and second
+    face, brows, mouth = _face(), -_near("brows", 4), -_near("mouth", 4)
+    pulse = (0.6, 1.0, 1.0, 0.6) if rounds == 1 else (1.0, 1.0)  # shares of the height, by frame
+    courses = np.zeros((2, 10))  # of what comes first, and second
     for turn in range(2 * rounds):
         begin = 1 + turn * len(pulse)
         courses[turn % 2, begin : begin + len(pulse)] = pulse
@@ -188,8 +178,7 @@ def order_of_movements(count: int, seed: int = 0, rounds: int = 1) -> Case:
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
 FILM_SIZES = {"streams": "visual", "smoothing": 1.0, "maps": 9, "side": 64, "embedding": 16}
-FILM_SIZES |= {"stilled": False}  # their heads do not move
-FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False}
+FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False, "stilled": False}
 FILM_SIZES |= {"epochs": 12, "batch_size": 16, "learning_rate": 3e-3}
 APEX = 4  # frame of a film of `after_the_apex` that an annotator would call the apex
 
@@ -215,10 +204,10 @@ def film_points() -> np.ndarray:
 def after_the_apex(count: int, seed: int = 0) -> Case:
     """For key frames: the brows rise and fall; the mouth moves later and tells the label.
 
-    The brows are highest at frame 4 of 24, which an annotator would call the apex.  Somewhere
-    between frames 9 and 22 the mouth moves for three frames, down (0) or up (1).  Even steps from
-    onset to apex, and one frame more, end before it; the frames in which the landmarks move most
-    do not.  Views keyframes, keyframe_points, rise, rise_points, by the study's own code.
+    The brows are highest at frame 4 of 24.  Somewhere between frames 9 and 22 the mouth moves for
+    three frames, down (0) or up (1).  Even steps from onset to apex, and one frame more, end before
+    it; the frames in which the landmarks move most do not.  Views keyframes, keyframe_points, rise,
+    rise_points, by the study's own code.
     """
     clips, labels = films(count, seed)
     courses = np.array([keyframes.track(film, film_points()) for film in clips])
@@ -232,9 +221,9 @@ def after_the_apex(count: int, seed: int = 0) -> Case:
 def first_and_second(count: int, seed: int = 0) -> Case:
     """For the BiLSTM: the brows move, then the mouth (0), or the mouth, then the brows (1).
 
-    Eleven frames; each movement lasts two of them, with two frames of rest before and after it.  So
-    no three frames in a row hold both movements.  The nine patterns of a clip are the same in both
-    classes but for their order, and their mean tells nothing.  Views keyframes, keyframe_points.
+    Each movement lasts two of eleven frames, with two frames of rest before and after it: no three
+    frames in a row hold both.  So the nine patterns of a clip are the same in both classes but for
+    their order, and their mean tells nothing.  Views keyframes, keyframe_points.
     """
     random, labels = _labels(count, seed)
     films = []
@@ -289,14 +278,8 @@ def _face() -> np.ndarray:
 
 def _near(place: str, half_height: int, kind=float) -> np.ndarray:
     """(128, 128) 1 in the middle of brows or mouth, falling off as a Gaussian."""
-    (row, half_width), (rows, columns) = _PLACES[place], np.mgrid[:128, :128].astype(kind)
+    (row, half_width), (rows, columns) = PLACES[place], np.mgrid[:128, :128].astype(kind)
     return np.exp(-0.5 * (((rows - row) / half_height) ** 2 + ((columns - 64) / half_width) ** 2))
-
-
-def _down(unit: int) -> np.ndarray:
-    """(128, 128) how far a unit of height 1 moves each pixel down."""
-    place, sign = _UNIT_MOVES[unit]
-    return sign * _near(place, 4)
 
 
 def _moved(face: np.ndarray, down: np.ndarray) -> np.ndarray:
@@ -308,7 +291,7 @@ def _film(courses: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """(T, 2) how far brows and mouth have moved down, in pixels -> (T, 128, 128) uint8 noisy."""
     face = _face().astype(np.float32)
     rows, columns = np.mgrid[:128, :128].astype(np.float32)
-    near = [_near(place, 6, np.float32) for place in _PLACES]
+    near = [_near(place, 6, np.float32) for place in PLACES]
     frames = []
     for brows, mouth in courses:
         source = rows - brows * near[0] - mouth * near[1]

@@ -18,8 +18,7 @@ from ..synthetic.motion import unit_field
 from ..synthetic.plan import halves
 
 MAGNITUDES = (0.2, 0.5, 1.0, 2.0)  # pixels of the aligned face; a pixel counts for the nearest
-_EDGES = np.sqrt(np.array(MAGNITUDES[:-1]) * np.array(MAGNITUDES[1:]))  # between two, by ratio
-_LEAST = 0.1  # pixels: a smaller motion has no reliable direction
+LEAST = 0.1  # pixels: a smaller motion has no reliable direction
 
 
 def of(corpus: Corpus, row: pd.Series) -> dict[str, np.ndarray]:
@@ -44,17 +43,15 @@ def _apex(true: dict[str, np.ndarray]) -> int:
 def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
     """Per clip: error of the points, and of where they lay the face; needs view `points`.
 
-    `error`: mean distance in pixels of the frame over 68 points, of onset and apex; `movement`:
-    the error of the points' movement from onset to apex; `onset` and `both`: how far the aligned
-    face is from where true points would put it, aligned by the onset's points and by those of both
-    frames, in pixels of the aligned face.
+    `error`: mean distance over 68 points of onset and apex, in pixels of the frame; `movement`: of
+    their movements; `onset`, `both`: how far from where true points would put it the face is, in
+    pixels of the aligned face, aligned by the onset's points and by those of both frames.
     """
     rows, points_of = [], clip_views.arrays["points"]
     for (_, row), points in zip(clip_views.clips.iterrows(), points_of, strict=True):
         true = of(corpus, row)
         right = true["landmarks"][np.searchsorted(true["frames"], [row["onset"], row["apex"]])]
-        wrong = points - right  # (2, 68, 2)
-        target = faces.alignment(right[0])
+        wrong, target = points - right, faces.alignment(right[0])  # (2, 68, 2)
         square = faces.move(right[0], target)
         face = faces.move(square, cv2.invertAffineTransform(target))
         apart = {"error": wrong, "movement": wrong[1] - wrong[0]}
@@ -65,9 +62,7 @@ def landmark_errors(corpus: Corpus, clip_views: Views) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def true_flow(
-    corpus: Corpus, clip_views: Views, i: int, head: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def true_flow(corpus: Corpus, clip_views: Views, i: int, head: bool = True):
     """True flow of clip i in pixels of the aligned face (2, 128, 128), and its face mask.
 
     With head=False the head is at rest.  Needs view `points`.
@@ -83,16 +78,14 @@ def true_flow(
 def reach(corpus: Corpus, clip_views: Views, i: int) -> np.ndarray:
     """(128, 128) how far the coded units of clip i move the aligned face: shares of a unit's peak.
 
-    Of several units the largest share; the person's mannerism and the head at rest.  Needs view
-    `points`.
+    Of several units the largest; mannerism and head at rest.  Needs view `points`.
     """
     row = clip_views.clips.iloc[i]
     true = of(corpus, row)
     points = true["landmarks"][np.searchsorted(true["frames"], row["onset"])]
-    size = true["flow"].shape[:0:-1]  # width, height
-    moved = np.zeros(size[::-1], np.float32)
+    moved = np.zeros(true["flow"].shape[1:], np.float32)
     for half in halves(row["action_units"]):
-        moved = np.maximum(moved, np.hypot(*unit_field(*half, points, size)))
+        moved = np.maximum(moved, np.hypot(*unit_field(*half, points, moved.shape[::-1])))
     matrix = faces.alignment(clip_views.arrays["points"][i, 0])
     return cv2.warpAffine(moved, matrix, (faces.SIZE, faces.SIZE))
 
@@ -121,10 +114,11 @@ def flow_errors(
     `pixels`: how many. Needs views `frames` and `points`.
     """
     random, rows = np.random.default_rng(seed), []
+    edges = np.sqrt(np.array(MAGNITUDES[:-1]) * np.array(MAGNITUDES[1:]))  # between two, by ratio
     for i in _at_true_apex(corpus, clip_views, limit):
         right, mask = true_flow(corpus, clip_views, i)
         length = np.hypot(*right)
-        kind = np.where(mask & (length >= _LEAST), np.digitize(length, _EDGES), -1)
+        kind = np.where(mask & (length >= LEAST), np.digitize(length, edges), -1)
         for level in noise:
             pair = clip_views.arrays["frames"][i].astype(float)
             pair += random.normal(0, level, pair.shape) if level else 0
@@ -158,12 +152,9 @@ def head_errors(corpus: Corpus, clip_views: Views, limit: int | None = None) -> 
         field = motion.flow(onset, apex)
         picture = images.Frame(frame_files(clip["frames"])[int(clip["apex"])]).decode()
         aligned = faces.align(picture, faces.alignment(clip_views.arrays["points"][i, 1]))
-        ways = {
-            "left in": field,
-            "taken out": field - motion.head_motion(field, mask),
-            "by landmarks": motion.flow(onset, aligned),
-            "no flow at all": np.zeros_like(field),
-        }
+        ways = {"left in": field, "taken out": field - motion.head_motion(field, mask)}
+        ways["by landmarks"] = motion.flow(onset, aligned)
+        ways["no flow at all"] = np.zeros_like(field)
         for way, estimate in ways.items():
             error = np.hypot(*(estimate - right))[mask].mean()
             rows.append(clip[KEY].to_dict() | {"way": way, "error": error})
@@ -179,9 +170,9 @@ def apex_errors(corpus: Corpus, jobs: int | None = None, progress: bool = True) 
     clips = corpus.clips.assign(apex=pd.array([None] * len(corpus.clips), "Int64"))
     forgotten, rows = replace(corpus, clips=clips), []
     for _, row in views.compute(forgotten, ("points",), jobs, progress).clips.iterrows():
-        frames = int(row["offset"] - row["onset"]) + 1
-        middle = int(row["onset"]) + frames // 2
-        for rule, number in (("spotted", int(row["apex"])), ("midpoint", middle)):
-            error = {"rule": rule, "error": number - _apex(of(corpus, row)), "frames": frames}
+        true, frames = _apex(of(corpus, row)), int(row["offset"] - row["onset"]) + 1
+        rules = {"spotted": row["apex"], "midpoint": row["onset"] + frames // 2}
+        for rule, number in rules.items():
+            error = {"rule": rule, "error": int(number) - true, "frames": frames}
             rows.append(row[KEY].to_dict() | error)
     return pd.DataFrame(rows)

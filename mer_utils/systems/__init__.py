@@ -17,8 +17,8 @@ training clips' persons where it has an argument `groups`.  Optional are
   fold must be a parameter or a buffer, and the clips of a batch may meet in BatchNorm alone.
 
 What the published code does and the paper does not describe is in NAME_as_coded.py, a plain machine
-on the network's own inputs in NAME_control.py; both may import NAME.py, and systems import each
-other in no other way.
+on the network's own inputs in NAME_control.py; both may import NAME.py, and hyperhtnet_as_coded has
+its trunk from htnet_as_coded.  Systems import each other in no other way.
 """
 
 import ast
@@ -45,7 +45,7 @@ CONTROLS = {name: import_module(f".{name}_control", __name__) for name in ("mhss
 
 PRESETS = ("small", "paper")
 ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0
-TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+TYPES = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 class Ablation(typing.NamedTuple):
@@ -60,13 +60,10 @@ class Ablation(typing.NamedTuple):
 def ablations(system: str) -> dict[str, Ablation]:
     """Every change that can be asked for as `system/name`; StudyError for an unknown system."""
     _check_known("system", system, SYSTEMS)
-    described = SYSTEMS[system]
-    others = (group.get(system, described) for group in (AS_CODED, CONTROLS))
-    table = {
-        name: Ablation(module, *line)
-        for module in (described, *others)
-        for name, line in module.ABLATIONS.items()
-    }
+    described, table = SYSTEMS[system], {}
+    for module in (described, AS_CODED.get(system), CONTROLS.get(system)):
+        lines = module.ABLATIONS if module else {}
+        table |= {name: Ablation(module, *line) for name, line in lines.items()}
     if inputs.reads_flow(described):
         table["stretched_flow"] = Ablation(described, *inputs.STRETCHED)
     if hasattr(described.Config(), "mirror"):
@@ -193,6 +190,5 @@ def table(offered: Sequence[str]) -> pd.DataFrame:
         needs = views_needed(module, inputs.resolved(module.Config(), offered))
         kind = "network" if neural(module) else "classifier"
         lacks = ", ".join(need for need in needs if need not in offered)
-        rows.append((name, module.TITLE, kind, ", ".join(needs), lacks, len(ablations(name))))
-    columns = ["system", "title", "kind", "reads", "lacks", "ablations"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append((name, kind, ", ".join(needs), lacks))
+    return pd.DataFrame(rows, columns=["system", "kind", "reads", "lacks"])

@@ -37,16 +37,15 @@ class Layer(nn.Module):
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
-    def attend(self, x):
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
-        return self.out((weights @ v).transpose(1, 2).flatten(2))
-
     def keep(self, x):
         return F.dropout(torch.ones_like(x[:, :1, :1]), self.drop, self.training)  # one per clip
 
     def forward(self, x):
-        x = x + self.keep(x) * self.attend(self.norm1(x))
+        keep = self.keep(x)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
+        x = x + keep * self.out((weights @ v).transpose(1, 2).flatten(2))
         return x + self.keep(x) * self.mlp(self.norm2(x))
 
 
@@ -104,14 +103,14 @@ def fit_context(clips: Clips, features: Arrays, config) -> Arrays:
     """The graph (units, units) of the fold's training clips: D^-1/2 (P(j|i) + I) D^-1/2."""
     if config.graph == "none":
         return {}
-    count = len(config.units)
+    loops = np.eye(len(config.units))
     if config.graph == "identity":
-        return {"unit_graph": np.eye(count, dtype=np.float32)}
+        return {"unit_graph": loops.astype(np.float32)}
     present = np.maximum(targets(clips, config)["action_units"], 0.0)  # uncoded clips add nothing
     together = present.T @ present  # (units, units) clips
     np.fill_diagonal(together, 0.0)
     conditional = together / np.maximum(present.sum(axis=0), 1.0)[:, None]
-    return {"unit_graph": regions.normalise(conditional + np.eye(count)).astype(np.float32)}
+    return {"unit_graph": regions.normalise(conditional + loops).astype(np.float32)}
 
 
 class UnitGraph(nn.Module):
@@ -119,10 +118,10 @@ class UnitGraph(nn.Module):
 
     def __init__(self, config, graph: np.ndarray):
         super().__init__()
-        moved = np.zeros((len(config.units), len(regions.REGIONS)), np.float32)
+        moved = torch.zeros(len(config.units), len(regions.REGIONS))
         for row, unit in enumerate(config.units):
             moved[row, list(regions.UNITS[unit])] = 1 / len(regions.UNITS[unit])
-        self.register_buffer("moved", torch.from_numpy(moved))  # (U, 6) takes means
+        self.register_buffer("moved", moved)  # (U, 6) takes means
         self.register_buffer("graph", torch.as_tensor(graph, dtype=torch.float32))
         self.project = nn.Linear(config.widths[-1], config.node_dim)
         self.embedding = nn.Parameter(torch.randn(len(config.units), config.node_dim))
@@ -132,7 +131,7 @@ class UnitGraph(nn.Module):
         self.gcn = nn.ModuleList(nn.Linear(*pair) for pair in dims)
 
     def nodes(self, x, pool):
-        pooled = self.moved @ pool @ x.flatten(2).transpose(1, 2)  # (B, U, dim)
+        pooled = self.moved @ pool @ x.flatten(2).mT  # (B, U, dim)
         return F.leaky_relu(self.project(pooled) + self.embedding, SLOPE)  # (B, U, node_dim)
 
     def scores(self, nodes):

@@ -1,7 +1,6 @@
 """What a network adds to its own inputs: a support vector machine reads them instead of it.
 
-No paper: a control, of which NAME_control.py holds one for each network that has one.  C is chosen
-inside the training folds where those choose, classes are weighted by their frequency, as in `svm`.
+No paper.  C and the weights of classes are as in `svm`; the inputs are in NAME_control.py.
 """
 
 from dataclasses import dataclass

@@ -17,8 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .. import systems
 
-CLASSES = 3
-COUNTS, FORMS = ("parameters", "multiply-adds"), ("small", "described", "as coded")
 PICTURE, FLOAT = (np.uint8, (0, 255)), np.float32
 # One clip of every view: shape, type, least and largest number.
 BLANK = {
@@ -38,7 +36,7 @@ BLANK = {
 
 
 class Cost(NamedTuple):
-    """Of one network."""
+    """Of one network for three classes."""
 
     parameters: int
     multiply_adds: int  # of one clip, in evaluation mode
@@ -54,7 +52,7 @@ def cost(name: str, preset: str = "paper") -> Cost | None:
     features = module.features(views, clips, config)
     context = systems.fit_context(module, clips, features, config)
     with torch.device("meta"):
-        net = module.network(config, CLASSES, context)
+        net = module.network(config, 3, context)
     net = net.to("meta").eval()  # buffers that were given as arrays too
     inputs = {key: torch.as_tensor(values).to("meta") for key, values in features.items()}
     return Cost(sum(p.numel() for p in net.parameters()), multiply_adds(net, **inputs))
@@ -86,39 +84,21 @@ def blank_clips() -> pd.DataFrame:
     return pd.DataFrame([row | {"action_units": "12"}])
 
 
-def table(names: Sequence[str] | None = None) -> pd.DataFrame:
-    """Parameters and multiply-adds of every network: small, as described, as coded.
-
-    A system whose code is not published, or is what is described, has no `as coded`.
-    """
-    rows = []
-    for name in names or systems.SYSTEMS:
-        costs = [cost(name, "small"), cost(name)]
-        if "as_coded" in systems.ablations(name):
-            costs.append(cost(f"{name}/as_coded"))
-        if costs[0]:
-            row = {"system": name}
-            for form, counts in zip(FORMS, costs, strict=False):
-                row |= {f"{what}, {form}": n for what, n in zip(COUNTS, counts, strict=True)}
-            rows.append(row)
-    forms = [f"{what}, {form}" for what in COUNTS for form in FORMS]
-    return pd.DataFrame(rows, columns=["system", *forms]).astype(dict.fromkeys(forms, "Int64"))
-
-
 def needs(corpus: str, offered: Sequence[str]) -> pd.DataFrame:
     """Every system on one corpus: what it reads, what it costs, and why it cannot run.
 
     Costs are given as small | described (| as coded, where it is another network).  `offered`: the
     corpus' views.
     """
-    costs = table().set_index("system")
     rows = []
     for row in systems.table(offered).itertuples():
-        line = {"system": row.system, "reads": row.reads}
-        for what, digits, unit in (("parameters", 0, 1), ("multiply-adds, millions", 2, 1e6)):
-            values = costs[costs.index == row.system].filter(like=what.partition(",")[0])
-            values = values.dropna(axis=1).to_numpy().ravel()
-            line[what] = " | ".join(f"{value / unit:,.{digits}f}" for value in values) or "–"
+        costs = [cost(row.system, "small"), cost(row.system)]
+        if "as_coded" in systems.ablations(row.system):
+            costs.append(cost(f"{row.system}/as_coded"))
+        line, costs = {"system": row.system, "reads": row.reads}, list(filter(None, costs))
+        line["parameters"] = " | ".join(f"{one.parameters:,}" for one in costs) or "–"
+        millions = [f"{one.multiply_adds / 1e6:,.2f}" for one in costs]
+        line["multiply-adds, millions"] = " | ".join(millions) or "–"
         lacks = row.lacks.replace(", ", " and no ")
         rows.append(line | {"cannot run because": lacks and f"{corpus} has no {lacks}"})
     return pd.DataFrame(rows)

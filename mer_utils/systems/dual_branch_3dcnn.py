@@ -5,9 +5,8 @@ recognition", IEEE MLSP 2024, code dannyFan-0201/MLSP_2024 at 0e448003; and its 
 second input, "Micro-expression recognition using dual-branch 3DCNN network with novel attention
 mechanism", code of the same author at 98b866db.  Read from both codes.
 
-Followed: both branches and one convolution over them, the "new" channel attention, spatial
-attention, dense layers for each step, GRU, eight heads (MSMH), L2 on four layers; Keras's padding
-and initial weights.
+Followed: two branches and a convolution over both, the "new" channel attention, spatial attention,
+dense layers for each step, GRU, eight heads (MSMH), L2 on four layers; Keras's padding and start.
 
 Decided here:
 * no pooling in time: the code's leaves 2 of 10 steps, each of which has seen all 10 frames, so that
@@ -229,9 +228,9 @@ class DualBranch(nn.Module):
 
     def penalty(self):
         """L2 of the layers that the code gives one."""
-        layers = list(self.dense)
-        if self.channel_attention is not None:
-            layers += [self.channel_attention.of_mean[0], self.channel_attention.of_maximum[0]]
+        attention, layers = self.channel_attention, [*self.dense]
+        if attention is not None:
+            layers += [attention.of_mean[0], attention.of_maximum[0]]
         return self.config.penalty * sum(layer.weight.square().sum() for layer in layers)
 
 

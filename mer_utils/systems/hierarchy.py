@@ -5,10 +5,9 @@ corners, set side by side to 28x28) and the trunk, which HTNet takes from NesT (
 "Nested Hierarchical Transformer", AAAI 2022): attention inside each block of tokens, then a
 convolution and a pooling that let neighbouring blocks meet, then larger blocks.
 
-With `levels` L the canvas of G x G tokens starts with 2^(L-1) blocks a side, which halve with every
-level, as the grid does: a block always holds (G / 2^(L-1))^2 tokens.  Patches of 7 give G = 4: two
-levels make 4 tokens a block, which is one facial area; the three levels of the published code make
-**one**, and attention over one token is 1.
+The canvas of G x G tokens starts with 2^(levels-1) blocks a side, which halve with every level, as
+the grid does.  Patches of 7 give G = 4: two levels make 4 tokens a block, which is one facial area;
+the three levels of the published code make **one**, and attention over one token is 1.
 """
 
 from dataclasses import dataclass
@@ -64,18 +63,13 @@ class TrunkConfig:
         return torch.randn(tokens, dim) * 0.02
 
 
-# --- the input ------------------------------------------------------------------------------------
-
-
 def views_needed(config: TrunkConfig) -> tuple[str, ...]:
     """Flow, and landmarks unless the crops are the same for any face."""
     return ("flow", "landmarks") if config.points == "dlib" else ("flow",)
 
 
 def centres(views: Arrays, config: TrunkConfig) -> np.ndarray:
-    """(N, 4, 2): the middles of both eyes, then both mouth corners, each time the person's right
-    one first, which is on the left.
-    """
+    """(N, 4, 2): both eyes, then both mouth corners; the person's right one first, on the left."""
     if config.points == "constant":
         return np.float32([CONSTANT] * len(views[flow_view(config)]))
     landmarks = views["landmarks"]  # (N, 68, 2), dlib's
@@ -107,9 +101,6 @@ def features(views: Arrays, clips: Clips, config: TrunkConfig) -> Arrays:
     return {"canvas": canvas(scaled_flow(views, config), edges(centres(views, config)))}
 
 
-# --- the trunk ------------------------------------------------------------------------------------
-
-
 class Attention(nn.Module):
     """(B, blocks, T, dim) -> the same: each token attends to the tokens of its own block."""
 
@@ -138,12 +129,10 @@ class Level(nn.Module):
         super().__init__()
         self.side = side  # tokens a side of a block
         self.position = nn.Parameter(config.first_position(side**2, dim))
-        self.layers = nn.ModuleList()
+        self.layers, hidden = nn.ModuleList(), config.feedforward * dim
         for _ in range(layers):
             attention = Attention(dim, heads, side**2, config)
-            self.layers.append(
-                encoder_layer(attention, dim, config.feedforward * dim, config.dropout)
-            )
+            self.layers.append(encoder_layer(attention, dim, hidden, config.dropout))
 
     def forward(self, grid):
         side = (self.side, self.side)

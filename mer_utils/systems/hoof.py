@@ -6,12 +6,10 @@ recognition from video using apex frame", Signal Processing: Image Communication
 1606.01721): onset to apex, each block's histogram also weighted by the block's mean strain.
 
 Followed: eight orientations, length as weight, linear SVM.  Not followed: their block grids are
-for larger faces; here 7x7 blocks of 4x4 cells.  HOOF folds left onto right, to be blind to the side
-a walker walks to; here both are kept, as in Bi-WOOF: lip corners go apart.
-
-Stretched flow (`flow_legacy`) has no value for "still", so the median of each clip is taken for it,
-and its lengths cannot be compared between clips.  Histograms of both views are therefore divided by
-their sum, clip by clip.
+for larger faces; here 7x7 blocks of 4x4 cells.  HOOF folds left onto right; here both are kept, as
+in Bi-WOOF: lip corners go apart.  Stretched flow (`flow_legacy`) has no value for "still", so the
+median of each clip is taken for it, and its lengths cannot be compared between clips: histograms
+are divided by their sum, clip by clip.
 
 Input x (N, 7 * 7 * 8).
 """
@@ -61,9 +59,8 @@ ABLATIONS = dict(
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, blocks * blocks * orientations), rows summing to 1."""
-    name = flow_view(config)
-    flow = views[name].astype(np.float64)  # (N, 3, 28, 28)
-    if name == "flow_legacy":
+    flow = views[flow_view(config)].astype(np.float64)  # (N, 3, 28, 28)
+    if config.flow == "flow_legacy":
         flow[:, :2] -= np.median(flow[:, :2], axis=(2, 3), keepdims=True)
     histograms = orientation_histograms(flow[:, 0], flow[:, 1], config.blocks, config.orientations)
     if config.strain:

@@ -4,9 +4,9 @@ Wang, Zhang, Luo, Sankaranarayana, "HTNet for micro-expression recognition", Neu
 (2024), arXiv 2307.14637.  Read from the paper's figures and the code, wangzhifengharrison/HTNet at
 91cf4bda (2024).  Input and trunk are in `hierarchy`, which HyperHTNet shares.
 
-Followed: four 14x14 crops of the onset-to-apex flow around eyes and mouth corners, tokens of 7x7
-cells, a transformer inside each area, a convolution and pooling that merge the areas, a transformer
-over the merged tokens; widths, heads, depths and training as published.
+Followed: four crops of the onset-to-apex flow, tokens of 7x7 cells, a transformer inside each area,
+a convolution and pooling that merge the areas, a transformer over the merged tokens; widths, heads,
+depths and training as published.
 
 Ours, where the code (`htnet_as_coded`) does something else: two levels, of four tokens in each of
 four areas, then four merged tokens; dlib's points; flow over fixed constants; batches are shuffled,

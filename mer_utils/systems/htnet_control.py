@@ -1,15 +1,12 @@
-"""What HTNet's network adds to its canvas of four facial areas: `control` reads that.
-
-Input x (N, 3 * 28 * 28).
-"""
+"""What HTNet's network adds to its canvas: `control` reads that, x (N, 3 * 28 * 28)."""
 
 from dataclasses import dataclass
 
 from . import htnet
 from .control import ABLATIONS, ARMS, Machine, estimator  # noqa: F401
-from .hierarchy import features as canvas
-from .hierarchy import views_needed  # noqa: F401
 from .inputs import Arrays, Clips
+
+views_needed = htnet.views_needed
 
 
 @dataclass(frozen=True)
@@ -19,4 +16,4 @@ class Config(Machine, htnet.Config):
 
 def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     """x (N, 2352): the canvas in a row."""
-    return {"x": canvas(views, clips, config)["canvas"].reshape(len(clips), -1)}
+    return {"x": htnet.features(views, clips, config)["canvas"].reshape(len(clips), -1)}

@@ -10,10 +10,8 @@ while training; (1 - alpha) cross-entropy + alpha contrastive; radius 2.3, tempe
 
 Ours, where the code (`hyperhtnet_as_coded`) does something else:
 * distance: the hyperbolic geodesic;
-* radius: a learned scale, starting near 1, and r tanh(|u| / r), so that radii vary.  Left free they
-  shrink to where the ball is flat (notebook 32, `warm_contrast`);
-* contrast: supervised (Khosla et al., NeurIPS 2020), averaged over each clip's positives, then over
-  the clips that have one;
+* radius: a learned scale, starting near 1, and r tanh(|u| / r), so that radii vary;
+* contrast: supervised (Khosla et al., NeurIPS 2020);
 * `hyperbolic_classifier`: a Poincare multinomial regression (Ganea et al., NeurIPS 2018) on the
   points in place of the linear head.
 
@@ -72,9 +70,6 @@ ABLATIONS = dict(
 )
 
 
-# --- the ball -------------------------------------------------------------------------------------
-
-
 def _ball(name: str, *tensors: torch.Tensor, curvature: float, **options) -> torch.Tensor:
     """One of geoopt's functions, loaded here: who trains other systems needs no geoopt."""
     from geoopt.manifolds.stereographic import math
@@ -120,8 +115,8 @@ class Ball(nn.Module):
 class HyperbolicClassifier(nn.Module):
     """Points (B, D) -> logits (B, n_classes): signed distances to one hyperplane of each class.
 
-    Ganea et al., equation 25: the hyperplane of class k passes through p_k, normal to a_k; the
-    logit is the distance times the length of a_k at p_k, which is twice that at 0.
+    Ganea et al., equation 25: that of class k passes through p_k, normal to a_k; the logit is the
+    distance times the length of a_k at p_k, which is twice that at 0.
     """
 
     def __init__(self, dim: int, n_classes: int, curvature: float):
@@ -132,12 +127,8 @@ class HyperbolicClassifier(nn.Module):
 
     def forward(self, points):
         through = exponential_map(self.offsets, self.curvature)  # (C, D)
-        hyperplanes = (points[:, None], through, self.normals)
         options = {"curvature": self.curvature, "signed": True, "scaled": True}
-        return 2 * _ball("dist2plane", *hyperplanes, **options)
-
-
-# --- the network and its loss ---------------------------------------------------------------------
+        return 2 * _ball("dist2plane", points[:, None], through, self.normals, **options)
 
 
 class HyperHTNet(nn.Module):

@@ -1,11 +1,11 @@
 """HyperHTNet as its published code computes it, where that is not what its name says.
 
-Arksuzuran/HypHTNet (2025), branches main (9ecb8dd0) and dev (69fa7e2c).  The trunk's departures are
-in `hierarchy_as_coded`.  The code
+Arksuzuran/HypHTNet (2025), branches main (9ecb8dd0) and dev (69fa7e2c).  Its input and trunk are
+those of HTNet's code (`htnet_as_coded`).  The code
 * takes arccos(1 - 2c|x-y|^2 / ((1+c|x|^2)(1+c|y|^2))) for the distance in the branch of the best
   results, the geodesic of a *sphere*, and the straight line in the other;
-* gives every 128-d vector a length of about 11 by its BatchNorm, so that the clip at 2.3 always
-  binds: all points are on one circle, and every distance is a function of the angle alone;
+* gives every vector a length of about 11 by its BatchNorm, so that the clip at 2.3 always binds:
+  all points are on one sphere, and every distance is a function of the angle alone;
 * sums the distances over all pairs (main) or divides the sums by the batch (dev), so that a class
   weighs by its size.
 
@@ -21,15 +21,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import hierarchy, hierarchy_as_coded, hyperhtnet
-from .hierarchy_as_coded import AS_CODED, features  # noqa: F401
+from . import hierarchy, htnet_as_coded, hyperhtnet
+from .htnet_as_coded import AS_CODED, features  # noqa: F401
 from .inputs import CODED, Arrays, ask
 
 views_needed = hyperhtnet.views_needed
 
 
 @dataclass(frozen=True)
-class Config(hierarchy_as_coded.CodedTrunkConfig, hyperhtnet.Config):
+class Config(htnet_as_coded.Config, hyperhtnet.Config):
     """The numbers of the description, and the coded ingredients."""
 
     distance: Literal["poincare", "spherical", "euclidean"] = "poincare"  # spherical: dev
@@ -82,10 +82,10 @@ class ClippedBall(nn.Module):
 
 def network(config: Config, n_classes: int, context: Arrays) -> nn.Module:
     """The network of one fold."""
-    clipped = config.radii == "batch_norm"
-    ball = ClippedBall if clipped else hyperhtnet.Ball
-    net = hyperhtnet.HyperHTNet(config, n_classes, context, ball)
-    if clipped and not net.on_ball:  # the code's start
+    if config.radii == "free":
+        return hyperhtnet.HyperHTNet(config, n_classes, context)
+    net = hyperhtnet.HyperHTNet(config, n_classes, context, ClippedBall)
+    if not net.on_ball:  # the code's start
         nn.init.orthogonal_(net.head.linear.weight)
     return net
 

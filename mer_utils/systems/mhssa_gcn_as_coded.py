@@ -1,6 +1,6 @@
 """MHSSA-GCN as its published code computes it, where that is not what its abstract says.
 
-leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025).  The parts that agree are in `mhssa_gcn`.  The code
+leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025).  The code
 * adds 1 / (distance + 1e-8) to the attention's logits: a landmark attends to itself with weight 1;
 * takes dlib's nose for the eyes and its eyes for the nose;
 * pads every region to 12 slots, attends to the padding and averages over it;
@@ -11,9 +11,8 @@ leyin20/MHSSA-Tranformer-GCN at 8a8e4eef (2025).  The parts that agree are in `m
 * feeds raw grey values 0..255;
 * builds a transformer between regions and never calls it.
 
-`as_coded` has 5 110 980 parameters with that dead encoder.  One thing differs: its co-occurrence is
-counted over the fold's CASME II *training* clips, since the protocol never gives the labels of the
-test subject.  Its MDS stops by the rule of scikit-learn >= 1.7.
+`as_coded` has 5 110 980 parameters with that dead encoder.  One thing differs: co-occurrence is
+that of the fold's CASME II *training* clips.  Its MDS stops by the rule of scikit-learn >= 1.7.
 
 Input patches (B, T, 147) and positions (B, T, 2), T = 43, or 72 padded; output (B, n_classes).
 """
@@ -102,9 +101,6 @@ def fit_context(clips: Clips, features: Arrays, config: Config) -> Arrays:
     return {"action_unit_graph": graph.astype(np.float32)}
 
 
-# --- attention that only hears itself -------------------------------------------------------------
-
-
 def spatial_term(positions: torch.Tensor, form: str) -> torch.Tensor:
     """As described, or 1 / distance, which is added to the logits; a padded slot is at (0, 0)."""
     if form != "inverse":
@@ -136,18 +132,14 @@ class CodedIRTE(IRTE):
         return super().attend(*split).reshape(tokens.shape)
 
 
-# --- the graph of embedded distances --------------------------------------------------------------
-
-
 class Smacof(torch.autograd.Function):
     """Metric multidimensional scaling of a whole batch; (B, n, n) distances -> (B, n, 2) points.
 
-    starts (S, n, 2): every clip is tried from each, the one of least stress is kept.  With the
-    starts of RandomState(42) this is scikit-learn's MDS(n_components=2, metric="precomputed",
-    n_init=S, init="random", random_state=42) with the same `max_iter` and `eps`.  A start that
-    has met the tolerance stands still.  A GPU runs all rounds, so that it never waits for the
-    host; a CPU stops when nothing moves any more, after 10 to 50 rounds.  For that this is a
-    Function with its own rule for vmap: inside vmap no plain code may look at a value.
+    starts (S, n, 2): every clip is tried from each, the one of least stress is kept.  With those of
+    RandomState(42) this is scikit-learn's MDS(n_components=2, metric="precomputed", n_init=S,
+    init="random", random_state=42) with the same `max_iter` and `eps`.  A GPU runs all rounds, so
+    that it never waits for the host; a CPU stops when nothing moves any more, after 10 to 50.  For
+    that this is a Function with its own rule for vmap, inside which no plain code sees a value.
     """
 
     @staticmethod
@@ -196,15 +188,14 @@ class CodedCRGN(CRGN):
 
     def __init__(self, config: Config, action_unit_graph: np.ndarray):
         super().__init__(config, action_unit_graph)
-        self.mds = config.manifold == "mds"
-        if self.mds:
+        if config.manifold == "mds":
             starts = np.random.RandomState(42).uniform(size=(4, COUNT, 2))
             self.register_buffer("starts", torch.as_tensor(starts))
         if hasattr(self, "weight") and config.combine == "free_sum":
             nn.init.constant_(self.weight, 0.5)
 
     def manifold_graph(self, features):
-        if not self.mds:
+        if not hasattr(self, "starts"):
             return super().manifold_graph(features)
         unit = F.normalize(features.detach(), dim=-1)
         cosine = unit @ unit.transpose(-1, -2)

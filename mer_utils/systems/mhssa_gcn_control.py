@@ -1,7 +1,4 @@
-"""What MHSSA-GCN's network adds to its 43 patches: `control` reads them, every value alike.
-
-Input x (N, 43 * 147).
-"""
+"""What MHSSA-GCN's network adds to its patches: `control` reads them, x (N, 43 * 147)."""
 
 from dataclasses import dataclass
 

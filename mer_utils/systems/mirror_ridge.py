@@ -99,9 +99,6 @@ def features(views: Arrays, clips: Clips, config: Config) -> Arrays:
     return {"x": np.stack((describe(flow), describe(mirror(flow))), axis=3).astype(np.float32)}
 
 
-# --- what is compared -----------------------------------------------------------------------------
-
-
 def mirror(flow: np.ndarray) -> np.ndarray:
     """(..., 3, 28, 28) -> left and right exchanged: columns in reverse, u with the other sign."""
     return flow[..., ::-1] * np.array([-1, 1, 1])[:, None, None]
@@ -117,11 +114,10 @@ def describe(flow: np.ndarray) -> np.ndarray:
 
 
 def histograms(flow: np.ndarray) -> np.ndarray:
-    """(..., 3, 28, 28) -> (..., 9, 5, 5): flow length in 8 directions, and strain, of every block.
+    """(..., 3, 28, 28) -> (..., 9, 5, 5): roots of length by direction, and of strain, by block.
 
     A vector is shared between the two nearest directions.  Bin 0 is centred on +u and blocks are 6,
-    5, 6, 5 and 6 cells wide, so that a mirror image has the same numbers in another order.  Square
-    roots are taken, so that long vectors do not outweigh all others.
+    5, 6, 5 and 6 cells wide, so that a mirror image has the same numbers in another order.
     """
     u, v, strain = np.moveaxis(flow, -3, 0)
     place = np.arctan2(v, u) / (2 * np.pi) * ORIENTATIONS
@@ -166,9 +162,6 @@ def rbf(clips: np.ndarray, train: np.ndarray) -> np.ndarray:
         squared = np.maximum(lengths - 2 * here @ given.T, 0)
         alike += np.exp(-squared / max(scale, 1e-12))
     return alike / len(train)
-
-
-# --- ridge regression, and who is left out of it --------------------------------------------------
 
 
 def class_weights(numbers: np.ndarray, power: float) -> np.ndarray:

@@ -13,8 +13,7 @@ nothing; batch 64, 64 maps, normal initial weights: the defaults of ModelTrain_F
 README's example has 32 maps, 5x5 pooling and 20 epochs (`readme`).
 
 Ours: a map without spread is divided by a small constant, where the code has 0/0.  The input size
-is not in the code; two poolings after a 5x5 convolution reach 7x7 from 60x60, so the 28x28 flow is
-enlarged to 60x60.
+is not in the code; 7x7 cells after two poolings and a 5x5 convolution come from 60x60.
 
 Input (B, 3, 60, 60), output (B, n_classes).
 """

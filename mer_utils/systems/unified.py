@@ -14,8 +14,7 @@ Decided here:
   noise.  UF1 of an SVM on the codes around the landmarks of the synthetic clips rises from .25 to
   .51 by smoothing, and to .55 with a still head;
 * the encoder runs on the graph of the face and not on 51x51 ones, which would only take the mean;
-* a reconstruction loss asks the decoder to give the graph of the face back, as in any graph
-  autoencoder; the classifier decides how far a clip's own graph departs from it;
+* a reconstruction loss asks the decoder for the graph of the face, as in any graph autoencoder;
 * the decoder's nodes are standardised: the sigmoids before them leave every score at 0;
 * logits into the loss, rare classes weighted; no bias before a BatchNorm;
 * a small ViT from scratch instead of ViT-L/16, or any ViT's weights (`vit_weights`).
@@ -90,10 +89,10 @@ class Config:
                 f"unified: side={self.side} does not divide {FACE} pixels into whole patches of "
                 f"{self.vit_patch}; choose a power of two from {self.vit_patch} to {FACE}"
             )
-        for blocks in ("encoder", "network"):
-            if len(getattr(self, blocks)) != len(getattr(self, f"{blocks}_depth")):
+        for name in ("encoder", "network"):
+            if len(getattr(self, name)) != len(getattr(self, f"{name}_depth")):
                 raise StudyError(
-                    f"unified: {blocks} and {blocks}_depth differ in length; give one depth a block"
+                    f"unified: {name} and {name}_depth differ in length; give one depth a block"
                 )
 
 
@@ -240,7 +239,7 @@ def loss(config: Config, class_counts: np.ndarray):
 
     def criterion(output, labels):
         logits, scores = output if isinstance(output, tuple) else (output, None)
-        of_classes = weights if weights is None else weights.to(logits)
+        of_classes = None if weights is None else weights.to(logits)
         cost = F.cross_entropy(logits, labels, of_classes)
         if scores is None or not config.reconstruction:
             return cost
