@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from mer_utils import corpora, paths
-from mer_utils.corpora import errata, lists, megc2019_flow, official, own, sheets, summary
+from mer_utils.corpora import errata, megc2019_flow, official, own, sheets, summary
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs, scores
 from mer_utils.preprocessing import views
@@ -85,7 +85,7 @@ READERS: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name: (file
         + "\ncasme2,,sub01,EP02,apex,/,,mail\nsamm,,006,,excluded:3,,a,b\n",
         errata.read,
     ),
-    "lists": ("list.csv", "casme2,sub01,EP02_01f,1\nsmic,s01,s01_ne_01,0\n", lists.read),
+    "lists": ("list.csv", "casme2,sub01,EP02_01f,1\nsmic,s01,s01_ne_01,0\n", official.read),
     "sheets": (
         "coding.csv",
         f"prose\n{SHEET}\n01,EP02,46,59,86,4,happiness\n02,EP03,1,/,9,R1,others\n",

@@ -168,11 +168,11 @@ def _scores(options: Namespace) -> None:
 
 
 def _corpora(options: Namespace) -> None:
-    from .corpora import load, overview, summary
+    from .corpora import load, summary
 
     if options.name:
         corpus = load(options.name, options.path or options.data, options.classes, options.apex)
-    print(summary.text(corpus) if options.name else overview.text())
+    print(summary.text(corpus) if options.name else summary.census_text())
 
 
 def _synthetic(options: Namespace) -> None:

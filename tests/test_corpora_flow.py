@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from mer_utils import cli, corpora, experiments
-from mer_utils.corpora import lists, megc2019_flow, official
+from mer_utils.corpora import megc2019_flow, official
 from mer_utils.errors import StudyError
 from mer_utils.preprocessing import centring, views
 
@@ -398,7 +398,7 @@ ROWS = [f"{c[0]},{c[1]},{c[2]},{c[3]}" for c in CLIPS]
 def test_every_form_of_the_list_is_one_list(tmp_path, text):
     file = tmp_path / "combined_3class_gt.csv"
     file.write_bytes(text.encode())
-    table = lists.read(file)
+    table = official.read(file)
     found = table["corpus"] + "/" + table["subject"] + "/" + table["clip"]
     assert set(found) == ALL
     assert list(table["label"]) == ["positive", "positive", "negative", "negative", "surprise"]
@@ -423,14 +423,14 @@ def test_lists_that_cannot_be_used(tmp_path, text, message):
     file = tmp_path / "list.csv"
     file.write_text(text)
     with pytest.raises(StudyError, match=message) as error:
-        lists.read(file)
+        official.read(file)
     assert "\n" not in str(error.value) and str(file) in str(error.value)
 
 
 def test_list_that_is_no_text(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"\x81\xff\x00\x81")
     with pytest.raises(StudyError, match="list.csv line 1 is not text in UTF-8"):
-        lists.read(tmp_path / "list.csv")
+        official.read(tmp_path / "list.csv")
 
 
 def test_two_lists_that_contradict_each_other(tmp_path):

@@ -35,11 +35,10 @@ from mer_utils import cli, corpora, experiments, paths
 from mer_utils.corpora import (
     errata,
     frames,
-    lists,
     official,
-    overview,
     releases,
     sheets,
+    summary,
 )
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import protocol
@@ -483,7 +482,7 @@ def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
     assert len(corpus.exclusions) == 1
     monkeypatch.setattr(paths, "RAW", paths.DATA / "raw")
     monkeypatch.setattr(paths, "SYNTHETIC", paths.DATA / "synthetic")
-    census = overview.census().set_index("corpus")
+    census = summary.census().set_index("corpus")
     assert census.loc["lab", "message"] == entry.example
     for field in ("names", "sheet_files", "subject_folder", "title"):
         with pytest.raises(StudyError, match=f"entry 'lab' needs the field {field}"):
@@ -774,7 +773,7 @@ def test_any_clip_list_is_read_or_refused(tmp_path_factory, text):
     file = tmp_path_factory.getbasetemp() / "list.csv"
     file.write_text(text, encoding="utf-8")
     try:
-        table = lists.read(file)
+        table = official.read(file)
     except StudyError as error:
         assert "\n" not in str(error)
         return
@@ -827,14 +826,14 @@ def test_the_census_of_data_raw(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "DATA", tmp_path)
     monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
     monkeypatch.setattr(paths, "SYNTHETIC", tmp_path / "synthetic")
-    table = overview.census().set_index("corpus")
+    table = summary.census().set_index("corpus")
     assert set(table["state"]) == {"missing"} and set(table.index) == set(corpora.CORPORA)
     write_everything(tmp_path / "raw")
     (tmp_path / "raw/oulu_casia").rename(tmp_path / "raw/Oulu_CASIA_NIR_VIS")
     (tmp_path / "raw/holiday").mkdir()
     shutil.rmtree(tmp_path / "raw/samm/006")
     (tmp_path / "raw/samm/SAMM_Micro_FACS_Codes_v2.xlsx").write_bytes(b"")
-    table = overview.census().set_index("corpus")
+    table = summary.census().set_index("corpus")
     state = table["state"].to_dict()
     assert {name for name in state if state[name] == "read"} == {
         *("casme2", "smic", "smic_e", "casme_squared", "casme_squared_macro", "casme3", "afew")

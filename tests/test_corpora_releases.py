@@ -728,10 +728,3 @@ def test_durations_count_frames(tmp_path):
     corpus = corpora.load("casme2", write_casme2(tmp_path))
     lasting = summary.durations(corpus).set_index("clip")["milliseconds"]
     assert lasting["EP02_01f"] == (86 - 46 + 1) * 5  # 200 frames a second
-    told = summary.durations_sentence(summary.durations(corpus))
-    assert told.startswith(
-        "A clip of casme2 lasts 45 to 605 ms from onset to offset, the median is 205 ms; 1"
-    )
-    assert summary.subjects_sentence(corpus) == (
-        "A subject gives 1 to 2 clips, the median is 1.5; 1 of 2 subjects show one class only."
-    )

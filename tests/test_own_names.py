@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mer_utils import corpora, paths
-from mer_utils.corpora import overview
+from mer_utils.corpora import summary
 from mer_utils.errors import StudyError
 from mer_utils.evaluation import logs
 
@@ -49,6 +49,6 @@ def test_a_name_that_no_file_may_have_is_refused(name):
 
 
 def test_named_sets_are_listed_as_what_they_are(raw):
-    table = overview.census().set_index("corpus")
-    assert table.loc["own_pilot", "state"] != overview.OTHER
+    table = summary.census().set_index("corpus")
+    assert table.loc["own_pilot", "state"] != summary.OTHER
     assert table.loc["own_pilot", "place"] == "raw/own_pilot"

@@ -8,11 +8,23 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
-from . import apexes, errata, official
+from . import errata, official
 from .frames import entries, folders, frame_files, packed
 from .reader import Copy, Release
 from .releases import RELEASES
-from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, clip_table, exclusion_table, unknown
+from .table import (
+    APEXES,
+    CLASSES,
+    COLUMNS,
+    FRAME_VIEWS,
+    KEY,
+    Corpus,
+    Scheme,
+    choose_apexes,
+    clip_table,
+    exclusion_table,
+    unknown,
+)
 
 CORPORA = tuple(RELEASES)
 OWN = re.compile(r"own_[a-z0-9_]{1,30}")  # one of several sets of own clips
@@ -50,29 +62,24 @@ def default_folder(name: str) -> Path:
     return paths.SYNTHETIC if release.synthetic else paths.RAW / below
 
 
-def _escaped(text: str) -> str:
-    """Text without the bytes that are no UTF-8, as names in an archive of another system have."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _words(rest: str) -> tuple[str, str]:
     """What follows the name of a release: its classes, and where the apex comes from ("")."""
     words = rest.split("-")
-    policies = [word for word in words if word in apexes.POLICIES]
-    return "-".join(word for word in words if word not in policies), "".join(policies[-1:])
+    policies = [word for word in words if word in APEXES]
+    return "-".join(word for word in words if word not in APEXES), "".join(policies[-1:])
 
 
 def named(
     name: str, classes: str | int | Sequence[str] | None = None, apex: str = "sheet"
-) -> tuple:
+) -> tuple[str, Release, Scheme, str]:
     """(usual spelling, Release, Scheme, apex policy) of a name; classes, apex as `load`."""
     release, dash, rest = str(name).partition("-")
     release = release_of(release)
     of_name, policy = _words(rest)
     scheme = release.scheme(of_name if of_name or (dash and not policy) else classes)
     apex = policy or apex
-    if apex not in apexes.POLICIES:
-        raise unknown("apex", apex, apexes.POLICIES)
+    if apex not in APEXES:
+        raise unknown("apex", apex, APEXES)
     first = scheme.name == release.scheme().name
     parts = [release.name, "" if first else scheme.name, "" if apex == "sheet" else apex]
     return "-".join(filter(None, parts)), release, scheme, apex
@@ -87,7 +94,7 @@ def load(
     """Reads a corpus from `path`, or from its place in data/README.md.
 
     classes: the number of classes of one of the corpus's schemes, None for its first; names of
-    classes for `own`. apex: where the apex comes from (see `apexes`). Both may be part of the name,
+    classes for `own`. apex: where the apex comes from (see `table`). Both may be part of the name,
     `casme2-5-midpoint`, and are part of that of runs, tables and reports. Raises StudyError.
     """
     full_name, release, scheme, apex = named(name, classes, apex)
@@ -104,36 +111,27 @@ def load(
         copy = Copy(release, folder, name, scheme, apex).read()
     except StudyError as error:
         places = [folder, *folders(folder)] if folder.is_dir() else []
-        archives = ", ".join([file for place in places for file in packed(place)][:3])
-        if not archives:
-            raise
-        raise StudyError(f"{error}; not unpacked there: {archives}: unpack it") from error
+        archives = [file for place in places for file in packed(place)][:3]
+        hint = f"; not unpacked there: {', '.join(archives)}: unpack it" if archives else ""
+        raise StudyError(f"{error}{hint}") from error
     if apex != "sheet" and "frames" not in copy.views:
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"
         )
-    rows, left_out = [], [*copy.exclusions]
-    for row in copy.clips:
-        *key, place = (row[column] for column in (*KEY, "frames"))
-        if any(text != _escaped(text) for text in (*key, place)):
-            reason = (
-                "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
-            )
-            left_out.append((*key, reason))
-        else:
-            rows.append(row)
-    rows, without_apex = apexes.choose(apex, rows)
+    rows, without_apex = choose_apexes(apex, copy.clips)
     folder = folder.parent if folder.is_file() else folder
 
     def below(text: str) -> str:
         """As seen from the corpus's folder: a report must not name folders of this machine."""
-        return _escaped(text.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name))
+        text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
+        return text.encode("utf-8", "backslashreplace").decode()  # of names that are no UTF-8
 
+    exclusions = (*copy.exclusions, *without_apex)
     corpus = Corpus(
         name=full_name,
         path=folder,
         clips=clip_table(rows),
-        exclusions=exclusion_table([map(below, row) for row in (*left_out, *without_apex)]),
+        exclusions=exclusion_table([map(below, row) for row in exclusions]),
         classes=scheme.classes,
         views=copy.views,
         synthetic=release.synthetic,

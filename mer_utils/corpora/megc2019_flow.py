@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import StudyError
-from . import frames, ids, lists
+from . import frames, ids, official
 from .frames import IMAGES, entries, folders, header_size
 from .reader import Copy
 from .sheets import check_columns, text_table
@@ -63,9 +63,9 @@ def read(copy: Copy) -> None:
     path = copy.path
     folder, split = _image_folder(path)
     places = _places(path, folder)
-    complete = lists.find(places)
-    files = complete or lists.find(places, lists.PART_NAMES)
-    tables = [(file, lists.read(file).to_numpy()) for file in files]
+    complete = official.find(places)
+    files = complete or official.find(places, official.PART_NAMES)
+    tables = [(file, official.read(file).to_numpy()) for file in files]
     listed = [(tuple(key), label, file) for file, rows in tables for *key, label in rows]
     images, in_folders = _clips(folder, split, copy)
     if not images:
@@ -136,7 +136,7 @@ def _image_folder(path: Path) -> tuple[Path, bool]:
                 raise StudyError(f"{path} has more than one folder of images, {names}: name one")
             # A flat folder needs a list; without one the split folder still gives the labels.
             if candidates and (
-                candidates is split or not split or lists.find(_places(path, *candidates))
+                candidates is split or not split or official.find(_places(path, *candidates))
             ):
                 return candidates[0], candidates is split
         below = [child for folder in level for child in folders(folder)]

@@ -1,8 +1,8 @@
-"""How a copy differs from the official MEGC2019 list, without shipping that list.
+"""The official MEGC2019 list: copies of it as they circulate, and how a corpus differs from it.
 
-`official.csv` has a row per corpus, subject and class of the official list: how many clips it has
-there, and a fingerprint of each. A clip can be looked up in it, but not read off it. To make the
-table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
+The list is not shipped. `official.csv` has a row per corpus, subject and class of it: how many
+clips it has there, and a fingerprint of each. A clip can be looked up in it, but not read off it.
+To make the table again from the challenge's own csv: `./run_all.sh official LIST.csv`.
 """
 
 import hashlib
@@ -11,15 +11,73 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import lists
+from ..errors import StudyError
+from . import sheets
 from .ids import MEGC2019
-from .sheets import text_table
-from .table import CLASSES, KEY, Corpus
+from .table import CLASSES, KEY, Corpus, unknown
 
+NAMES = (  # of complete copies, best first; then of those of one corpus
+    "combined_3_class2_for_optical_flow*.csv",
+    "combined_3class_gt*.csv",
+    "combined_3_class_gt*.csv",
+)
+PART_NAMES = ("casme_class2_for_optical_flow.csv", "samm_class2*.csv", "smic_class2*.csv")
+FIELDS = {
+    "corpus": ("dataset", "data", "corpus"),
+    "subject": ("sub", "subject"),
+    "clip": ("filename_o", "clip", "filename"),
+    "label": ("label",),
+}
 TABLE = Path(__file__).with_name("official.csv")
 SALT = "MEGC2019 official list, version 1: "
-COLUMNS = (*KEY, "label", "official", "clips", "difference")
+COLUMNS = [*KEY, "label", "official", "difference"]
 NOT_OFFICIAL, OTHER_LABEL, MISSING = "not in the official list", "other label", "missing here"
+
+
+# --- copies of the list ---------------------------------------------------------------------------
+
+
+def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:
+    """Copies in `places`, best name first; a folder that is not there holds none."""
+    files = [file for name in names for place in places for file in sorted(place.glob(name))]
+    return list(dict.fromkeys(files))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Columns corpus, subject, clip, label of a copy, with a header or without, in its order.
+
+    Raises StudyError with the line.
+    """
+    rows = [(line, cells) for line, cells in sheets.csv_rows(path) if any(cells)]
+    if not rows:
+        raise StudyError(f"{path} is empty: a clip list has rows such as casme2,sub01,EP02_01f,1")
+    columns = dict(zip(FIELDS, range(4), strict=True))
+    if "corpus" in sheets.columns_of(rows[0][1], FIELDS):
+        columns = sheets.check_columns(path, rows.pop(0)[1], FIELDS)
+    clips: dict[tuple[str, str, str], tuple[str, int]] = {}  # key -> label, line
+    for line, cells in rows:
+        place = f"{path} line {line}"
+        if len(cells) <= max(columns.values()):
+            raise StudyError(f"{place} has {len(cells)} columns: expected 4 at least")
+        corpus, subject, clip, text = (cells[columns[field]] for field in FIELDS)
+        corpus, label = corpus.lower(), text.lower().removesuffix(".0")
+        if corpus not in MEGC2019:
+            raise StudyError(f"{place}: {unknown('corpus', corpus, MEGC2019)}")
+        try:
+            key = corpus, MEGC2019[corpus].subject(subject), MEGC2019[corpus].clip(clip)
+        except ValueError as error:
+            raise StudyError(f"{place}: {error}") from error
+        label = CLASSES[int(label)] if label in ("0", "1", "2") else label
+        if label not in CLASSES:
+            wrong = f"label '{text}' is none of 0 (negative), 1 (positive), 2 (surprise)"
+            raise StudyError(f"{place}: {wrong}")
+        _, first = clips.setdefault(key, (label, line))
+        if first != line:
+            raise StudyError(f"{path} lists {'/'.join(key)} twice, in lines {first} and {line}")
+    return pd.DataFrame([(*key, clips[key][0]) for key in clips], columns=[*KEY, "label"])
+
+
+# --- its fingerprints -----------------------------------------------------------------------------
 
 
 def fingerprint(corpus: str, subject: str, clip: str, label: str) -> str:
@@ -30,7 +88,7 @@ def fingerprint(corpus: str, subject: str, clip: str, label: str) -> str:
 
 def make_table(official: Path) -> pd.DataFrame:
     """The challenge's csv (corpus, subject, clip, label; 442 rows) -> the table of fingerprints."""
-    clips = lists.read(official)
+    clips = read(official)
     clips["fingerprint"] = [fingerprint(*row) for row in clips.to_numpy()]
     groups = clips.groupby(["corpus", "subject", "label"], as_index=False)["fingerprint"]
     return groups.agg(clips="size", fingerprints=lambda prints: " ".join(sorted(prints)))
@@ -45,7 +103,10 @@ def write_table(official: Path) -> str:
 
 def table() -> pd.DataFrame:
     """Columns corpus, subject, label, clips (int), fingerprints (separated by blanks)."""
-    return text_table(TABLE).astype({"clips": int}).reset_index(drop=True)
+    return sheets.text_table(TABLE).astype({"clips": int}).reset_index(drop=True)
+
+
+# --- a corpus against it --------------------------------------------------------------------------
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:
@@ -54,7 +115,7 @@ def difference(corpus: Corpus) -> pd.DataFrame:
 
 
 def of_clips(clips: pd.DataFrame, parts: Sequence[str], places: Sequence[Path]) -> pd.DataFrame:
-    """One row per difference from the list of the releases `parts`, columns COLUMNS.
+    """One row per difference from the list of the releases `parts`, COLUMNS and number of clips.
 
     `label` is what these clips say, `official` what the list says. Missing clips are counted per
     subject and class, and named where one of the folders `places` holds the official csv.
@@ -64,19 +125,17 @@ def of_clips(clips: pd.DataFrame, parts: Sequence[str], places: Sequence[Path]) 
         prints = row.fingerprints.split()
         listed |= dict.fromkeys(prints, (row.corpus, row.subject, row.label))
     rows = []
-    clips = clips[clips["corpus"].isin(parts)]
-    for *key, label in clips[[*KEY, "label"]].to_numpy():
+    for *key, label in clips.loc[clips["corpus"].isin(parts), [*KEY, "label"]].to_numpy():
         labels = [name for name in CLASSES if listed.pop(fingerprint(*key, name), None)]
         if label not in labels:
             kind = OTHER_LABEL if labels else NOT_OFFICIAL
             rows.append((*key, label, "".join(labels[:1]), kind))
-    tables = (lists.read(path).to_numpy() for path in (lists.find(places) if listed else ()))
-    names = {fingerprint(*row): row[2] for listing in tables for row in listing}
-    for one, (name, subject, label) in listed.items():
-        rows.append((name, subject, names.get(one, ""), "", label, MISSING))
-    same = [name for name in COLUMNS if name != "clips"]
-    counted = pd.DataFrame(rows, columns=same).groupby(same, as_index=False).size()
-    counted = counted.rename(columns={"size": "clips"})[list(COLUMNS)]
+    tables = [read(path).to_numpy() for path in (find(places) if listed else ())]
+    names = {fingerprint(*row): row[2] for rows_of_list in tables for row in rows_of_list}
+    for print_, (name, subject, label) in listed.items():
+        rows.append((name, subject, names.get(print_, ""), "", label, MISSING))
+    counted = pd.DataFrame(rows, columns=COLUMNS).groupby(COLUMNS, as_index=False).size()
+    counted.insert(5, "clips", counted.pop("size"))
     return counted.sort_values(["difference", *KEY], ignore_index=True)
 
 

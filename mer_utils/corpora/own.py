@@ -19,11 +19,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StudyError
-from . import ids, schemes, sheets
+from . import ids, sheets
 from .frames import VIDEOS, is_video
 from .reader import Copy, Event
 from .sheets import frame_numbers, is_missing, is_time
-from .table import FRAME_NUMBERS, Scheme, nearest
+from .table import FRAME_NUMBERS, Scheme, can_be_class, nearest
 
 NAME = "clips.csv"
 REQUIRED = ("subject", "clip", "label", "onset", "apex", "offset", "path")
@@ -147,7 +147,7 @@ def _other_classes(labels: set[str], scheme: Scheme) -> str:
     unknown = [label for label in labels if not _class(label, scheme)]
     names = sorted({label.casefold(): label for label in labels}.values())
     misspelled = all(nearest(label, scheme.classes, MISSPELLED) for label in unknown)
-    if misspelled or not all(map(schemes.can_be_class, names)):
+    if misspelled or not all(map(can_be_class, names)):
         return ""
     return f"; or name your classes: --corpus own-{','.join(names)}"
 

@@ -14,13 +14,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from ..errors import StudyError
-from . import ids, schemes, sheets
+from . import ids, sheets
 from .errata import Errata
 from .frames import folders, frame_names, is_video, packed_in
-from .table import FRAME_VIEWS, Scheme, unknown_words
+from .table import FRAME_VIEWS, KEY, Scheme, named_classes, unknown_words
 
 Row = dict[str, str]  # a row of a sheet, by field
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
+NO_UTF8 = "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
 WRONG_NUMBER = ": correct it in errata.csv as data/README.md shows, if the sheet is wrong"
 MANY_UNKNOWN = 10  # emotions: a slip of the pen is one clip's reason
 DEPTH = 4  # smic / SMIC_all_raw / SMIC_all_raw / HS / s1: how deep below a copy subjects may be
@@ -64,7 +65,7 @@ class Release:
     def scheme(self, classes: str | int | Sequence[str] | None = None) -> Scheme:
         """The scheme of so many classes, or of those named; None: the default."""
         if not self.schemes:
-            return schemes.named(classes)
+            return named_classes(classes)
         for scheme in self.schemes:
             if classes is None or scheme.name == str(classes).strip():
                 return scheme
@@ -90,7 +91,7 @@ class Event:
 
 @dataclass
 class Copy:
-    """A copy of a release while it is read for one scheme and one apex policy (see `apexes`)."""
+    """A copy of a release while it is read for one scheme and one apex policy (see `table`)."""
 
     release: Release
     path: Path
@@ -122,19 +123,28 @@ class Copy:
             if not event.reason and event.frames:
                 event.reason = self.missing_frames(event.frames, event.numbers, WRONG_NUMBER)
             self.settle(event, event.reason)
+        self._leave_out_unwritable()
         self.sources += self.errata.idle()
         return self
 
     def _check_words(self) -> None:
         """Refuses a sheet most of whose emotions are unknown: its rest would be no corpus."""
-        reasons = [event.reason for event in self.events]
-        count, words = unknown_words(reasons)
-        if count >= MANY_UNKNOWN and count > len(reasons) / 2:
+        count, words = unknown_words(event.reason for event in self.events)
+        if count >= MANY_UNKNOWN and count > len(self.events) / 2:
             raise StudyError(
-                f"{self.path} has {count} of {len(reasons)} expressions whose emotion is not known "
-                f"in {self.scheme.title} ({words}): put the {self.release.title} release's own "
-                f"sheet there, or choose another scheme"
+                f"{self.path} has {count} of {len(self.events)} expressions whose emotion is not "
+                f"known in {self.scheme.title} ({words}): put the {self.release.title} release's "
+                f"own sheet there, or choose another scheme"
             )
+
+    def _leave_out_unwritable(self) -> None:
+        """A name with bytes that are no UTF-8 cannot be written into a table."""
+        for row in list(self.clips):
+            *key, place = (row[name] for name in (*KEY, "frames"))
+            text = "".join((*key, place))
+            if text != text.encode(errors="ignore").decode():
+                self.clips.remove(row)
+                self.exclusions.append((*key, NO_UTF8))
 
     def _leave_out_repeated(self) -> None:
         """One stretch of frames is one clip; under two labels it is none."""
@@ -184,15 +194,16 @@ class Copy:
             preferred = [word in place.lower() for word in release.prefer]
             return [*preferred, True].index(True), len(root.parts), str(root)
 
-        root, *others = sorted(roots(path, DEPTH), key=rank) or [None]
-        if root is None:
-            remedy = "put the release's frames there, as data/README.md shows"
+        found = sorted(roots(path, DEPTH), key=rank)
+        if not found:
             raise StudyError(
-                f"{path} holds no subject folders such as in {release.example}: {remedy}"
+                f"{path} holds no subject folders such as in {release.example}: put the release's "
+                f"frames there, as data/README.md shows"
             )
         no_sheet = "" if release.sheet_files else " (no sheet: the folders are the annotation)"
-        self.sources += [f"frames {root}{no_sheet}", *(f"not read: {other}" for other in others)]
-        return root
+        self.sources.append(f"frames {found[0]}{no_sheet}")
+        self.sources += [f"not read: {other}" for other in found[1:]]
+        return found[0]
 
     def subjects(self, root: Path) -> Iterator[tuple[str, Path]]:
         """(subject, its folder) of those in a folder."""
@@ -227,10 +238,8 @@ class Copy:
             files = [file for file in files if file.suffix.lower() != ".xls"] or files
             if files:
                 return sorted({sheets.digest(file): file for file in reversed(files)}.values())
-        file = f"{release.sheet_files[0]}.xlsx"
-        raise StudyError(
-            f"{path} has no annotation sheet: put the {release.title} release's {file} there"
-        )
+        wanted = f"the {release.title} release's {release.sheet_files[0]}.xlsx"
+        raise StudyError(f"{path} has no annotation sheet: put {wanted} there")
 
     def find_sheet(self, root: Path, fits: Callable[[Path], bool] | None = None) -> Path:
         """The one sheet. Raises StudyError for two, whose rows would go with different frames."""
@@ -253,12 +262,10 @@ class Copy:
         """
         tab, rows = f", tab {sheet.tab}" if sheet.tab else "", len(sheet.rows)
         names = [f"sheet {sheet.path.name}{tab}: {rows} rows, sha256 {sheet.sha256[:16]}"]
-        versions = self.release.versions if self.corpus == self.release.name else {}
-        if rows in versions:
-            names.append(f"as many rows as {versions[rows]}")
-        elif versions:
+        if (versions := self.release.versions) and self.corpus == self.release.name:
             known = " or ".join(f"{number} ({name})" for number, name in versions.items())
-            names.append(f"an unknown version of this sheet: {rows} rows, known are {known}")
+            unknown = f"an unknown version of this sheet: {rows} rows, known are {known}"
+            names.append(f"as many rows as {versions[rows]}" if rows in versions else unknown)
         self.sources[:0] = names
 
     # --- its events
@@ -271,13 +278,12 @@ class Copy:
             try:
                 key = {"subject": names.subject(row["subject"]), "clip": names.clip(row["clip"])}
             except ValueError as error:
-                reason = (
-                    f"{error} ({file})" if row["subject"] else f"{file} row {row['row']} {merged}"
-                )
+                place = f"{file} row {row['row']} {merged}"
+                reason = f"{error} ({file})" if row["subject"] else place
                 self.leave_out(row["subject"], row["clip"], reason)
-                continue
-            row = {"apex": "", "action_units": ""} | row | key
-            yield self.errata.apply(sheet.sha256, row, self.scheme.name)
+            else:
+                row = {"apex": "", "action_units": ""} | row | key
+                yield self.errata.apply(sheet.sha256, row, self.scheme.name)
 
     def add(
         self, row: Row, notes: list[str], reason: str, frames: Path | str | None, open_end=False
@@ -310,9 +316,9 @@ class Copy:
 
     def no_folder(self, root: Path, place: str) -> str:
         """The reason of a clip whose folder `place` is not below `root`: packed, or not there."""
-        packed = packed_in((root / place).parent, Path(place).name)
-        wrong = f"{packed} in {root} is not unpacked: unpack it there"
-        return wrong if packed else f"no folder {place} in {root}"
+        if packed := packed_in((root / place).parent, Path(place).name):
+            return f"{packed} in {root} is not unpacked: unpack it there"
+        return f"no folder {place} in {root}"
 
     def leave_out(self, subject: str, clip: str, reason: str) -> None:
         """An event with a reason and nothing else."""
@@ -331,8 +337,8 @@ class Copy:
         if is_video(path):
             if not path.stat().st_size:
                 return f"{path.name} is an empty file: copy it again"
-            from_0 = "onset 0: frames of a video are counted from 1"
-            return "" if numbers.get("onset", 1) else from_0
+            counted = "onset 0: frames of a video are counted from 1"
+            return counted if numbers.get("onset") == 0 else ""
         try:
             files = self.frame_names(path)
         except StudyError as error:

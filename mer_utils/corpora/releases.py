@@ -7,12 +7,12 @@ and folders `<subject>/<clip>/` needs no code: its reader is `layouts.sheet_and_
 from dataclasses import replace
 from itertools import permutations
 
-from . import afew, casme3, casme_squared, class_folders, megc2019_flow, oulu_casia, own, smic
+from . import by_folder, casme3, casme_squared, megc2019_flow, own, smic
 from .ids import MEGC2019, Names
 from .layouts import composite, sheet_and_folders, sheets_and_names
 from .reader import Release
-from .schemes import each, grouped, three
 from .sheets import FIELDS
+from .table import each, grouped, three
 
 # clips of each class in a complete copy
 _CASME2_FIVE = {"others": 99, "disgust": 63, "happiness": 32, "repression": 27, "surprise": 25}
@@ -239,10 +239,10 @@ RELEASES = {
             file=True,
         ),
         Release(
-            *("class_folders", "clips", class_folders.read),
+            *("class_folders", "clips", by_folder.class_folders),
             "negative/*.mp4, positive/*.mp4, surprise/*.mp4 and clips.xlsx or clips.csv",
             sheet_files=("clips.*",),
-            fields=class_folders.FIELDS,
+            fields=by_folder.FIELDS,
         ),
         # Of the 164 clips SMIC-E holds 157; the other seven are second events of these films.
         replace(
@@ -294,12 +294,12 @@ RELEASES = {
             folder="casme3",
         ),
         Release(
-            *("afew", "AFEW", afew.read),
+            *("afew", "AFEW", by_folder.afew),
             "Train_AFEW/Angry/000046280.avi and Val_AFEW/",
             schemes=(each("AFEW", _AFEW),),
         ),
         Release(
-            *("oulu_casia", "Oulu-CASIA", oulu_casia.read),
+            *("oulu_casia", "Oulu-CASIA", by_folder.oulu_casia),
             "OriginalImg/VL/Strong/P001/Anger/000.jpeg",
             schemes=(each("Oulu-CASIA", _OULU),),
             names=Names(r"p0*([0-9]{1,3})", "P{:03d}"),

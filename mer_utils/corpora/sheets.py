@@ -264,8 +264,8 @@ def frame_numbers(
 ) -> tuple[dict[str, int], str]:
     """The frames a sheet's row names, in order; apex may be missing. Second: what is wrong.
 
-    apex: see `apexes`; under any policy but `sheet` the row's apex is not read, so that a wrong
-    one does no harm. open_end: the offset may be missing too.
+    apex: a policy of `table`; under any but `sheet` the row's apex is not read, so that a wrong one
+    does no harm. open_end: the offset may be missing too.
     """
     numbers = {}
     may_be_missing = ("apex", "offset") if open_end else ("apex",)

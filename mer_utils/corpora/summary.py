@@ -1,17 +1,40 @@
-"""What is in a corpus and what is wrong with it, as frames and as the text of the command line."""
+"""What is in a corpus and in data/raw, and what is wrong there: frames, and text for the terminal.
+
+`counts`, `by_subject`, `durations`, `reasons` and `warnings` are of one corpus; `census` says which
+releases are recognised under data/raw, which are missing and where they go.
+"""
 
 import re
 import textwrap
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from . import official
+from .. import paths
+from ..errors import StudyError
+from . import OWN, RELEASES, default_folder, load, official, release_of
+from .frames import folders
 from .table import KEY, Corpus, unknown_words
 
 SHOWN = 10  # names of clips in a row; all of them are in `Corpus.exclusions` and `Corpus.clips`
 UNKNOWN_SHARE = 0.05  # of all clips: more is no slip of the pen
+READ, BROKEN, MISSING, OTHER = "read", "cannot be read", "missing", "other name"
+TITLES = {
+    READ: "read",
+    BROKEN: "there, but it cannot be read",
+    OTHER: "there, under a name that is no corpus",
+    MISSING: "missing: where it goes, and what it looks like",
+}
+DIFFERENCES = {
+    official.MISSING: "{0.clips} {0.official} clip(s) of the list are missing here",
+    official.OTHER_LABEL: "is {0.label} here, {0.official} in the list",
+    official.NOT_OFFICIAL: "({0.label}) is not in the list",
+}
+
+
+# --- one corpus -----------------------------------------------------------------------------------
 
 
 def counts(corpus: Corpus) -> pd.DataFrame:
@@ -36,36 +59,7 @@ def by_subject(corpus: Corpus) -> pd.DataFrame:
 
 def of_subject(corpus: Corpus, name: str, subject: str) -> pd.DataFrame:
     """The clips of one subject, in the order of the table."""
-    clips = corpus.clips
-    return clips[(clips["corpus"] == name) & (clips["subject"] == subject)]
-
-
-def busiest(corpus: Corpus) -> list[pd.DataFrame]:
-    """For each release, the clips of its subject with most clips; none without frame numbers."""
-    parts = corpus.clips[corpus.clips["onset"].notna()].groupby("corpus", sort=False)["subject"]
-    return [of_subject(corpus, name, people.value_counts().index[0]) for name, people in parts]
-
-
-def annotations_sentence(clips: pd.DataFrame) -> str:
-    """Where the apex of one person's clips is between onset and offset, in one sentence."""
-    coded = clips.dropna(subset=["onset", "apex", "offset"])
-    person = f"{clips['corpus'].iloc[0]} {clips['subject'].iloc[0]}"
-    if coded.empty:
-        return f"None of the {len(clips)} clips of {person} has an annotated apex."
-    share = 100 * (coded["apex"] - coded["onset"]) / (coded["offset"] - coded["onset"])
-    place = f"at {share.min():.0f} to {share.max():.0f} % of the way from onset to offset"
-    return f"{len(coded)} of {len(clips)} clips of {person} have an annotated apex, {place}."
-
-
-def subjects_sentence(corpus: Corpus) -> str:
-    """How unevenly the clips are spread over the subjects, in one sentence."""
-    table = by_subject(corpus)
-    clips = table.pop("clips")
-    one_class = ((table > 0).sum(axis=1) == 1).sum()
-    return (
-        f"A subject gives {clips.min()} to {clips.max()} clips, the median is "
-        f"{clips.median():g}; {one_class} of {len(table)} subjects show one class only."
-    )
+    return corpus.clips[(corpus.clips["corpus"] == name) & (corpus.clips["subject"] == subject)]
 
 
 def durations(corpus: Corpus) -> pd.DataFrame:
@@ -75,37 +69,26 @@ def durations(corpus: Corpus) -> pd.DataFrame:
     return clips[[*KEY, "label"]].assign(milliseconds=1000 * frames / clips["fps"])
 
 
-def durations_sentence(clips: pd.DataFrame, limit: float = 500) -> str:
-    """How long the clips of `durations` last, in one sentence."""
-    times, names = clips["milliseconds"], " and ".join(clips["corpus"].unique())
-    span, longer = f"{times.min():.0f} to {times.max():.0f} ms", (times > limit).sum()
-    return (
-        f"A clip of {names} lasts {span} from onset to offset, the median is "
-        f"{times.median():.0f} ms; {longer} of {len(clips)} are longer than {limit:.0f} ms."
-    )
-
-
 def reasons(exclusions: pd.DataFrame) -> pd.DataFrame:
     """Exclusions by reason, which may differ in names and numbers: corpus, reason, clips, which."""
     which = exclusions["subject"].str.cat(exclusions["clip"], sep="/").str.strip("/")
-    groups = exclusions.assign(which=which).groupby(["corpus", _kinds(exclusions)], sort=False)
+    kinds = [_kind(*row) for row in exclusions[["subject", "clip", "reason"]].to_numpy()]
+    groups = exclusions.assign(which=which).groupby(["corpus", kinds], sort=False)
     table = groups.agg(reason=("reason", "first"), clips=("which", "size"), which=("which", some))
     several = groups["reason"].nunique() > 1
     table.loc[several, "reason"] = "such as: " + table.loc[several, "reason"]
-    table = table.droplevel(1).reset_index().sort_values("clips", ascending=False, kind="stable")
-    return table.sort_values("corpus", kind="stable", ignore_index=True)
+    table = table.droplevel(1).reset_index()
+    by = {"by": ["corpus", "clips"], "ascending": [True, False]}
+    return table.sort_values(**by, kind="stable", ignore_index=True)
 
 
-def _kinds(exclusions: pd.DataFrame) -> list[str]:
-    """Reasons without numbers and without the names of their clip, its file and its subject."""
-    kinds = []
-    for subject, clip, reason in exclusions[["subject", "clip", "reason"]].to_numpy():
-        texts = (clip, Path(clip).stem, subject, reason)
-        *names, kind = (re.sub("[0-9]+", "#", text.lower()) for text in texts)
-        for name in filter(None, names):
-            kind = kind.replace(name, "")
-        kinds.append(kind)
-    return kinds
+def _kind(subject: str, clip: str, reason: str) -> str:
+    """A reason without numbers and without the names of its clip, its file and its subject."""
+    texts = (clip, Path(clip).stem, subject, reason)
+    *names, kind = (re.sub("[0-9]+", "#", text.lower()) for text in texts)
+    for name in filter(None, names):
+        kind = kind.replace(name, "")
+    return kind
 
 
 def some(names: Iterable[str]) -> str:
@@ -135,12 +118,6 @@ def warnings(corpus: Corpus) -> list[str]:
     return sentences
 
 
-def warnings_sentence(corpus: Corpus) -> str:
-    """The warnings as one sentence, or that there are none."""
-    sentences = "; ".join(warnings(corpus))
-    return f"{sentences or 'nothing: every class has clips, and there are two people or more'}."
-
-
 def text(corpus: Corpus) -> str:
     """The report of the command line."""
     lines = [f"corpus {corpus.name}: {corpus.path}"]
@@ -168,15 +145,10 @@ def text(corpus: Corpus) -> str:
 
 def differences(table: pd.DataFrame) -> list[str]:
     """A line for each row of `official.of_clips`."""
-    messages = {
-        official.MISSING: "{0.clips} {0.official} clip(s) of the list are missing here",
-        official.OTHER_LABEL: "is {0.label} here, {0.official} in the list",
-        official.NOT_OFFICIAL: "({0.label}) is not in the list",
-    }
     lines = []
     for row in table.itertuples():
         place = f"{row.corpus}/{row.subject}" + (f"/{row.clip}" if row.clip else ":")
-        lines += wrapped(f"{place} {messages[row.difference].format(row)}")
+        lines += wrapped(f"{place} {DIFFERENCES[row.difference].format(row)}")
     return lines
 
 
@@ -184,3 +156,72 @@ def wrapped(line: str, indent: int = 4) -> list[str]:
     """A line in lines of 100 letters; all but the first begin with `indent` blanks."""
     indents = {"initial_indent": "  ", "subsequent_indent": " " * indent}
     return textwrap.wrap(line, 100, break_long_words=False, **indents)
+
+
+# --- data/raw -------------------------------------------------------------------------------------
+
+
+def census() -> pd.DataFrame:
+    """One row per corpus and one per folder of data/raw under another name.
+
+    Columns: corpus, place, state, clips, subjects, left out, message.
+    """
+    raw = folders(paths.RAW) if paths.RAW.is_dir() else []
+    names = [*RELEASES, *(folder.name for folder in raw if OWN.fullmatch(folder.name))]
+    places = {name: default_folder(name) for name in names}
+    unknown = [folder for folder in raw if folder not in places.values()]
+    rows = [_corpus(name, place) for name, place in places.items()]
+    rows += [_unknown(folder) for folder in unknown]
+    numbers = dict.fromkeys(("clips", "subjects", "left out"), "Int64")
+    columns = ["corpus", "place", "state", *numbers, "message"]
+    return pd.DataFrame(rows, columns=columns).astype(numbers)
+
+
+def _corpus(name: str, folder: Path) -> dict:
+    release = release_of(name)
+    # below the data folder: a report must not name folders of this machine
+    row = {"corpus": name, "place": folder.relative_to(paths.DATA).as_posix()}
+    needed = [folder / part.name for part in release.parts] or [folder]
+    if not all(path.is_dir() for path in needed):
+        return row | {"state": MISSING, "message": release.example}
+    try:
+        corpus = load(name)
+    except StudyError as error:
+        message = str(error).replace(f"{paths.DATA}/", "")
+        # of two corpora that share a folder, one may be there without the other
+        alone = release.folder is not None and "has no annotation sheet" in message
+        return row | {"state": MISSING if alone else BROKEN, "message": message}
+    people = len(by_subject(corpus))
+    row |= {"clips": len(corpus.clips), "subjects": people, "left out": len(corpus.exclusions)}
+    return row | {"state": READ, "message": "; ".join(corpus.sources)}
+
+
+def _unknown(folder: Path) -> dict:
+    """Every reader is tried on a folder that has no corpus's name."""
+    matches = {}
+    for name, release in RELEASES.items():
+        with suppress(StudyError):
+            if not release.parts and (clips := len(load(name, folder).clips)):
+                matches[name] = f"{name} ({clips} clips)"
+    message = "no reader recognises it: see data/README.md"
+    if matches:
+        like, place = " or ".join(matches.values()), f"raw/{next(iter(matches))}"
+        message = f"looks like {like}: rename it to {place}, link it there, or give its path"
+    place = folder.relative_to(paths.DATA).as_posix()
+    return {"corpus": folder.name, "place": place, "state": OTHER, "message": message}
+
+
+def census_text() -> str:
+    """The census as the command line prints it."""
+    table = census()
+    lines = [f"Under {paths.DATA}:"]
+    for state, title in TITLES.items():
+        part = table[table["state"] == state].to_dict("records")
+        lines += ["", f"{title}:"] if part else []
+        for row in part:
+            message = row["message"]
+            if state == READ:
+                message = "{clips} clips of {subjects} subjects, {left out} left out".format(**row)
+            lines += wrapped(f"{row['corpus']} ({row['place']}): {message}", indent=6)
+    command = "`./run_all.sh corpora NAME`"
+    return "\n".join([*lines, "", f"{command} says more about one; data/README.md about all."])

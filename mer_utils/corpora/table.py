@@ -1,7 +1,20 @@
-"""The clip table that every reader fills: its columns, its classes, the `Corpus` around it."""
+"""The table of clips that every reader fills, how emotions become its classes, and its apexes.
+
+Where a clip's apex comes from is a policy, recorded in `apex_source`:
+
+| policy | apex of the clip table | apex_source |
+|---|---|---|
+| `sheet` | the sheet's, after errata; empty where none was coded | `sheet`, or empty |
+| `midpoint` | the middle one of the frames on disk from onset to offset | `midpoint` |
+| `spotted` | empty: `views` spots it in the frames, whatever the sheet says | `spotted`, later |
+
+Under `sheet` an empty apex is spotted too, which the table then says. Other authors' apexes enter
+as errata, row by row, with their source.
+"""
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StudyError
+from .frames import frame_names
 
 CLASSES = ("negative", "positive", "surprise")  # 0, 1, 2 of the MEGC2019 lists
 KEY = ["corpus", "subject", "clip"]  # of a clip, whose name alone may occur twice
@@ -22,6 +36,12 @@ FRAME_VIEWS = (  # what frames on disk give
     *("keyframes", "keyframe_points", "rise", "rise_points"),
 )
 SPELLINGS = {"other": "others", "happyiness": "happiness"}  # how sheets spell one emotion
+APEXES = ("sheet", "midpoint", "spotted")  # policies
+LONGEST_CLASSES = 100  # bytes of all names together: they are part of the names of files
+CLASS = re.compile(r"\w([\w .+-]*[\w+])?")
+
+
+# --- classes --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -53,10 +73,71 @@ class Scheme:
         by_class = ", ".join(f"{name} {number}" for name, number in self.counts.items())
         complete = f"{sum(self.counts.values())} clips ({by_class})"
         more = {name: counts.get(name, 0) - number for name, number in self.counts.items()}
-        differences = ", ".join(f"{name} {number:+d}" for name, number in more.items() if number)
-        if not differences:
-            return f"As many clips of each class as a complete copy has: {complete}."
-        return f"A complete copy has {complete}; this one differs by {differences}."
+        if differences := ", ".join(f"{name} {n:+d}" for name, n in more.items() if n):
+            return f"A complete copy has {complete}; this one differs by {differences}."
+        return f"As many clips of each class as a complete copy has: {complete}."
+
+
+def grouped(
+    title: str, groups: Mapping[str, str], counts: Sequence[int] = (), none: str = ""
+) -> Scheme:
+    """Classes of groups of emotions, {"negative": "disgust repression"}; none: without a class."""
+    emotions = {emotion: label for label, names in groups.items() for emotion in names.split()}
+    emotions |= dict.fromkeys(none.split())
+    numbers = dict(zip(groups, counts, strict=True)) if counts else {}
+    return Scheme(str(len(groups)), title, tuple(groups), emotions, numbers)
+
+
+def three(
+    negative: str = "negative",
+    positive: str = "positive",
+    surprise: str = "surprise",
+    none: str = "",
+    counts: Sequence[int] = (),
+    title: str = "the MEGC2019 mapping",
+) -> Scheme:
+    """The classes of MEGC2019, of the emotions of each."""
+    groups = dict(zip(CLASSES, (negative, positive, surprise), strict=True))
+    return grouped(title, groups, counts, none)
+
+
+def each(title: str, counts: Mapping[str, int], none: str = "") -> Scheme:
+    """Classes that are emotions themselves, with their clips in a complete copy."""
+    groups = {name: name for name in counts}
+    return grouped(f"the {len(counts)} classes of {title}", groups, tuple(counts.values()), none)
+
+
+def named_classes(classes: str | Sequence[str] | int | None = None) -> Scheme:
+    """Classes of own clips: those of MEGC2019, or the names given. Raises StudyError."""
+    if classes is None or str(classes).strip() == "3":
+        return three(title="the MEGC2019 classes")
+    given = classes if isinstance(classes, list | tuple) else str(classes).split(",")
+    names = tuple(unicodedata.normalize("NFC", str(name).strip()) for name in given)
+    if len(names) < 2 or not all(names) or len(set(map(str.casefold, names))) < len(names):
+        raise StudyError(
+            f"classes '{classes}' must be two names or more, each once, separated by commas: "
+            f"such as happy,sad,neutral"
+        )
+    if wrong := [name for name in names if not can_be_class(name)]:
+        raise StudyError(
+            f"class '{wrong[0]}' cannot be a name: write letters, digits, _ and between them "
+            f"blanks, dots, + or -, without the words {', '.join(APEXES)}"
+        )
+    text = ",".join(names)
+    if (length := len(text.encode())) > LONGEST_CLASSES:
+        raise StudyError(
+            f"the names of the classes have {length} letters (bytes of UTF-8), {LONGEST_CLASSES} "
+            f"are possible: shorten them"
+        )
+    return Scheme(text, "the classes given", names, {name: name for name in names})
+
+
+def can_be_class(name: str) -> bool:
+    """Whether a class may be called so: corpora, tables and files bear its name."""
+    return bool(CLASS.fullmatch(name)) and not set(name.split("-")) & set(APEXES)
+
+
+# --- clips ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +179,37 @@ def exclusion_table(rows: Iterable[Sequence[str]]) -> pd.DataFrame:
     """(corpus, subject, clip, reason) rows -> the table of exclusions."""
     table = pd.DataFrame(map(tuple, rows), columns=list(EXCLUSION_COLUMNS)).astype("str")
     return table.sort_values(KEY, kind="stable", ignore_index=True)
+
+
+def choose_apexes(policy: str, rows: Sequence[dict]) -> tuple[list[dict], list[tuple]]:
+    """Rows of the clip table under a policy, and (key, reason) of those that it cannot serve."""
+    if policy == "sheet":
+        return list(rows), []
+    if policy == "spotted":
+        return [row | {"apex": None, "apex_source": ""} for row in rows], []
+    clips, left_out = [], []
+    for row in rows:
+        middle = _midpoint(row)
+        if isinstance(middle, int):
+            clips.append(row | {"apex": middle, "apex_source": "midpoint"})
+        else:
+            left_out.append((*map(row.get, KEY), middle))
+    return clips, left_out
+
+
+def _midpoint(row: Mapping) -> int | str:
+    """The frame in the middle of those from onset to offset, or why there is none."""
+    onset, offset = row["onset"], row.get("offset")
+    if offset is None:
+        return "no offset is known, so that the clip has no midpoint: choose apex 'spotted'"
+    if Path(row["frames"]).is_file():  # a video: its frames are counted, not listed
+        return onset + (offset - onset + 1) // 2
+    between = [number for number in frame_names(row["frames"]) if onset <= number <= offset]
+    middle = between[len(between) // 2] if between else onset
+    return middle if middle > onset else f"no frame is between onset {onset} and offset {offset}"
+
+
+# --- words ----------------------------------------------------------------------------------------
 
 
 def nearest(word: str, choices: Iterable[str], alike: float = 0.0) -> str:

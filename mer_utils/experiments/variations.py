@@ -3,8 +3,7 @@
 import dataclasses
 
 from .. import systems
-from ..corpora import apexes
-from ..corpora.table import Corpus, clip_table, unknown
+from ..corpora.table import Corpus, choose_apexes, clip_table, unknown
 from ..errors import StudyError
 from ..preprocessing import views
 
@@ -44,7 +43,7 @@ def views_of(corpus: Corpus, inputs: str = "", jobs: int | None = None) -> views
     *_, method, apex = INPUTS[inputs]
     if apex:
         rows = corpus.clips.astype(object).where(corpus.clips.notna(), None).to_dict("records")
-        rows, _ = apexes.choose(apex, rows)
+        rows, _ = choose_apexes(apex, rows)
         corpus = dataclasses.replace(corpus, clips=clip_table(rows))
     wanted = tuple(name for name in corpus.views if name in ("flow", "flow_legacy", "landmarks"))
     return views.compute(corpus, wanted, jobs=jobs, progress=False, flow_method=method)
