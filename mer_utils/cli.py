@@ -65,7 +65,9 @@ def _train(options: Namespace) -> None:
     if options.for_prediction:
         from .prediction import models  # needs more than training does
     for system, overrides in changes.items():  # before anything is computed
-        systems.resolve(system, overrides, options.preset)
+        _, config = systems.resolve(system, overrides, options.preset)
+        if options.epochs and hasattr(config, "epochs"):
+            overrides.setdefault("epochs", options.epochs)
         if options.for_prediction:
             models.check(system)
     views, corpus, classes = _views_of(options)

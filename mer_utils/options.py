@@ -56,7 +56,8 @@ HELP = {
     "corpus": "synthetic (default), casme2, samm, smic, megc2019, megc2019_flow, own (a csv of "
     "your clips) or another; `./run_all.sh corpora` names all and what is there; casme2-5 is "
     "casme2 in five classes, casme2-midpoint with another apex (data/README.md)",
-    "data": "folder of that corpus; default: data/raw/NAME, as data/README.md shows",
+    "data": "folder of that corpus; default: data/raw/NAME, as data/README.md shows; `train` takes "
+    "a file of saved views too",
     "study": "the runs that this file declares, instead of those of notebooks/studies or of the "
     "options below",
     "systems": "systems to train, an ablation as system/ablation; default: all that the corpus "
@@ -71,6 +72,11 @@ HELP = {
     "plan": "say what would run, what is there and how long it takes; make nothing",
     "again": "make every report again, also where nothing that it shows has changed",
     "smoke": "a quick look: notebooks cut their work short, reports go to a folder of their own",
+    "for-prediction": "keep the networks as one file that `predict` reads, with a card",
+    "show-faces": "the page shows the face of the film: keep it to yourself",
+    "file": "a log in the MEGC2019 format (scores of each corpus), or a csv of prediction rows as "
+    "reports/predictions has them (intervals and tests too)",
+    "classes": "of a log: names of classes 0, 1, ...; default: negative,positive,surprise",
 }
 
 
@@ -126,9 +132,6 @@ def change(text: str) -> tuple[str, str]:
     return name, value
 
 
-CHANGES = {"type": change, "action": "append", "default": []}  # more than one may be given
-
-
 def new_file(text: str) -> Path:
     path = Path(text).expanduser()
     if path.suffix != ".npz" or path.is_dir():
@@ -152,28 +155,8 @@ def parser_of(verb: str) -> Parser:
     parser.set_defaults(verb=verb, ablations=verb == "ablations", notebooks=None)
     add = parser.add_argument
     match verb:
-        case "run" | "ablations":
-            _add_study(parser, verb)
-        case "train":
-            add("systems", nargs="+", type=names, help="names, with blanks or commas between")
-            add("--corpus", help="its name; default: synthetic, or that of saved views")
-            add("--data", type=Path, help="folder of the corpus, or a file of saved views")
-            add("--preset", default="small")
-            add("--selection", default="last")
-            add("--labels", default="true", help="true, or permuted to see chance")
-            add("--seeds", "--seed", type=seeds, default=(0,), help="one run for each; default: 0")
-            add("--jobs", type=positive)
-            add("--device", default="auto", help="auto, cpu or cuda")
-            add("--precision", default="fp32", help="fp32, tf32, bf16 or fp64")
-            add("--schedule", default="auto", help="auto, stacked or loop")
-            add("--stack", type=positive, help="folds side by side; default: what fits")
-            add("--dask", metavar="ADDRESS", help="train on the workers of this scheduler")
-            add("--keep-weights", action="store_true")
-            add("--calibrate", action="store_true", help="choose temperatures too, for 56")
-            text = "keep the networks as one file that `predict` reads, with a card"
-            add("--for-prediction", action="store_true", help=text)
-            add("--leak", default="", help="train wrong on purpose, to price it; no result")
-            add("--set", **CHANGES, metavar="[SYSTEM.]FIELD=VALUE", help=HELP["set"])
+        case "run" | "ablations" | "train":
+            _add_training(parser, verb)
         case "predict":
             add("films", nargs="+", type=Path, metavar="FILM", help="a film, or a folder of frames")
             add("--system", default="mhssa_gcn", help="whose networks answer (mhssa_gcn)")
@@ -181,18 +164,12 @@ def parser_of(verb: str) -> Parser:
             add("--model", type=Path, help="a file that `train --for-prediction` wrote, instead")
             for name in ("onset", "apex", "offset"):
                 add(f"--{name}", type=int, metavar="FRAME", help="where it is known, of one film")
-            text = "the page shows the face of the film: keep it to yourself"
-            add("--show-faces", action="store_true", help=text)
+            add("--show-faces", action="store_true", help=HELP["show-faces"])
         case "keep" | "restore":
             add("corpus", help="its name, as megc2019_flow")
         case "scores":
-            text = (
-                "a log in the MEGC2019 format (scores of each corpus), or a csv of prediction rows "
-            )
-            text += "as reports/predictions has them (intervals and tests too)"
-            add("file", type=Path, help=text)
-            text = "of a log: names of classes 0, 1, ...; default: negative,positive,surprise"
-            add("--classes", type=names, help=text)
+            add("file", type=Path, help=HELP["file"])
+            add("--classes", type=names, help=HELP["classes"])
         case "corpora":
             add("name", nargs="?", help="a corpus; without: what is under data/raw")
             add("path", nargs="?", help="its folder; by default data/raw/NAME")
@@ -218,27 +195,43 @@ def parser_of(verb: str) -> Parser:
     return parser
 
 
-def _add_study(parser: Parser, verb: str) -> None:
+def _add_training(parser: Parser, verb: str) -> None:
+    """What `run`, `ablations` and `train` take."""
     files = (paths.PACKAGE / "systems").glob("*.py")
     systems = sorted(path.stem for path in files if "\nTITLE" in path.read_text(encoding="utf-8"))
-    data = parser.add_argument_group("what to study").add_argument
+    train = verb == "train"
+    data = parser.add_argument_group("what to train" if train else "what to study").add_argument
+    how = parser.add_argument_group("how to run it").add_argument
     data("--corpus", metavar="NAME", help=HELP["corpus"])
     data("--data", type=Path, metavar="PATH", help=HELP["data"])
-    data("--study", type=Path, metavar="FILE", help=HELP["study"])
-    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(systems))
-    data("--seeds", type=seeds, metavar="0,1", help="one run for each; default: 0")
+    data("--seeds", "--seed", type=seeds, metavar="0,1", help="one run for each; default: 0")
     data("--preset", choices=("small", "paper"), help=HELP["preset"])
-    data("--selection", dest="selections", type=names, metavar="last,inner", help=HELP["selection"])
     data("--epochs", type=positive, metavar="N", help=HELP["epochs"])
-    data("--set", **CHANGES, metavar="SYSTEM.FIELD=VALUE", help=HELP["set"])
-    how = parser.add_argument_group("how to run it").add_argument
+    field = "[SYSTEM.]FIELD=VALUE" if train else "SYSTEM.FIELD=VALUE"
+    data("--set", type=change, action="append", default=[], metavar=field, help=HELP["set"])
     how("--device", default="auto", choices=("auto", "cpu", "cuda"), help="to train")
-    how("--precision", choices=("fp32", "tf32", "bf16"), help=HELP["precision"])
-    how("--dask", default="", metavar="ADDRESS", help=HELP["dask"])
+    precisions = ("fp32", "tf32", "bf16", "fp64")[: 4 if train else 3]
+    how("--precision", choices=precisions, help=HELP["precision"])
+    how("--dask", metavar="ADDRESS", help=HELP["dask"])
     how("--jobs", type=positive, metavar="N", help="processes at once; default: one per core")
     how("--keep-weights", action="store_true", help="keep the trained weights of every fold")
+    if train:
+        parser.set_defaults(preset="small", seeds=(0,), precision="fp32")
+        help_ = "names, with blanks or commas between"
+        parser.add_argument("systems", nargs="+", type=names, help=f"{help_}: {', '.join(systems)}")
+        data("--selection", default="last", help=HELP["selection"])
+        data("--labels", default="true", help="true, or permuted to see chance")
+        data("--leak", default="", help="train wrong on purpose, to price it; no result")
+        how("--schedule", default="auto", help="auto, stacked or loop")
+        how("--stack", type=positive, help="folds side by side; default: what fits")
+        how("--calibrate", action="store_true", help="choose temperatures too, for 56")
+        how("--for-prediction", action="store_true", help=HELP["for-prediction"])
+        return
+    parser.set_defaults(dask="")
+    data("--study", type=Path, metavar="FILE", help=HELP["study"])
+    data("--systems", type=names, metavar="A,B", help=HELP["systems"] + ", ".join(systems))
+    data("--selection", dest="selections", type=names, metavar="last,inner", help=HELP["selection"])
     if verb == "run":
         how("--notebooks", type=names, metavar="01,41", help=HELP["notebooks"])
-    how("--plan", action="store_true", help=HELP["plan"])
-    how("--again", action="store_true", help=HELP["again"])
-    how("--smoke", action="store_true", help=HELP["smoke"])
+    for name in ("plan", "again", "smoke"):
+        how(f"--{name}", action="store_true", help=HELP[name])

@@ -414,6 +414,8 @@ def test_command_line_lists_and_refuses(runs, tmp_path, capsys):
     assert cli.main(both) == 0
     assert "svm" in capsys.readouterr().out
     assert {json.loads(config).get("cost") for config in store.find()["config"]} == {None, 1.0}
+    assert cli.main(["train", "majority,ststnet", *options, "--epochs", "1"]) == 0
+    assert {json.loads(config).get("epochs") for config in store.find()["config"]} == {None, 1}
     for change, sentence in (
         ("seed=3", "field of ststnet 'seed' is not known"),
         ("svm.cost=3", "--set: system 'svm' is not known, the nearest is 'ststnet'"),

@@ -65,16 +65,16 @@ def _is_row(cells: Sequence[str]) -> bool:
 
 
 def _fits(path: Path) -> bool:
-    rows = [row for grid in sheets.grids(path).values() for row in grid[:9]]
-    return any(_is_row([sheets.text_of(cell) for cell in row]) for row in rows)
+    rows = [cells for grid in sheets.grids(path).values() for _, cells in grid[:9]]
+    return any(_is_row([*map(sheets.text_of, cells)]) for cells in rows)
 
 
 def _sheet(path: Path) -> tuple[sheets.Sheet, dict[str, str], dict[str, str]]:
     """The rows, subject number -> folder, film name -> code. Raises StudyError for none."""
     rows, people, codes, tab = [], {}, {}, ""
     for name, grid in sheets.grids(path).items():
-        for number, cells in enumerate(grid, start=1):
-            texts = [sheets.text_of(cell) for cell in cells]
+        for number, cells in grid:
+            texts = [*map(sheets.text_of, cells)]
             if _is_row(texts):
                 tab = tab or name
                 texts = [*texts, ""][: len(COLUMNS)]  # to the right another table begins

@@ -27,16 +27,11 @@ FIELDS = ("onset", "apex", "offset", "emotion", "action_units", "excluded")
 
 def read(path: Path = TABLE) -> pd.DataFrame:
     """The table, all text, by line. Raises StudyError naming what cannot be an erratum."""
-    table = text_table(path)
-    if tuple(table.columns) != COLUMNS:
-        raise StudyError(
-            f"{path} has the columns {', '.join(table)}: expected {', '.join(COLUMNS)}"
-        )
+    table = text_table(path, COLUMNS)
     for row in table.itertuples():
         if not re.fullmatch(rf"{'|'.join(FIELDS)}|excluded:\d+", row.field):
-            raise StudyError(
-                f"{path} line {row.Index}: field '{row.field}' is none of {', '.join(FIELDS)}"
-            )
+            wrong = f"field '{row.field}' is none of {', '.join(FIELDS)}"
+            raise StudyError(f"{path} line {row.Index}: {wrong}")
         if not row.source.strip():
             raise StudyError(f"{path} line {row.Index}: an erratum needs a source")
     return table
@@ -70,8 +65,7 @@ class Errata:
 
     def idle(self) -> list[str]:
         """A sentence for each own erratum that has changed nothing."""
-        idle = self._idle.items()
-        return [f"errata.csv line {line} changes nothing: {why}" for line, why in idle]
+        return [f"errata.csv line {n} changes nothing: {why}" for n, why in self._idle.items()]
 
     def apply(
         self, sheet_sha256: str, row: Mapping[str, str], scheme: str

@@ -20,7 +20,7 @@ from ..errors import StudyError
 from . import frames, ids, official
 from .frames import IMAGES, entries, folders, header_size
 from .reader import Copy
-from .sheets import check_columns, text_table
+from .sheets import text_table
 from .table import CLASSES, KEY, Corpus
 
 SIZE = 28  # pixels a side
@@ -191,10 +191,7 @@ def _clips(folder: Path, split: bool, copy: Copy) -> tuple[dict[Key, Path], list
 
 def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     """A csv of corpus, subject, clip and `columns`, its ids normalised. Raises StudyError."""
-    table = text_table(path)
-    at = check_columns(path, list(table), {name: (name,) for name in (*KEY, *columns)})
-    table = table.iloc[:, list(at.values())].set_axis(list(at), axis=1)
-    keys = []
+    table, keys = text_table(path, [*KEY, *columns]), []
     for line, (corpus, subject, clip) in enumerate(table[KEY].to_numpy(), start=2):
         try:
             names = ids.MEGC2019[corpus]

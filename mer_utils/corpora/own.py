@@ -13,6 +13,7 @@ whose frames are not there is left out.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -89,23 +90,24 @@ def _class(label: str, scheme: Scheme) -> str:
 
 def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """(line number, cells by column) and the columns that are not read. Raises StudyError."""
-    required, fields = ({name: (name,) for name in names} for names in (REQUIRED, COLUMNS))
+    fields, first = {name: (name,) for name in COLUMNS}, ",".join(REQUIRED)
     grid = sheets.lines(file, fields)
-    head = ",".join(REQUIRED)
     if not grid:
-        raise StudyError(f"{file} is empty: its first line is {head}")
+        raise StudyError(f"{file} is empty: its first line is {first}")
     heads = grid.pop(0)[1]
-    sheets.check_columns(file, heads, required, f"its first line must be {head}")
+    required = {name: fields[name] for name in REQUIRED}
+    sheets.check_columns(file, heads, required, f"its first line must be {first}")
     columns = sheets.columns_of(heads, fields)
-    names = [name for head in heads if (name := sheets.letters(head))]
-    if twice := sorted(name for name in names if names.count(name) > 1):
+    times = Counter(filter(None, map(sheets.letters, heads)))
+    if twice := sorted(name for name in times if times[name] > 1):
         raise StudyError(f"{file} has the column '{twice[0]}' twice: keep one")
     lines = []
     for line, cells in grid:
         sheets.check_width(file, line, cells, heads)
         row = {name: cells[at] for name, at in columns.items() if at < len(cells)}
-        row |= {name: sheets.text_of(row[name]) for name in (*FRAME_NUMBERS, "fps") if name in row}
-        lines.append((line, dict.fromkeys(fields, "") | row))
+        row = dict.fromkeys(COLUMNS, "") | row
+        row |= {name: sheets.text_of(row[name]) for name in (*FRAME_NUMBERS, "fps")}
+        lines.append((line, row))
     return lines, [head for n, head in enumerate(heads) if head and n not in columns.values()]
 
 
@@ -117,10 +119,10 @@ def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme)
     mistakes = [f"line {line}{wrong}" for line, cells in lines for wrong in _wrong(cells, scheme)]
     mistakes += _one_for_two(file, lines)
     if mistakes:
-        more = len(mistakes) - _NAMED
-        mistakes[_NAMED:] = [f"and {more} more such"] if more > 0 else []
+        more = [f"and {len(mistakes) - _NAMED} more such"] if len(mistakes) > _NAMED else []
         labels = {cells["label"] for _, cells in lines if not is_missing(cells["label"])}
-        raise StudyError(f"{file.name}: {'; '.join(mistakes)}{_other_classes(labels, scheme)}")
+        problems = "; ".join(mistakes[:_NAMED] + more)
+        raise StudyError(f"{file.name}: {problems}{_other_classes(labels, scheme)}")
 
 
 def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
@@ -131,10 +133,9 @@ def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
     for name, longest in (("subject", ids.LONGEST), ("clip", ids.LONGEST_CLIP)):
         if why := ids.flaw(cells[name], longest):
             yield f": {name} {cells[name]!r} {why}: give it another name"
-    for name in FRAME_NUMBERS:
-        if is_time(cells[name]):
-            remedy = "write frame numbers in all lines, seconds times fps"
-            yield f": {name} '{cells[name]}' is a time: {remedy}"
+    for name in filter(lambda name: is_time(cells[name]), FRAME_NUMBERS):
+        remedy = "write frame numbers in all lines, seconds times fps"
+        yield f": {name} '{cells[name]}' is a time: {remedy}"
     label = cells["label"]
     if label and not _class(label, scheme):
         near = nearest(label, scheme.classes, MISSPELLED)

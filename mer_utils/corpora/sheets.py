@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +17,9 @@ import pandas as pd
 from ..errors import StudyError
 from .frames import entries
 from .ids import plain
-from .table import FRAME_NUMBERS, nearest, one_line
+from .table import FRAME_NUMBERS, nearest, one_line, some
 
+Grid = list[tuple[int, list]]  # number of a row, as Excel counts them or of its line, and its cells
 Fields = Mapping[str, tuple[str, ...]]  # field: the headings it may have, the usual one first
 
 FIELDS: Fields = {
@@ -35,6 +37,7 @@ PROTECTED = "{} is protected by a password: open it, save it without one, and pu
 _MISSING = ("", "/", "-", "--", "\u2013", "\u2014", "?", "nan", "nat", "na", "n/a", "n.a.", "#n/a")
 _MISSING += ("<na>", "null", "none", "nil")  # in lower case; how sheets and programs write it
 _TIME = re.compile(r"[0-9]*[.,:][0-9.,:]*[0-9]\s*(s|sec|ms)?|[0-9]+\s*(s|sec|ms)", re.IGNORECASE)
+HEADINGS = 20  # in one sentence
 _HEADER_WITHIN = 60  # rows; SAMM's header is row 14
 
 
@@ -71,13 +74,11 @@ def decoded(path: Path) -> str:
         end = text.find("\0")  # UTF-16 without its mark, or no text at all
     except UnicodeDecodeError as error:
         text, end = content[: error.start].decode("latin-1"), -2
-    if end != -1:
-        line, remedy = (
-            text[:end].count("\n") + 1,
-            "save the file in it (in a spreadsheet: as CSV UTF-8)",
-        )
-        raise StudyError(f"{path} line {line} is not text in UTF-8: {remedy}")
-    return text
+    if end == -1:
+        return text
+    where = f"{path} line {text[:end].count(chr(10)) + 1}"
+    remedy = "save the file in it (in a spreadsheet: as CSV UTF-8)"
+    raise StudyError(f"{where} is not text in UTF-8: {remedy}")
 
 
 def _delimiter(text: str) -> str:
@@ -106,8 +107,11 @@ def csv_rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def text_table(path: Path) -> pd.DataFrame:
-    """A csv with a header, all text, by the number of the line. Raises StudyError."""
+def text_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A csv with a header, all text, by the number of the line. Raises StudyError.
+
+    columns: those that are needed, which are returned alone and under these names.
+    """
     rows = [(line, cells) for line, cells in csv_rows(path) if any(cells)]
     heads = rows.pop(0)[1] if rows else []
     heads = heads[: max((n for n, head in enumerate(heads, start=1) if head), default=0)]
@@ -117,37 +121,40 @@ def text_table(path: Path) -> pd.DataFrame:
     for line, cells in rows:
         check_width(path, line, cells, heads)
     cells = [(cells + [""] * len(heads))[: len(heads)] for _, cells in rows]
-    lines = pd.Index([line for line, _ in rows], dtype=int)
-    return pd.DataFrame(cells, lines, heads, dtype="str")
+    table = pd.DataFrame(cells, pd.Index([line for line, _ in rows], dtype=int), heads, "str")
+    if not columns:
+        return table
+    at = check_columns(path, heads, {name: (name,) for name in columns})
+    return table.iloc[:, list(at.values())].set_axis(list(at), axis=1)
 
 
 def check_width(path: Path, line: int, cells: Sequence[str], heads: Sequence[str]) -> None:
     """Raises StudyError for a line with text to the right of the last column."""
     if any(cells[len(heads) :]):
-        wrong = f"has {len(cells)} cells for {len(heads)} columns"
-        remedy = 'put a cell that holds a comma into quotes ("a, b")'
-        raise StudyError(f"{path} line {line} {wrong}: {remedy}")
+        raise StudyError(
+            f"{path} line {line} has {len(cells)} cells for {len(heads)} columns: put a cell that "
+            'holds a comma into quotes ("a, b")'
+        )
 
 
-def grids(path: Path) -> dict[str, list[list]]:
-    """Every tab of a file as rows of cells. Raises StudyError where it cannot be opened."""
+def grids(path: Path) -> dict[str, Grid]:
+    """Every tab of a file as (number, cells) of its rows. Raises StudyError: it cannot be opened.
+
+    What a file is, its first bytes say, whatever its name.
+    """
     content = _content(path)
-    start = content[:8]  # what a file is, whatever its name says
-    if start == OLE and ENCRYPTED in content:
+    is_zip, is_ole, kind = content[:2] == b"PK", content[:8] == OLE, path.suffix.lower()
+    if is_ole and ENCRYPTED in content:
         raise StudyError(PROTECTED.format(path))
-    kind = path.suffix.lower()
-    is_zip = start[:2] == b"PK"
-    if not is_zip and start != OLE and kind not in (".xlsx", ".xlsm", ".xls"):
-        return {"": [cells for _, cells in csv_rows(path)]}
-    old = start == OLE or (kind == ".xls" and not is_zip)
+    if not is_zip and not is_ole and kind not in (".xlsx", ".xlsm", ".xls"):
+        return {"": csv_rows(path)}
     try:
-        if old:
+        if is_ole or (kind == ".xls" and not is_zip):
             import xlrd  # here: a machine that only trains reads no sheet; pandas drops it soon
 
             with xlrd.open_workbook(path, logfile=io.StringIO()) as book:
-                return {
-                    tab.name: list(map(tab.row_values, range(tab.nrows))) for tab in book.sheets()
-                }
+                tabs = {tab.name: map(tab.row_values, range(tab.nrows)) for tab in book.sheets()}
+                return {name: list(enumerate(rows, start=1)) for name, rows in tabs.items()}
         tabs = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
     except ImportError as error:
         raise StudyError(
@@ -161,7 +168,8 @@ def grids(path: Path) -> dict[str, list[list]]:
             f"{path} cannot be opened as a sheet ({one_line(error)}): copy it again, or "
             f"save it as .xlsx or CSV UTF-8"
         ) from error
-    return {str(tab): frame.values.tolist() for tab, frame in tabs.items()}
+    rows = {str(name): frame.values.tolist() for name, frame in tabs.items()}
+    return {name: list(enumerate(cells, start=1)) for name, cells in rows.items()}
 
 
 def text_of(cell: object) -> str:
@@ -192,24 +200,26 @@ def columns_of(cells: Sequence, fields: Fields) -> dict[str, int]:
 def check_columns(
     file: Path | str, cells: Sequence, fields: Fields, remedy: str = ""
 ) -> dict[str, int]:
-    """`columns_of` a header. Raises StudyError naming the missing column and the nearest one."""
+    """`columns_of` a header. Raises StudyError naming the missing heading and those there are."""
     columns = columns_of(cells, fields)
     if missing := [headings[0] for field, headings in fields.items() if field not in columns]:
-        unused = (plain(cell) for at, cell in enumerate(cells) if at not in columns.values())
-        near = nearest(missing[0], filter(None, unused))
+        texts = [plain(cell) for cell in cells]
+        unused = [text for at, text in enumerate(texts) if text and at not in columns.values()]
+        near = nearest(missing[0], unused)
         hint = f"; the nearest is '{near}'" if near else ""
+        headings = some(filter(None, texts), HEADINGS)
         remedy = remedy or ("rename it" if near else "add it")
-        raise StudyError(f"{file} has no column '{missing[0]}'{hint}: {remedy}")
+        raise StudyError(f"{file} has no column '{missing[0]}'{hint} (it has {headings}): {remedy}")
     return columns
 
 
-def _header(grid: Sequence[Sequence], fields: Fields) -> tuple[int, dict[str, int]]:
-    """The row that looks most like a header, and the column of each field in it."""
-    rows = enumerate(columns_of(cells, fields) for cells in grid[:_HEADER_WITHIN])
+def _header(grid: Grid, fields: Fields) -> tuple[int, dict[str, int]]:
+    """The place of the row that looks most like a header, and the column of each field in it."""
+    rows = enumerate(columns_of(cells, fields) for _, cells in grid[:_HEADER_WITHIN])
     return max(rows, key=lambda row: len(row[1]), default=(0, {}))
 
 
-def _most_like(tabs: Mapping[str, Sequence], fields: Fields) -> str:
+def _most_like(tabs: Mapping[str, Grid], fields: Fields) -> str:
     """The tab whose header has most of the fields, "" where there is no tab."""
     return max(tabs, key=lambda name: len(_header(tabs[name], fields)[1]), default="")
 
@@ -217,18 +227,24 @@ def _most_like(tabs: Mapping[str, Sequence], fields: Fields) -> str:
 def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
     """The tab of `path` that holds the annotations: the one named, else the one most like them.
 
-    Raises StudyError naming the file, the column it expects and the nearest one there is.
+    Raises StudyError naming the file, the heading that is missing and those that there are.
     """
     tabs = grids(path)
     named = {name: grid for name, grid in tabs.items() if tab and letters(name) == letters(tab)}
     tab = _most_like(named or tabs, fields)
-    header, columns = _header(tabs.get(tab, ()), fields)
+    grid = tabs.get(tab, [])
+    header, columns = _header(grid, fields)
     if len(columns) < min(3, len(fields)):
         wanted = ", ".join(headings[0] for headings in fields.values())
-        raise StudyError(f"{path} has no header row: a row must hold the columns {wanted}")
-    check_columns(path.name, tabs[tab][header], fields)
+        texts = [plain(cell) for _, cells in grid[:1] for cell in cells]
+        first = some(filter(None, texts), HEADINGS)
+        raise StudyError(
+            f"{path} has no header row: a row must hold the columns {wanted}, and the first holds "
+            f"{first or 'nothing'}: write the headings above the table"
+        )
+    check_columns(path.name, grid[header][1], fields)
     rows = []
-    for number, cells in enumerate(tabs[tab][header + 1 :], start=header + 2):
+    for number, cells in grid[header + 1 :]:
         row = {field: text_of(cells[at]) for field, at in columns.items() if at < len(cells)}
         # Blank rows and lines of prose below the table are no rows of it.
         if sum(map(bool, row.values())) >= 2:
@@ -239,8 +255,8 @@ def read(path: Path, fields: Fields = FIELDS, tab: str = "") -> Sheet:
 def lines(path: Path, fields: Fields) -> list[tuple[int, list[str]]]:
     """(line or row number, cells as text) of the tab most like `fields`, empty ones left out."""
     tabs = grids(path)
-    grid = enumerate(tabs.get(_most_like(tabs, fields), ()), start=1)
-    rows = csv_rows(path) if list(tabs) == [""] else [(n, list(map(plain, row))) for n, row in grid]
+    grid = tabs.get(_most_like(tabs, fields), [])
+    rows = [(number, list(map(plain, cells))) for number, cells in grid]
     return [(number, cells) for number, cells in rows if any(cells)]
 
 
@@ -281,8 +297,7 @@ def frame_numbers(
         numbers[name] = int(text.split(".")[0])
     if numbers.get("offset") == 0:
         return {}, "offset 0: its end was not coded"
-    ordered = list(numbers.items())
-    for (before, low), (after, high) in zip(ordered, ordered[1:], strict=False):
+    for (before, low), (after, high) in pairwise(numbers.items()):
         if low > high:
             return {}, f"{before} {low} is after {after} {high}"
     last = next((name for name in ("apex", "offset") if name in numbers), "")

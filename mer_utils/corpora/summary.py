@@ -6,7 +6,6 @@ releases are recognised under data/raw, which are missing and where they go.
 
 import re
 import textwrap
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from .. import paths
 from ..errors import StudyError
 from . import OWN, RELEASES, default_folder, load, official, release_of
 from .frames import folders
-from .table import KEY, Corpus, unknown_words
+from .table import KEY, Corpus, some, unknown_words
 
-SHOWN = 10  # names of clips in a row; all of them are in `Corpus.exclusions` and `Corpus.clips`
 UNKNOWN_SHARE = 0.05  # of all clips: more is no slip of the pen
 READ, BROKEN, MISSING, OTHER = "read", "cannot be read", "missing", "other name"
 TITLES = {
@@ -89,13 +87,6 @@ def _kind(subject: str, clip: str, reason: str) -> str:
     for name in filter(None, names):
         kind = kind.replace(name, "")
     return kind
-
-
-def some(names: Iterable[str]) -> str:
-    """The first names of a long list, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def warnings(corpus: Corpus) -> list[str]:

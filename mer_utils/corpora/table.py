@@ -237,3 +237,10 @@ def unknown_words(reasons: Iterable[str]) -> tuple[int, str]:
 def one_line(error: Exception) -> str:
     """The message of another library on one line, as a StudyError needs it."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def some(names: Iterable[str], most: int = 10) -> str:
+    """The first names of a long list, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
