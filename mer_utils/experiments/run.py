@@ -56,6 +56,8 @@ def run(
         if dask is not None:
             workers = open_until_done.enter_context(cluster.connect(dask, jobs))
             task = dataclasses.replace(task, device=workers.place(device))
+        else:
+            task = training.sharing(task)  # once for all budgets and groups
         training.check(task.config, task.precision, task.device)
         chosen = (workers or training).choose_schedule(task, missing, schedule)
         finished = store.file(key) is not None  # and weights alone are missing

@@ -30,7 +30,7 @@ from .fold import (
     try_network,
     whole_weights,
 )
-from .task import PRECISIONS, FoldResult, Task, batch_sizes, one_of
+from .task import PRECISIONS, FoldResult, Task, batch_sizes, one_of, sharing
 
 __all__ = ["Diverged", "load_weights", "loop", "make_optimizer", "one_of", "predict"]
 __all__ += ["try_network", "whole_weights"]
@@ -71,7 +71,7 @@ def train_task(
     """
     jobs = _processes(task, folds, jobs)
     if schedule.name == "loop":
-        yield from _each(jobs, train_fold, task, folds)
+        yield from _each(jobs, train_fold, sharing(task), folds)
         return
     if task.device == "cpu":
         limit = stack or min(CPU_STACK, -(-len(folds) // jobs))

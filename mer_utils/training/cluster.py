@@ -10,6 +10,7 @@ another one, and what had ended is here already.  Workers need the same code and
 numpy, pandas and scikit-learn as this process.  They need no data: the data are sent to them once.
 """
 
+import functools
 import hashlib
 import tempfile
 import threading
@@ -25,10 +26,12 @@ from .. import environment, paths
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import FoldResult, Schedule, Task, choose_device, choose_schedule, device_name, train_task
+from .task import sharing
 
 BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
 PATIENCE = 60  # seconds until the first worker must have come
 TRIES = 3  # times that the data are sent anew where every worker that had them is gone
+_sharing = functools.lru_cache(maxsize=1)(sharing)  # of all batches that a worker has of a task
 _one_at_a_time = threading.Lock()  # torch's random state belongs to a whole process
 
 
@@ -142,7 +145,7 @@ def train_batch(
             )
     keep = task.keep_weights is not None
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
-        task = replace(task, keep_weights=Path(folder) if keep else None)
+        task = replace(_sharing(task), keep_weights=Path(folder) if keep else None)
         results = list(train_task(task, folds, schedule, jobs=1, stack=stack))
         files = (Path(folder, f"{result.fold.name}.safetensors") for result in results)
         weights = [file.read_bytes() if keep else None for file in files]

@@ -196,10 +196,15 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
 def fit_estimator(task: Task, fold: Fold) -> FoldResult:
     """Fit an estimator of scikit-learn, which has no epochs, and predict the left-out subject."""
     began = time.perf_counter()
-    x, mirror = task.features["x"], len(task.clips) * task.mirrored
+    x, mirror, test = task.features["x"], len(task.clips) * task.mirrored, fold.test
     if task.leak == "scaler":  # the pipeline's first step is fitted on the left-out subject too
         x = task.module.estimator(task.config, task.n_classes, 0)[0].fit(x).transform(x)
-    probabilities = decided(fitted(task, fold, x), x, fold.test, task.n_classes, mirror)
+    if task.shared:
+        given = task.config, task.shared, task.labels, fold.train, test
+        (machine, x), mirror, test = task.module.fit_shared(*given), 0, np.arange(len(test))
+    else:
+        machine = fitted(task, fold, x)
+    probabilities = decided(machine, x, test, task.n_classes, mirror)
     only = result(task, fold, probabilities[None], [], time.perf_counter() - began)
     return replace(only, epoch=0, predicted=only.predicted[:0])
 

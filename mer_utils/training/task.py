@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class Task:
     precision: str = "fp32"  # in PRECISIONS
     keep_weights: Path | None = None  # a folder for <fold>.safetensors
     leak: str = ""  # "scaler" | "graph": fitted on all clips on purpose, to price it
+    shared: dict[str, np.ndarray] = field(default_factory=dict)  # `sharing` fills it
 
     @property
     def name(self) -> str:
@@ -93,6 +94,13 @@ class Start:
     def seed(self, epoch: int, step: int) -> int:
         """The random state of one step, from which dropout gets its noise."""
         return draw(*self.scope, epoch, step)
+
+
+def sharing(task: Task) -> Task:
+    """The task with what all its folds read, where its system computes such a thing once a run."""
+    if task.shared or not hasattr(task.module, "shared"):
+        return task
+    return replace(task, shared=task.module.shared(task.features["x"], len(task.clips)))
 
 
 def one_of(name: str, value, choices: Sequence[str]) -> None:
