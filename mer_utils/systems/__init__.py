@@ -47,7 +47,7 @@ AS_CODED = {name: import_module(f".{name}_as_coded", __name__) for name in PUBLI
 CONTROLS = {name: import_module(f".{name}_control", __name__) for name in ("mhssa_gcn", "htnet")}
 
 PRESETS = ("small", "paper")
-ABOVE_ZERO = ("cost", "learning_rate", "temperature")  # real numbers that cannot be 0
+ABOVE_ZERO = (".cost", ".learning_rate", ".temperature")  # real numbers that cannot be 0
 TYPES = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -117,9 +117,8 @@ def resolve(name: str, overrides: dict | None = None, preset: str = "paper"):
                 f"{', '.join(f'{system}/{name}' for name in coded.ABLATIONS)}"
             )
         _check_known(f"field of {system}", field, kinds)
-        fields[field] = _typed(f"{system}.{field}", value, kinds[field])
         zero = any(setting.get(field) == 0 for setting in settings)
-        _check_number(system, field, fields[field], zero)
+        fields[field] = _typed(f"{system}.{field}", value, kinds[field], zero)
     return module, module.Config(**fields)
 
 
@@ -130,8 +129,12 @@ def _check_known(what: str, word: str, choices: Iterable[str]) -> None:
         raise unknown(what, word, choices)
 
 
-def _typed(name: str, value, kind):
-    """`value` as the field's type: papermill and the command line give text for much."""
+def _typed(name: str, value, kind, zero: bool):
+    """`value` as the field's type: papermill and the command line give text for much.
+
+    zero: a whole number may be 0.  Raises StudyError for a value of another type, a number below 0,
+    a share of 1 to drop, or a 0 that means nothing.
+    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         _check_known(name, str(value), arguments)
@@ -140,32 +143,24 @@ def _typed(name: str, value, kind):
         if origin is tuple:
             items = ast.literal_eval(value) if isinstance(value, str) else value
             items = items if isinstance(items, list | tuple) else (items,)  # one alone: widths=8
-            return tuple(_typed(name, item, arguments[0]) for item in items)
+            return tuple(_typed(name, item, arguments[0], zero) for item in items)
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
         if kind is str:
             return str(value)
-        number = float(value)
-        if not isinstance(value, bool) and number == kind(number):
-            return kind(number)
-    except (TypeError, ValueError, KeyError, SyntaxError, OverflowError):
-        pass
-    raise StudyError(
-        f"{name}={value!r} is not possible: give {TYPES.get(kind, 'a list of values')}"
-    )
-
-
-def _check_number(system: str, field: str, value, zero: bool) -> None:
-    """Raises StudyError for a number below 0, a share of 1 to drop, or a 0 that means nothing."""
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        from_zero = zero or (isinstance(number, float) and field not in ABOVE_ZERO)
-        if not math.isfinite(number) or number < 0 or (number == 0 and not from_zero):
-            least = "from 0 up" if from_zero else "above 0"
-            raise StudyError(f"{system}.{field}={value!r} is not possible: give numbers {least}")
-        if "drop" in field and number >= 1:
-            raise StudyError(f"{system}.{field}={value!r} drops everything: give a share below 1")
+        number = kind(float(value))
+        if isinstance(value, bool) or number != float(value):
+            raise ValueError
+    except (TypeError, ValueError, KeyError, SyntaxError, OverflowError) as error:
+        needed = TYPES.get(kind, "a list of values")
+        raise StudyError(f"{name}={value!r} is not possible: give {needed}") from error
+    zero = zero or (kind is float and not name.endswith(ABOVE_ZERO))
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
+        least = "from 0 up" if zero else "above 0"
+        raise StudyError(f"{name}={value!r} is not possible: give numbers {least}")
+    if "drop" in name and number >= 1:
+        raise StudyError(f"{name}={value!r} drops everything: give a share below 1")
+    return number
 
 
 def fit_context(module: types.ModuleType, clips: pd.DataFrame, features: dict, config) -> dict:

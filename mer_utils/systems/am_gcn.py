@@ -14,8 +14,8 @@ meet, for a cell of the last map sees 39 of 224 pixels; the authors' multi-label
 code never calls, teaches it.
 
 Decided here:
-* position multiplies the map, x (1 + p).  What follows is linear, so that an added p would give
-  every class a bonus for the face and could not weight where something moves;
+* position multiplies the map, x (1 + p).  What follows is linear: an added p would give every class
+  a bonus for the face and could not weight where something moves;
 * the linear layer sees the mean of the map.  Given all cells (`flat`, as coded) it learns training
   clips by heart before the graph has learned anything;
 * no random flips, turns or jittered key frames; frames are grey and aligned.
@@ -24,6 +24,7 @@ Inputs motion (B, 1 or 2, 224, 224), face (B, 1, 14, 14), pool (B, 6, 196); outp
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -45,8 +46,7 @@ VIEWS = ("frames", "landmarks")
 targets, fit_context = parts.targets, parts.fit_context
 
 GREY, SPREAD = 0.449, 0.226  # ImageNet's mean and standard deviation, channels averaged
-# Of the displacement; pixels: standard deviations of the blur, and of what is around a pixel.
-BLUR, AROUND = 1.0, 3.0
+BLUR, AROUND = 1.0, 3.0  # of the displacement; pixels: the blur, and what is around a pixel
 FLAT = 0.1  # of the mean squared slope: added so that flat skin does not seem to move
 
 
@@ -139,10 +139,8 @@ def displacement(pair: np.ndarray) -> np.ndarray:
     """
     change = head.without_head(gaussian_filter(pair, (0, BLUR, BLUR)))[1]
     down, right = np.gradient(gaussian_filter(pair[0], BLUR))
-    xx, xy, yy, xt, yt = (
-        gaussian_filter(product, AROUND)
-        for product in (right**2, right * down, down**2, right * change, down * change)
-    )
+    products = (right**2, right * down, down**2, right * change, down * change)
+    xx, xy, yy, xt, yt = (gaussian_filter(product, AROUND) for product in products)
     flat = FLAT * (xx + yy).mean()
     xx, yy = xx + flat, yy + flat
     return np.stack([xy * yt - yy * xt, xy * xt - xx * yt]) / (xx * yy - xy**2)
@@ -182,10 +180,8 @@ class AMGCN(nn.Module):
         self.config, widths = config, config.widths
         self.stem = convolution(config.channels, config.stem, 3, stride=2).append(nn.ReLU())
         self.widen = convolution(config.stem, widths[0], 3).append(nn.ReLU())
-        self.blocks = nn.ModuleList(
-            CABlock(widths[max(number - 1, 0)], width, stride=2 if number else 1)
-            for number, width in enumerate(widths)
-        )
+        self.blocks = nn.ModuleList([CABlock(widths[0], widths[0], stride=1)])
+        self.blocks.extend(CABlock(*pair, stride=2) for pair in pairwise(widths))
         for module in (*self.widen.modules(), *self.blocks.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -63,15 +63,9 @@ class Config:
 
 SMALL = {}
 ARMS = tuple({"cost": cost} for cost in (0.1, 0.3, 1.0, 3.0, 10.0))
+PUBLISHED = {"radius": 1, "smoothing": 0.0, "still_head": False, "roots": False}
 ABLATIONS = dict(
-    as_published=ask(
-        "all at once",
-        "What do the base lines' plain patterns see?",
-        radius=1,
-        smoothing=0.0,
-        still_head=False,
-        roots=False,
-    ),
+    as_published=ask("all at once", "What do the base lines' plain patterns see?", **PUBLISHED),
     head_moves=ask("still head", "What does the head's own movement cost?", still_head=False),
     no_time=ask("order in time", "Does time matter, or only the look of the face?", planes=("xy",)),
     radius_1=ask("radius", "Does the published radius in space do better?", radius=1),

@@ -43,6 +43,7 @@ class Config:
 
 
 SMALL = {"epochs": 60, "learning_rate": 1e-3, "batch_size": 64}
+PUBLISHED = {"epochs": 800, "learning_rate": 5e-5, "batch_size": 256}
 ABLATIONS = dict(
     no_strain=ask(
         "streams", "Does strain add anything to the flow it is computed from?", channels=("u", "v")
@@ -51,9 +52,7 @@ ABLATIONS = dict(
     published_schedule=ask(
         "schedule",
         "Is a short, fast training as good as the published one of 800 slow epochs?",
-        epochs=800,
-        learning_rate=5e-05,
-        batch_size=256,
+        **PUBLISHED,
     ),
 )
 
