@@ -4,11 +4,11 @@
                                                  or the folder of the flow images
     bash benchmarks/gpu.sh DATA OUT --rehearse   on a CPU: four subjects, small networks
 
-times  an epoch of every network in fp32, tf32 and bf16, on made clips, in four forms: the loop; a
-       stack of folds under vmap; one whose convolutions are products of matrices (unfold); the
-       faster stack from a CUDA graph of each step.  ratio: how many times as fast as the loop, for
-       each fold; share: of the rate of the card's own matrix product in that precision, a step
-       counted as three forward passes; gap: of the loss after three epochs, to the loop's
+times  an epoch of every network in fp32, tf32 and bf16, on made clips, in three forms: the loop; a
+       stack of folds under vmap; the same from a CUDA graph of each step.  ratio: how many times as
+       fast as the loop, for each fold; share: of the rate of the card's own matrix product in that
+       precision, a step counted as three forward passes; gap: of the loss after three epochs, to
+       the loop's
 runs   leave-one-subject-out on the clips of DATA in the published sizes
 
 Both parts run in processes of their own.  What hangs, dies or fails is noted, and the rest goes on;
@@ -20,7 +20,8 @@ benchmarks/gpu.csv: times on one NVIDIA H200, torch 2.11.0 (CUDA 13.0), numpy 2.
 while other work kept 7 of 16 cores busy.  share is of 412 TFLOP/s in tf32 and 784 in bf16; in fp32
 it was not kept, nor were some rows that failed.  What failed has been mended on a CPU and not run
 on a GPU again.  In bf16 the stacks of HTNet and what follows were not reached, nor was preset
-paper; of the runs, MHSSA-GCN as coded and OFF-ApexNet ended (LOG.md).
+paper; of the runs, MHSSA-GCN as coded and OFF-ApexNet ended (LOG.md).  A form that lost has gone
+since: a stack whose convolutions are products of matrices (unfold).
 """
 
 import argparse
@@ -60,7 +61,7 @@ PUBLISHED = [
     *("mhssa_gcn/as_coded", "htnet/as_coded", "hyperhtnet/as_coded"),  # 5.1, 139.6, 139.7 million
     *("mhssa_gcn", "htnet", "hyperhtnet"),  # as described: 2.7, 34.3, 34.3 million
 ]
-PRECISIONS, FORMS = ["fp32", "tf32", "bf16"], ["loop", "vmap", "unfold", "graph"]
+PRECISIONS, FORMS = ["fp32", "tf32", "bf16"], ["loop", "vmap", "graph"]
 CELL = ["device", "preset", "precision", "network", "form"]
 NUMBERS = ["folds", "ms", "ratio", "GFLOP/s", "share", "loss", "gap", "peak GiB", "note"]
 UNFINISHED = "did not end"
@@ -142,18 +143,12 @@ def prepared(run: training.Task, form: str, most: int, operations: float):
         raise StudyError(f"{run.name} cannot be stacked: {why_not}")
     if form == "graph" and run.device == "cpu":
         raise StudyError("a CUDA graph is a GPU's")
-    net = start(run, group[0]).net
-    if form == "unfold" and not any(isinstance(each, torch.nn.Conv2d) for each in net.modules()):
-        raise StudyError(f"{run.name} has no convolution: unfold is vmap")
-    weights = sum(each.numel() for each in net.parameters())
+    weights = sum(each.numel() for each in start(run, group[0]).net.parameters())
     most = max(1, int(min(most, WEIGHTS / weights, OPERATIONS / operations)))
     if run.device == "cuda":
         most = min(most, stacked.room(run, group[0]))
-    products = form == "unfold"
-    if form == "graph":
-        products = stacked.products_gain(run, group[:most], data)
     kind = Replayed if form == "graph" else stacked.Stack
-    stack = kind(run, group[:most], data, products)
+    stack = kind(run, group[:most], data)
     return lambda number: float(stack.epoch(number)[0]), len(stack.starts)
 
 

@@ -131,7 +131,7 @@ def test_gradients_reach_every_parameter(name):
     targets = module.targets(clips, config) if hasattr(module, "targets") else {}
     targets = {key: torch.tensor(values) for key, values in targets.items()}
     batch = {key: torch.tensor(values) for key, values in features.items()}
-    optimizer = training.make_optimizer(module, config, net.parameters())
+    optimizer = training.fold.make_optimizer(module, config, net.parameters())
     silent = {key for key, _ in net.named_parameters()}
     for _ in range(3):
         optimizer.zero_grad()

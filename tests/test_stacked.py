@@ -112,59 +112,6 @@ def test_stacked_is_the_loop_to_rounding(name):
         assert (result.predicted == together[fold].predicted).all()
 
 
-@pytest.mark.parametrize("name", [name for name in STACKED if not name.startswith("mhssa_gcn")])
-def test_convolutions_as_products_are_the_loop_to_rounding(name, monkeypatch):
-    real, convolved, stack = stacked.product, [], stacked.Stack
-    monkeypatch.setattr(stacked, "product", lambda *x: convolved.append(1) or real(*x))
-    monkeypatch.setattr(stacked, "Stack", lambda *given: stack(*given[:3], products=True))
-    given, folds = arguments(name, epochs=1), FOLDS[:3]
-    alone = train(given, folds, precision="fp64", schedule="loop")
-    assert not convolved
-    together = train(given, folds, precision="fp64", schedule="stacked")
-    assert convolved and apart(alone, together) < 1e-10
-    rounded = train(given, folds, precision="bf16", schedule="stacked")
-    for fold, result in alone.items():
-        np.testing.assert_allclose(rounded[fold].losses, result.losses, rtol=0.05)
-
-
-@pytest.mark.parametrize("shape", [(1, 0, 1), (2, 1, 1), ((2, 1), (1, 0), (1, 2)), (1, "valid", 1)])
-def test_a_product_is_the_convolution(shape):
-    torch.manual_seed(0)
-    x, weight, bias = torch.randn(3, 4, 9, 8), torch.randn(6, 4, 3, 2), torch.randn(6)
-    found = stacked.product(x, weight, bias, *shape)
-    torch.testing.assert_close(found, F.conv2d(x, weight, bias, *shape))
-    grouped = stacked.product(x, weight[:, :2], None, groups=2)
-    torch.testing.assert_close(grouped, F.conv2d(x, weight[:, :2], groups=2))
-
-
-def test_the_form_of_convolutions_is_the_one_that_takes_less_time(monkeypatch):
-    task = training.Task(*arguments("ststnet"), n_classes=3)
-    for plain, product in ((1.0, 2.0), (2.0, 1.0)):
-        taken = iter(([9.0, plain, plain], [0.0, product, product]))  # the first is no measure
-        monkeypatch.setattr(stacked.timeit, "repeat", lambda *_, taken=taken, **__: next(taken))
-        data = on_device(task, task.features)
-        assert stacked.products_gain(task, stacked.alike(task, FOLDS)[0], data) == (product < plain)
-    task = training.Task(*arguments("mhssa_gcn"), n_classes=3)
-    assert not stacked.products_gain(task, FOLDS[:1], on_device(task, task.features))
-
-
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_form_of_convolutions_that_torch_refuses_is_not_taken(refused, monkeypatch):
-    tried = []
-
-    def repeat(*_, **__):
-        tried.append(len(tried) == refused)
-        if tried[-1]:
-            raise RuntimeError("NYI: querying is_contiguous inside of vmap")
-        return [1.0, 1.0]
-
-    monkeypatch.setattr(stacked.timeit, "repeat", repeat)
-    task = training.Task(*arguments("ststnet"), n_classes=3)
-    group, data = stacked.alike(task, FOLDS)[0], on_device(task, task.features)
-    assert stacked.products_gain(task, group, data) is not refused
-    assert len(tried) == 2
-
-
 def test_a_stack_learns():
     """What the others compare is no standstill."""
     first, last = (
@@ -244,7 +191,8 @@ def test_scripted_functions_that_a_gpu_fuses_are_stacked(fusing):
     task = training.Task(*given, n_classes=3)
     folds = max(stacked.alike(task, FOLDS), key=len)[:2]
     stack = stacked.Stack(task, folds, on_device(task, task.features))
-    stack.first_steps(4)
+    for epoch in range(1, 5):
+        stack.epoch(epoch)
     for _ in range(4):
         stack.predict(stack.labels[:, :2])
 
@@ -310,22 +258,24 @@ def test_a_fold_that_diverges_is_named():
 
 def test_what_does_not_fit_is_halved_and_tried_again(reference, monkeypatch):
     tried = []
-    real = stacked.train
+    real = stacked.Stack.train
 
-    def small_memory(task, folds, *rest):
-        tried.append(len(folds))
-        if len(folds) > 1:
+    def small_memory(stack, tick):
+        tried.append(len(stack.starts))
+        if len(stack.starts) > 1:
             raise torch.OutOfMemoryError("made")
-        return real(task, folds, *rest)
+        return real(stack, tick)
 
-    monkeypatch.setattr(stacked, "train", small_memory)
+    monkeypatch.setattr(stacked.Stack, "train", small_memory)
     given = arguments("ststnet")
     found = train(given, precision="fp64", schedule="stacked")
     assert apart(reference, found) < 1e-10
     assert sorted(tried) == [1, 1, 1, 1, 1, 2, 4]
-    monkeypatch.setattr(
-        stacked, "train", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("made"))
-    )
+
+    def no_memory(*_):
+        raise torch.OutOfMemoryError("made")
+
+    monkeypatch.setattr(stacked.Stack, "train", no_memory)
     with pytest.raises(StudyError, match="ststnet does not fit the memory of cpu"):
         train(given, schedule="stacked")
 
@@ -393,7 +343,7 @@ def test_what_a_device_cannot_stack_goes_to_the_loop_with_the_reason(tried, monk
     def small_memory(*_):
         raise torch.OutOfMemoryError("made")
 
-    monkeypatch.setattr(stacked.Stack, "first_steps", small_memory)
+    monkeypatch.setattr(stacked.Stack, "epoch", small_memory)
     assert chosen(reading, reading.Config(), "cuda").name == "stacked", "train_all takes fewer"
 
 
@@ -521,11 +471,8 @@ class Layouts(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("products", [False, True])
 @pytest.mark.parametrize("name", ["ststnet", "rcn", "am_gcn", "hyperhtnet/as_coded"])
-def test_batchnorm_of_a_stack_is_given_a_layout_that_a_gpu_takes(
-    name, products, precision, monkeypatch
-):
+def test_batchnorm_of_a_stack_is_given_a_layout_that_a_gpu_takes(name, precision, monkeypatch):
     """cuDNN asks a tensor under vmap for no other layout, and takes contiguous ones alone."""
     given, real = [], torch.batch_norm
 
@@ -536,9 +483,9 @@ def test_batchnorm_of_a_stack_is_given_a_layout_that_a_gpu_takes(
     monkeypatch.setattr(torch, "batch_norm", batch_norm)
     task = training.Task(*arguments(name, batch_size=4), n_classes=3, precision=precision)
     folds = max(stacked.alike(task, FOLDS), key=len)
-    stack = stacked.Stack(task, folds, on_device(task, task.features), products)
+    stack = stacked.Stack(task, folds, on_device(task, task.features))
     with Layouts(), numerics(precision, "cpu"):
-        stack.first_steps(2)
+        stack.epoch(1)
         stack.predict(stack.labels[:, :2])
     assert len(folds) > 1 and set(given) == {3}, "three dimensions have no layout but one"
 

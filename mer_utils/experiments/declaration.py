@@ -162,7 +162,7 @@ def _check_built(system: str, module, config, views: Views, n_classes: int) -> N
     try:
         features = module.features(arrays, clips, config)
         context = systems.fit_context(module, clips, features, config)
-        training.try_network(module, config, n_classes, context)
+        training.new_network(module, config, n_classes, context)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StudyError(
             f"{system} cannot be built with these settings ({error}): change one of them"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .. import systems
+from .. import systems, training
 from ..preprocessing.regions import GRID
 from ..systems import inputs
 from .members import Arrays, Member
@@ -29,9 +29,8 @@ def by_window(
 ) -> np.ndarray:
     """(n, 28, 28) evidence of every cell for the class that the members decide for, per clip.
 
-    The cells of a window share the fall of the log probability, mean over members, where nothing
-    moves in the window; below 0 where stillness would make the class surer.  A machine without
-    probabilities is asked for its decision function instead.
+    The cells of a window share the fall of the log probability (or decision function), mean over
+    members, where nothing moves in it; below 0 where stillness would make the class surer.
     """
     members, masks = [members] if isinstance(members, Member) else members, windows()
     maps = []
@@ -144,9 +143,8 @@ def cells_of(member: Member, arrays: Arrays, clips: pd.DataFrame) -> Arrays:
     return cells
 
 
-def untrained(member: Member, seed: int = 0) -> Member:
+def untrained(member: Member, seed: int) -> Member:
     """The same network with the weights of its start."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = member.module.network(member.config, member.n_classes, member.context)
-    return dataclasses.replace(member, model=net.to(next(member.model.parameters()).dtype).eval())
+    given = member.module, member.config, member.n_classes, member.context
+    net = training.new_network(*given, seed).to(next(member.model.parameters()).dtype)
+    return dataclasses.replace(member, model=net.eval())

@@ -85,12 +85,12 @@ def _answer(question, places, task, fold) -> tuple[np.ndarray, Any]:
 def _folds(experiment, views, places) -> list[tuple[training.Task, protocol.Fold]]:
     task = experiments.task_of(experiment, views, "cpu", keep_weights=True)
     budgets = {one["group"]: one["changes"] for one in store.budgets(experiment.key)}
-    groups = protocol.dealt(views.clips, budget.GROUPS) if budgets else None
-    folds, found = experiments.folds_of(experiment, views.clips), []
-    for fold in [one for one in folds if places is None or np.isin(one.test, places).any()]:
-        changes = budgets[groups[fold.test[0]]] if budgets else {}
-        config = dataclasses.replace(task.config, **changes)
-        found.append((dataclasses.replace(task, config=config), fold))
+    groups, found = protocol.dealt(views.clips, budget.GROUPS), []
+    for fold in experiments.folds_of(experiment, views.clips):
+        if places is None or np.isin(fold.test, places).any():
+            changes = budgets[groups[fold.test[0]]] if budgets else {}
+            config = dataclasses.replace(task.config, **changes)
+            found.append((dataclasses.replace(task, config=config), fold))
     return found
 
 
@@ -100,7 +100,6 @@ def _member(task: training.Task, fold: protocol.Fold) -> Member:
         return Member(*given, training_fold.fitted(task, fold, task.features["x"]))
     features = {name: values[fold.train] for name, values in task.features.items()}
     context = systems.fit_context(task.module, task.clips.iloc[fold.train], features, task.config)
-    with torch.random.fork_rng(devices=[]):
-        net = task.module.network(task.config, task.n_classes, context).to(task.dtype)
+    net = training.new_network(*given[1:], context).to(task.dtype)
     file = task.keep_weights / f"{fold.name}.safetensors"
     return Member(*given, training.load_weights(net, file).eval(), context)

@@ -18,22 +18,12 @@ import torch
 from .. import environment, systems
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
+from . import fold as single
 from . import stacked
-from .fold import (
-    Diverged,
-    load_weights,
-    loop,
-    make_optimizer,
-    predict,
-    time_steps,
-    train_fold,
-    try_network,
-    whole_weights,
-)
+from .fold import Diverged, load_weights, new_network, predict, train_fold, whole_weights
 from .task import PRECISIONS, FoldResult, Task, batch_sizes, one_of, sharing
 
-__all__ = ["Diverged", "load_weights", "loop", "make_optimizer", "one_of", "predict"]
-__all__ += ["try_network", "whole_weights"]
+__all__ = ["Diverged", "load_weights", "new_network", "one_of", "predict", "whole_weights"]
 
 SCHEDULES = ("auto", "stacked", "loop")
 CPU_STACK = 16  # folds: on a CPU a larger stack is no faster
@@ -66,17 +56,15 @@ def train_task(
     """Yield the result of each fold as it ends, in any order.
 
     jobs: processes on a CPU; by default one per core.  stack: folds trained at once; by default as
-    many as fit.  tick: called after each epoch of a stack with the number of folds that it adds to
-    those done; not called by the loop, whose folds end one by one, or in other processes.
+    many as fit.  tick: called after each epoch of a stack in this process, with the number of folds
+    that it adds to those done.
     """
     jobs = _processes(task, folds, jobs)
     if schedule.name == "loop":
         yield from _each(jobs, train_fold, sharing(task), folds)
         return
-    if task.device == "cpu":
-        limit = stack or min(CPU_STACK, -(-len(folds) // jobs))
-    else:
-        limit = stack or stacked.room(task, folds[0])
+    on_cpu = min(CPU_STACK, -(-len(folds) // jobs))
+    limit = stack or (on_cpu if task.device == "cpu" else stacked.room(task, folds[0]))
     stacks = [part for group in stacked.alike(task, folds) for part in stacked.parts(group, limit)]
     if jobs == 1 or len(stacks) == 1:
         yield from stacked.train_all(task, stacks, tick)
@@ -97,9 +85,6 @@ def check(config, precision: str, device: str) -> None:
             raise StudyError(f"{field}={getattr(config, field)} trains nothing: give 1 or more")
     if precision == "tf32" and device == "cpu":
         raise StudyError("precision tf32 is a GPU's: use --precision fp32 or bf16 on a CPU")
-
-
-# --- which schedule, which device -----------------------------------------------------------------
 
 
 def choose_schedule(task: Task, folds: Sequence[Fold], schedule: str = "auto") -> Schedule:
@@ -151,13 +136,12 @@ def estimate(
     jobs = _processes(task, folds, jobs)
     by_size = sorted(timed, key=lambda fold: len(fold.test))
     middle = by_size[max(len(timed) - jobs, 0) // 2 :][:jobs]
-    begin, step, clips, predicting = np.mean(list(_each(jobs, time_steps, task, middle)), axis=0)
+    begin, step, clips, predicting = np.mean(
+        list(_each(jobs, single.time_steps, task, middle)), axis=0
+    )
     sizes = [sum(batch_sizes(len(fold.train), task.config.batch_size)) for fold in folds]
     epoch = step / clips * np.mean(sizes) + predicting
     return -(-len(folds) // jobs) * (begin + task.config.epochs * epoch)
-
-
-# --- processes ------------------------------------------------------------------------------------
 
 
 def _processes(task: Task, folds: Sequence[Fold], jobs: int | None) -> int:

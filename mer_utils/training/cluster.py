@@ -41,15 +41,12 @@ def connect(address: str, jobs: int | None = None) -> Iterator["Cluster"]:
     try:
         from dask.distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
-        raise StudyError(
-            "--dask needs dask and distributed: pip install 'dask[distributed]'"
-        ) from error
+        missing = "--dask needs dask and distributed: pip install 'dask[distributed]'"
+        raise StudyError(missing) from error
     with ExitStack() as open_until_done:
         if address == "local":
-            jobs = jobs or environment.cores()
-            local = LocalCluster(
-                jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-            )
+            here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+            local = LocalCluster(jobs or environment.cores(), threads_per_worker=1, **here)
             address = open_until_done.enter_context(local)
         try:
             client = Client(address, timeout=10)
@@ -137,11 +134,10 @@ def train_batch(
     task: Task, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
 ) -> list[tuple[FoldResult, bytes | None]]:
     """On a worker: results, and the weights as the bytes of their files where they are kept."""
-    here = code()
-    for name, version in expected.items():
-        if here[name] != version:
+    for name, version in code().items():
+        if version != expected[name]:
             raise StudyError(
-                f"a worker has {name} {here[name]}, the driver {version}: give both the same"
+                f"a worker has {name} {version}, the driver {expected[name]}: give both the same"
             )
     keep = task.keep_weights is not None
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
@@ -158,8 +154,5 @@ def code() -> dict[str, str]:
         name: metadata.version(name).partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
         for name in ("torch", "numpy", "pandas", "scikit-learn")
     }
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return versions | {"mer_utils": digest.hexdigest()[:12]}
+    source = b"".join(file.read_bytes() for file in sorted(paths.PACKAGE.rglob("*.py")))
+    return versions | {"mer_utils": hashlib.sha256(source).hexdigest()[:12]}

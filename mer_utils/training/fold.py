@@ -48,8 +48,7 @@ def loop(task: Task, fold: Fold) -> FoldResult:
             probabilities.append(predict(net, data, fold.test, begin.mirror))
     if task.keep_weights is not None:
         save_weights(net.state_dict(), task.keep_weights, fold)
-    seconds = time.perf_counter() - began
-    return result(task, fold, np.stack(probabilities), losses, seconds)
+    return result(task, fold, np.stack(probabilities), losses, time.perf_counter() - began)
 
 
 def one_epoch(net, optimizer, begin: Start, data: dict, epoch: int) -> float:
@@ -103,9 +102,6 @@ def diverged(task: Task, fold: Fold, epoch: int, loss: float) -> Diverged:
     )
 
 
-# --- parts of the loop ----------------------------------------------------------------------------
-
-
 def to_device(net: nn.Module, task: Task) -> nn.Module:
     """Some convolutions are faster on a CPU with the channels last; a system says so itself."""
     last = task.device == "cpu" and getattr(task.module, "CHANNELS_LAST", False)
@@ -122,9 +118,8 @@ def make_optimizer(module, config, parameters) -> torch.optim.Optimizer:
     """The system's own, or Adam; fused, which saves a fifth of a small network's step."""
     if hasattr(module, "optimizer"):
         return module.optimizer(config, parameters)
-    return torch.optim.Adam(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    return torch.optim.Adam(parameters, **rates, fused=True)
 
 
 def set_rate(task: Task, optimizer: torch.optim.Optimizer, epoch: int) -> None:
@@ -154,17 +149,17 @@ def softmax(logits: torch.Tensor) -> torch.Tensor:
     return (logits.float() if logits.dtype == torch.bfloat16 else logits).softmax(-1)
 
 
-def try_network(module, config, n_classes: int, context: dict) -> None:
-    """Build a network and throw it away; random numbers of the caller stay as they are."""
+def new_network(module, config, n_classes: int, context: dict, seed: int = 0) -> nn.Module:
+    """A network before it is trained; random numbers of the caller stay as they are."""
     with torch.random.fork_rng(devices=[]):
-        module.network(config, n_classes, context)
+        torch.manual_seed(seed)
+        return module.network(config, n_classes, context)
 
 
 def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, int, float]:
     """Seconds to begin a fold and of a full step, the clips of that step, seconds to predict.
 
-    Of a step the median of `count`, after one to warm up.  Random numbers of the caller stay as
-    they are; the network is thrown away.
+    Of a step the median of `count`, after one to warm up.  The network is thrown away.
     """
     with (
         one_thread(task.device),
@@ -188,9 +183,6 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
         read = partial(predict, net, data, fold.test, begin.mirror)
         predicting = timeit.repeat(read, number=1, repeat=2)[-1]
     return beginning, float(np.median(steps)), len(places), predicting
-
-
-# --- scikit-learn ---------------------------------------------------------------------------------
 
 
 def fit_estimator(task: Task, fold: Fold) -> FoldResult:
@@ -240,9 +232,6 @@ def decided(
     number = decision.argmax(1) if decision.ndim == 2 else (decision > 0).astype(int)
     probabilities[np.arange(len(positions)), model.classes_[number]] = 1.0
     return probabilities
-
-
-# --- weights --------------------------------------------------------------------------------------
 
 
 def save_weights(state: dict[str, torch.Tensor], folder: Path, fold: Fold) -> None:

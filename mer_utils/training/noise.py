@@ -82,10 +82,8 @@ def keep(key, call: int, shape, p: float, device) -> torch.Tensor:
 
 def _mixed(bits: torch.Tensor) -> torch.Tensor:
     """lowbias32: every bit of the input moves every bit of the output."""
-    bits = bits ^ ((bits >> 16) & 0xFFFF)
-    bits = bits * FIRST
-    bits = bits ^ ((bits >> 15) & 0x1FFFF)
-    bits = bits * SECOND
+    bits = (bits ^ ((bits >> 16) & 0xFFFF)) * FIRST
+    bits = (bits ^ ((bits >> 15) & 0x1FFFF)) * SECOND
     return bits ^ ((bits >> 16) & 0xFFFF)
 
 

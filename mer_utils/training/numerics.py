@@ -22,12 +22,10 @@ def numerics(precision: str, device: str):
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     # TorchScript's own way to say autocast has no rule under vmap; the plain one works inside it
     scripted = torch._C._jit_set_autocast_mode(False)
-    # no cache: it would hold on to the first step's weights
-    autocast = torch.autocast(
-        device, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
-    )
+    # a cache would hold on to the first step's weights
+    ways = {"enabled": precision == "bf16", "cache_enabled": False}
     try:
-        with autocast:
+        with torch.autocast(device, torch.bfloat16, **ways):
             yield
     finally:
         torch._C._jit_set_autocast_mode(scripted)
@@ -52,9 +50,8 @@ def one_thread(device: str):
 def keep_memory() -> None:
     """Stop glibc from giving every freed tensor back to the system, and asking for it again.
 
-    Page faults were half of a step wherever a network's tensors are larger than what glibc keeps by
-    itself: STSTNet's in any process, those of all systems under Dask, which pins
-    MALLOC_TRIM_THRESHOLD_.  Elsewhere than on glibc nothing is done.
+    Page faults were half of a step of STSTNet, and under Dask, which pins MALLOC_TRIM_THRESHOLD_,
+    of every system.
     """
     if platform.libc_ver()[0] == "glibc":
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h

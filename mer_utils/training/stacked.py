@@ -17,18 +17,13 @@ A fold must come out as from the plain loop of `fold`, whatever it is stacked wi
 
 `Stack.step` never waits for the device and makes no tensor from the host's numbers.
 
-Under vmap a convolution with weights of its own for each fold becomes a grouped one, which can be
-slow in training on a GPU (pytorch/pytorch #70954, #73764); on an H200 it was not
-(`benchmarks/gpu.csv`).  `Products` computes the same as a product of matrices; on a GPU the first
-steps are timed both ways, and the faster one trains (`products_gain`).
+Under vmap a convolution with weights of its own for each fold becomes a grouped one.  As a product
+of matrices it was slower on a GPU (LOG.md).
 """
 
 import gc
-import math
 import time
-import timeit
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,7 +32,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils.rnn import pad_sequence
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from ..corpora.table import one_line
@@ -58,7 +52,6 @@ UNSTACKED = (
     *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
 )
-TRIED = 8  # folds that the two ways of a convolution are timed with
 CHECK = 10  # epochs between two looks at the losses, for each of which the host waits for the GPU
 
 
@@ -89,7 +82,7 @@ def trial(task: Task, folds: Sequence[Fold]) -> str:
             group = max(alike(task, folds), key=len)
             stack = Stack(task, _ends(group), on_device(task, task.features))
             stack.steps = _ends(stack.steps)
-            stack.first_steps(len(stack.steps))
+            stack.epoch(1)
             stack.predict(stack.labels[:, :1]).numpy(force=True)  # waits for the device
     except torch.OutOfMemoryError:
         pass  # `train_all` takes fewer folds
@@ -127,11 +120,13 @@ def train_all(
     are halved.  Raises StudyError where it does not hold one fold, or where one diverges.
     """
     data, waiting = on_device(task, task.features), list(stacks)
-    products = task.device != "cpu" and products_gain(task, stacks[0], data)
     while waiting:
-        stack = waiting.pop(0)
+        stack, began = waiting.pop(0), time.perf_counter()
         try:
-            yield from train(task, stack, data, tick, products)
+            with one_thread(task.device), numerics(task.precision, task.device):
+                results = Stack(task, stack, data).train(tick)
+            seconds = (time.perf_counter() - began) / len(stack)
+            yield from (replace(result, seconds=seconds) for result in results)
             continue
         except torch.OutOfMemoryError:
             if len(stack) == 1:
@@ -148,17 +143,6 @@ def train_all(
         waiting = [part for group in (stack, *waiting) for part in parts(group, half)]
 
 
-def train(
-    task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor], tick, products: bool
-) -> list[FoldResult]:
-    """Train one stack; raises torch.OutOfMemoryError where the memory does not hold it."""
-    began = time.perf_counter()
-    with one_thread(task.device), numerics(task.precision, task.device):
-        results = Stack(task, folds, data, products).train(tick)
-    seconds = (time.perf_counter() - began) / len(folds)
-    return [replace(result, seconds=seconds) for result in results]
-
-
 def room(task: Task, fold: Fold) -> int:
     """How many folds fit the GPU's free memory, from what one takes in a step."""
     data = on_device(task, task.features)
@@ -166,7 +150,9 @@ def room(task: Task, fold: Fold) -> int:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     with numerics(task.precision, task.device):
-        Stack(task, [fold], data).first_steps(1)
+        stack = Stack(task, [fold], data)
+        stack.steps = stack.steps[:1]
+        stack.epoch(1)
     torch.cuda.synchronize()
     taken = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
@@ -174,77 +160,35 @@ def room(task: Task, fold: Fold) -> int:
     return max(1, int(SHARE * free / max(taken, 1)))
 
 
-def products_gain(task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]) -> bool:
-    """Whether some steps of the first folds take less time with convolutions as products."""
-    net = start(replace(task, device="cpu"), folds[0]).net
-    if not any(isinstance(layer, nn.Conv2d) for layer in net.modules()):
-        return False
-    plain, products = (_seconds(task, folds[:TRIED], data, way) for way in (False, True))
-    return products < plain
-
-
-def _seconds(task: Task, folds: Sequence[Fold], data: dict, products: bool) -> float:
-    """Of some steps; infinite where the memory does not hold them or torch refuses them."""
-    try:
-        with one_thread(task.device), numerics(task.precision, task.device):
-            stack = Stack(task, folds, data, products)
-            steps = timeit.repeat(lambda: float(stack.first_steps(5).sum()), number=1, repeat=3)
-            return min(steps[1:])  # the first also chooses kernels
-    except RuntimeError:
-        return math.inf
-
-
-class Products(TorchFunctionMode):
-    """Inside it every convolution of two dimensions is `product`."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        return (product if function is F.conv2d else function)(*args, **kwargs or {})
-
-
-def product(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """`F.conv2d` of (B, C, H, W) and (O, C, h, w) -> (B, O, H', W') as one product of matrices."""
-    if groups > 1 or isinstance(padding, str):
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
-    columns = F.unfold(x, weight.shape[2:], dilation, padding, stride)  # (B, C h w, H' W')
-    y = F.linear(columns.mT, weight.flatten(1), bias).to(weight.dtype)  # (B, H' W', O)
-    sizes = (size if isinstance(size, int) else size[0] for size in (stride, padding, dilation))
-    step, edge, apart = sizes
-    height = (x.shape[2] + 2 * edge - apart * (weight.shape[2] - 1) - 1) // step + 1
-    return y.mT.unflatten(2, (height, -1))
-
-
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What a step has in common in all epochs: its places in the order, and which are filling."""
+    """What a step has in common in all epochs."""
 
-    columns: slice  # of the order
+    columns: slice  # its places in the order of the clips
     sizes: tuple[int, ...]  # clips of each fold's batch
     counts: torch.Tensor  # (F,) the same
     real: torch.Tensor | None  # (F, B) bool: no filling; None: all
 
 
 class Stack:
-    """The weights of F folds, and what trains them; data: as `task.on_device` gives it.
+    """The weights of F folds, and what trains them; data: as `task.on_device` gives it."""
 
-    products: convolutions are computed as products of matrices.
-    """
-
-    def __init__(self, task: Task, folds: Sequence[Fold], data: dict, products: bool = False):
-        self.task, self.data, self.products = task, data, products
-        starts = [start(task, fold) for fold in folds]
-        parameters, buffers = stack_module_state([begin.net for begin in starts])
+    def __init__(self, task: Task, folds: Sequence[Fold], data: dict[str, torch.Tensor]):
+        self.task, self.data = task, data
+        self.starts = [start(task, fold) for fold in folds]
+        parameters, buffers = stack_module_state([begin.net for begin in self.starts])
         self.parameters = {
             name: values.detach().to(task.device).requires_grad_(values.requires_grad)
             for name, values in parameters.items()
         }
         self.buffers = {name: values.to(task.device) for name, values in buffers.items()}
-        self.net = starts[0].net.to(task.device)  # for its structure; its weights are not used
-        self.starts = [replace(begin, net=self.net) for begin in starts]
-        parameters = list(self.parameters.values())
-        self.optimizer = single.make_optimizer(task.module, task.config, parameters)
-        self.labels = self._padded([begin.labels for begin in starts])
+        self.net = self.starts[0].net.to(task.device)  # for its structure; weights are not used
+        self.starts = [replace(begin, net=self.net) for begin in self.starts]
+        weights = list(self.parameters.values())
+        self.optimizer = single.make_optimizer(task.module, task.config, weights)
+        self.labels = self._padded([begin.labels for begin in self.starts])
         self.steps = []
-        for number, sizes in enumerate(zip(*(begin.sizes for begin in starts), strict=True)):
+        for number, sizes in enumerate(zip(*(begin.sizes for begin in self.starts), strict=True)):
             width, first = max(sizes), number * task.config.batch_size
             counts, real = torch.tensor(sizes, device=task.device), None
             if len(set(sizes)) > 1:
@@ -256,23 +200,24 @@ class Stack:
         """Rows of unequal length -> (F, longest) int64 on the device; no result reads the zeros."""
         return pad_sequence([torch.as_tensor(row) for row in rows], True).to(self.task.device)
 
-    # --- training ---------------------------------------------------------------------------------
-
     def train(self, tick: Callable[[float], None] | None = None) -> list[FoldResult]:
         """All epochs; a result of each fold, without its seconds."""
-        task, starts = self.task, self.starts
+        task, starts, last = self.task, self.starts, self.task.config.epochs
         tests = self._padded([begin.fold.test for begin in starts])
         probabilities, losses = [], []
-        for epoch in range(1, task.config.epochs + 1):
+        for epoch in range(1, last + 1):
             single.set_rate(task, self.optimizer, epoch)
             losses.append(self.epoch(epoch))
-            if epoch % CHECK == 0 or epoch == task.config.epochs:
-                self._check(torch.stack(losses).numpy(force=True))
+            if epoch % CHECK == 0 or epoch == last:
+                self._check(torch.stack(losses))
             probabilities.append(self.predict(tests))
             if tick:
-                tick(len(starts) / task.config.epochs)
+                tick(len(starts) / last)
         if task.keep_weights is not None:
-            self._save()
+            weights = {**self.parameters, **self.buffers}
+            for number, begin in enumerate(starts):
+                state = {name: weights[name][number].detach() for name in self.net.state_dict()}
+                single.save_weights(state, task.keep_weights, begin.fold)
         probabilities = torch.stack(probabilities, dim=1).numpy(force=True)  # (F, E, longest, C)
         losses = torch.stack(losses, dim=1).numpy(force=True)  # (F, E)
         return [
@@ -280,20 +225,14 @@ class Stack:
             for begin, rows, loss in zip(starts, probabilities, losses, strict=True)
         ]
 
-    def _check(self, losses: np.ndarray) -> None:
-        """Raises StudyError for the first number of (E, F) that is none."""
-        wrong = np.argwhere(~np.isfinite(losses))
-        if len(wrong):
-            epoch, number = wrong[0]
-            fold = self.starts[number].fold
-            raise single.diverged(self.task, fold, epoch + 1, losses[epoch, number])
+    def _check(self, losses: torch.Tensor) -> None:
+        """Raises Diverged for the first of (E, F) that is no number."""
+        for epoch, number in (~losses.isfinite()).nonzero().tolist():
+            fold, loss = self.starts[number].fold, losses[epoch, number].item()
+            raise single.diverged(self.task, fold, epoch + 1, loss)
 
     def epoch(self, epoch: int) -> torch.Tensor:
         """One pass over all folds' training clips; (F,) mean losses, on the device."""
-        return self.first_steps(len(self.steps), epoch) / self.clips
-
-    def first_steps(self, count: int, epoch: int = 1) -> torch.Tensor:
-        """The first steps of an epoch, begun anew at its end; (F,) summed losses."""
         orders = self._padded([begin.order(epoch) for begin in self.starts])
         inputs = self._padded([begin.inputs(epoch) for begin in self.starts])
         numbers = range(len(self.steps))
@@ -301,11 +240,9 @@ class Stack:
         keys = torch.tensor(keys, dtype=torch.int32).to(self.task.device)  # (F, steps)
         self.net.train()
         total = 0.0
-        for number in range(count):
-            number %= len(self.steps)
-            step = self.steps[number]
-            total = total + self.step(orders[:, step.columns], inputs, keys[:, number], step)
-        return total
+        for step, key in zip(self.steps, keys.T, strict=True):
+            total = total + self.step(orders[:, step.columns], inputs, key, step)
+        return total / self.clips
 
     def step(self, places, inputs, keys: torch.Tensor, step: Step) -> torch.Tensor:
         """places (F, B) of the folds' training clips -> (F,) summed losses of the batch."""
@@ -319,9 +256,8 @@ class Stack:
         return losses.detach() * step.counts
 
     def _call(self, parameters, buffers, batch, key=None, real=None):
-        products = Products() if self.products and self.net.training else nullcontext()
         # operations that TorchScript fuses on a GPU (geoopt's) have no rule under vmap
-        with Noise(key, real), products, torch.jit.optimized_execution(False):
+        with Noise(key, real), torch.jit.optimized_execution(False):
             return functional_call(self.net, (parameters, buffers), kwargs=batch)
 
     def _losses(self, output, labels, places, step: Step) -> torch.Tensor:
@@ -339,8 +275,6 @@ class Stack:
             losses.append(begin.criterion(batch, labels[number, :size], **targets))
         return torch.stack(losses)
 
-    # --- predicting, keeping ----------------------------------------------------------------------
-
     @torch.no_grad()
     def predict(self, positions: torch.Tensor, own: bool = True) -> torch.Tensor:
         """positions (F, T) of clips -> (F, T, C) probabilities, on the device."""
@@ -353,10 +287,3 @@ class Stack:
             for index in positions.split(single.EVALUATION_BATCH, dim=1)
         ]
         return torch.cat([single.softmax(part) for part in logits], dim=1)
-
-    @torch.no_grad()
-    def _save(self) -> None:
-        weights = {**self.parameters, **self.buffers}
-        for number, begin in enumerate(self.starts):
-            state = {name: weights[name][number] for name in self.net.state_dict()}
-            single.save_weights(state, self.task.keep_weights, begin.fold)
