@@ -194,12 +194,19 @@ def test_scaling_under_vmap_is_the_same():
     )
 
 
-def test_the_networks_manifold_graph_is_that_of_regions():
-    net = fresh(replace(DESCRIBED, **TINY)).double()
+def test_the_manifold_graph_holds_affinities_over_shortest_paths():
+    relate = fresh(replace(DESCRIBED, **TINY)).double().relate
     features = torch.randn(7, 6, 32, dtype=torch.float64)
-    distances = regions.manifold_distances(features.numpy())
-    expected = regions.normalise(regions.manifold_affinity(distances))
-    np.testing.assert_allclose(net.relate.manifold_graph(features), expected, atol=1e-12)
+    graphs = relate.manifold_graph(features)
+    for graph, one in zip(graphs.numpy(), features.numpy(), strict=True):
+        unit = one / np.linalg.norm(one, axis=1, keepdims=True)
+        squared = floyd_warshall((1 - unit @ unit.T) * (1 - np.eye(6))) ** 2
+        affinity = np.exp(-squared / squared[~np.eye(6, dtype=bool)].mean())
+        np.testing.assert_allclose(graph, regions.normalise(affinity), atol=1e-12)
+        np.testing.assert_allclose(graph, graph.T, atol=1e-12)
+    torch.testing.assert_close(relate.manifold_graph(7 * features), graphs)
+    alike = relate.manifold_graph(torch.ones(1, 6, 32, dtype=torch.float64))
+    torch.testing.assert_close(alike, torch.full_like(alike, 1 / 6), atol=1e-6, rtol=0)
 
 
 def test_the_graph_is_the_mix_it_is_said_to_be():

@@ -8,7 +8,6 @@ import pytest
 from drawn_face import landmarks
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse.csgraph import floyd_warshall
 
 from mer_utils.preprocessing import regions
 from mer_utils.preprocessing.regions import (
@@ -218,40 +217,6 @@ def test_normalised_graphs_neither_grow_nor_fade_a_feature():
     assert (np.diag(graph) > 0).all()
 
 
-# --- manifold distances ---------------------------------------------------------------------------
-
-
-def test_manifold_distances_are_shortest_paths():
-    angles = np.linspace(0, np.pi / 2, 6)
-    fan = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # six directions in a plane
-    distances = regions.manifold_distances(fan)
-    step = 1 - np.cos(angles[1])
-    expected = step * np.abs(np.subtract.outer(range(6), range(6)))
-    np.testing.assert_allclose(distances, expected, atol=1e-12)
-    assert distances[0, 5] < 1 - np.cos(angles[5]), (
-        "the chord is longer than the path along the fan"
-    )
-
-
-def test_manifold_distances_do_not_depend_on_scale():
-    features = np.random.default_rng(1).normal(size=(3, 6, 16))
-    first = regions.manifold_distances(features)
-    np.testing.assert_allclose(regions.manifold_distances(7 * features), first, atol=1e-12)
-    for graph, one in zip(first, features, strict=True):
-        unit = one / np.linalg.norm(one, axis=1, keepdims=True)
-        np.testing.assert_allclose(graph, floyd_warshall(1 - unit @ unit.T), atol=1e-12)
-        np.testing.assert_allclose(graph, graph.T, atol=1e-12)
-
-
-def test_affinity_falls_with_distance_and_survives_equal_features():
-    distances = regions.manifold_distances(np.random.default_rng(2).normal(size=(6, 16)))
-    affinity = regions.manifold_affinity(distances)
-    order = np.argsort(distances[0])
-    assert (np.diff(affinity[0][order]) <= 0).all() and affinity.max() == 1.0
-    alike = regions.manifold_affinity(regions.manifold_distances(np.ones((6, 16))))
-    np.testing.assert_allclose(alike, 1.0, atol=1e-6)
-
-
 # --- patches --------------------------------------------------------------------------------------
 
 
@@ -279,10 +244,3 @@ def test_patches_of_landmarks_outside_the_picture_are_inside():
         assert (where == edge).all()
         window = image[0][:, edge - 3 : edge + 4, edge - 3 : edge + 4].transpose(1, 2, 0)
         np.testing.assert_array_equal(cut[0, 0], window.ravel())
-
-
-def test_region_means_follow_the_order_of_the_points():
-    tokens = np.array([point for region in regions.POINTS for point in region], float)[None]
-    expected = [np.mean(region) for region in regions.POINTS]
-    np.testing.assert_allclose(regions.region_means(tokens), [expected])
-    assert regions.region_means(np.ones((4, 43, 147))).shape == (4, 6, 147)

@@ -5,7 +5,7 @@ of a corpus in two ways: how much of it the corpus's principal components explai
 is.  What is usual is said by clips of people who were left out when the components were computed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -66,11 +66,10 @@ def learn(views: Views) -> Known:
     sizes = np.quantile(measured[:, 1], (few / 2, 1 - few / 2))
     if view == "flow_centred":  # each clip is divided by its own spread: it has no size
         sizes = (0.0, np.inf)
-    limits = [np.quantile(measured[:, 0], USUAL), *sizes]
-    return replace(_fitted(view, flow), limits=np.array(limits))
+    return _fitted(view, flow, (np.quantile(measured[:, 0], USUAL), *sizes))
 
 
-def _fitted(view: str, flow: np.ndarray) -> Known:
+def _fitted(view: str, flow: np.ndarray, limits: tuple = ()) -> Known:
     count = min(COMPONENTS, len(flow) - 1)
     pca = PCA(count, svd_solver="randomized", random_state=0).fit(_directions(flow)[0])
-    return Known(view, pca.mean_, pca.components_, np.zeros(3))
+    return Known(view, pca.mean_, pca.components_, np.array(limits))

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .. import __version__, paths, systems
+from .. import __version__, paths, systems, training
 from ..errors import StudyError
 from ..evaluation import calibration, statistics
 from ..experiments import store
@@ -56,10 +56,6 @@ class Models:
         views = inputs.views_needed(self.members[0].module, self.members[0].config)
         return tuple(dict.fromkeys((*views, self.known.view, "landmarks", "frames")))
 
-    def is_of(self, experiment) -> bool:
-        """Whether they are the networks of this run."""
-        return self.card["key"] == experiment.key
-
     def probabilities(self, arrays, clips: pd.DataFrame) -> np.ndarray:
         """(K, n, C) of n clips by each of K members, at the card's temperature."""
         temperature = self.card["temperature"]
@@ -78,10 +74,7 @@ def check(system: str) -> None:
 
 
 def save_models(experiment, views: Views, synthetic: bool) -> Path:
-    """Write the networks of a finished run, and the card beside them.
-
-    Raises StudyError for a system that is no network, and where weights are not there.
-    """
+    """Write a finished run's networks, and a card beside them. Raises as `check` and `members`."""
     check(experiment.system)
     rows, tensors, folds = store.load(experiment.key), {}, []
     for fold, member in members(experiment, views):
@@ -110,9 +103,7 @@ def card_of(experiment, views: Views, rows: pd.DataFrame, synthetic: bool) -> di
         "experiment": dataclasses.asdict(experiment),
         "synthetic": synthetic,
         "trained on": {name: [int(n), int(m)] for name, n, m in people.itertuples()},
-        "scores": {
-            n: round(float(summary[n]), 4) for n in summary.index if n[:3] in ("UF1", "UAR")
-        },
+        "scores": {n: round(float(v), 4) for n, v in summary.items() if n[:3] in ("UF1", "UAR")},
         "temperature": round(calibration.fit(probabilities, labels), 4),
         "provenance": store.read(experiment.key).provenance,
         "version": __version__,
@@ -164,8 +155,10 @@ def text(card: dict) -> str:
 def load(file: Path | str) -> Models:
     """The models of a file. Raises StudyError where it is none, or of another state of the code."""
     file = Path(file)
+    corpus, _, system = file.stem.rpartition("-")
+    remedy = how_to_make(corpus, system.replace("+", "/"))
     if not file.is_file():
-        raise StudyError(f"{file} is not there: {remedy(*_named(file))}")
+        raise StudyError(f"{file} is not there: {remedy}")
     try:
         with safe_open(file, "pt") as stored:
             metadata = stored.metadata() or {}
@@ -177,20 +170,12 @@ def load(file: Path | str) -> Models:
         known = familiar.Known(card["known"], *known)
         return Models(card, [_member(card, fold, tensors) for fold in card["folds"]], known)
     except UNFIT as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(
-            f"{file} does not fit this version of the study ({reason}): {remedy(*_named(file))}"
-        ) from error
+        unfit = f"does not fit this version of the study ({str(error).splitlines()[0]})"
+        raise StudyError(f"{file} {unfit}: {remedy}") from error
 
 
-def _named(file: Path) -> tuple[str, str]:
-    """(corpus, system) of a file's name."""
-    corpus, _, system = file.stem.rpartition("-")
-    return corpus, system.replace("+", "/")
-
-
-def remedy(corpus: str, system: str) -> str:
-    """How models of a system on a corpus are made."""
+def how_to_make(corpus: str, system: str) -> str:
+    """What to do for models of a system on a corpus."""
     return f"make it with `./run_all.sh train {system} --corpus {corpus} --for-prediction`"
 
 
@@ -202,7 +187,6 @@ def _member(card: dict, fold: dict, tensors: dict) -> Member:
     state = {n.removeprefix(f"{name}/"): v for n, v in tensors.items() if n.startswith(f"{name}/")}
     names = [n for n in state if n.startswith("context/")]
     context = {n.removeprefix("context/"): state.pop(n).numpy() for n in names}
-    with torch.random.fork_rng(devices=[]):
-        net = module.network(config, len(run["classes"]), context)
+    net = training.new_network(module, config, len(run["classes"]), context)
     net.load_state_dict(state)
     return Member(name, module, config, len(run["classes"]), net.eval(), context)

@@ -1,12 +1,11 @@
 """Films of people in no corpus, read by the models of a run: what moves, and what it looks like."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..corpora.table import FRAME_VIEWS, Corpus, clip_table, exclusion_table
 from ..errors import StudyError
@@ -55,8 +54,7 @@ def predict(
     films, refused, rows = {}, {}, []
     for name, place in zip(names, map(Path, places), strict=True):
         try:
-            with tqdm(desc=name, unit="frame", disable=not progress) as bar:
-                films[name] = film = spotting.search(place, **moments, tick=_to(bar))
+            films[name] = film = spotting.search(place, **moments, progress=progress)
         except StudyError as error:
             refused[name] = str(error)
             continue
@@ -67,16 +65,6 @@ def predict(
             rows.append(row | {"frames": str(place.resolve())})
     clips, arrays, unusable = _views_of(clip_table(rows), models, jobs)
     return Reading(films, refused, _table(films, clips, arrays, unusable, models), clips, arrays)
-
-
-def _to(bar: tqdm) -> Callable[[int, int], None]:
-    """Moves a bar to the frames done, of all."""
-
-    def tick(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return tick
 
 
 def _views_of(clips: pd.DataFrame, models: Models, jobs: int):
@@ -98,30 +86,27 @@ def _views_of(clips: pd.DataFrame, models: Models, jobs: int):
     return pd.concat(tables, ignore_index=True), arrays, unusable
 
 
-def _table(films, clips, arrays, unusable, models: Models) -> pd.DataFrame:
-    """film, its moments in frames and seconds, what is predicted, each class's probability with its
-    spread over the members, and a warning."""
-    lines = []
+def _table(films, clips: pd.DataFrame, arrays, unusable, models: Models) -> pd.DataFrame:
+    """A row for each movement, then one for each film without: `Reading.table`.
+
+    Its moments in frames and seconds, what is predicted, the probability of each class with its
+    spread over the members, and a warning.
+    """
+    classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]
+    read = clips[["subject", *MOMENTS]].rename(columns={"subject": "film"})
     if len(clips):
-        by_member = models.probabilities(arrays, clips)
+        by_member = models.probabilities(arrays, clips)  # (K, n, C)
         low, high = np.quantile(by_member, SPREAD, axis=0)
         mean = by_member.mean(axis=0)
-        strange = models.known.strange(arrays[models.known.view])
-        for place, clip in enumerate(clips.to_dict("records")):
-            line = {"film": clip["subject"]} | {name: int(clip[name]) for name in MOMENTS}
-            if fps := films[clip["subject"]].fps:
-                line["seconds"] = (clip["onset"] - 1) / fps  # at the onset
-            line["predicted"] = models.classes[mean[place].argmax()]
-            for number, name in enumerate(models.classes):
-                line |= {f"p_{name}": mean[place, number]}
-                line |= {f"low_{name}": low[place, number], f"high_{name}": high[place, number]}
-            lines.append(line | {"warning": strange[place]})
-    for film, reason in unusable:
-        lines.append({"film": film, "predicted": UNREADABLE, "warning": reason})
-    listed = {line["film"] for line in lines}
-    lines += [{"film": name, "predicted": NOTHING} for name in films if name not in listed]
-    classes = [f"{part}_{name}" for name in models.classes for part in ("p", "low", "high")]
+        read["seconds"] = (clips["onset"].astype(float) - 1) / clips["fps"]  # at the onset
+        read["predicted"] = np.array(models.classes)[mean.argmax(axis=1)]
+        read[classes] = np.stack((mean, low, high), axis=2).reshape(len(clips), -1).astype(float)
+        read["warning"] = models.known.strange(arrays[models.known.view])
+    others = [(film, UNREADABLE, reason) for film, reason in unusable]
+    listed = {*read["film"], *(film for film, *_ in others)}
+    others += [(film, NOTHING, "") for film in films if film not in listed]
+    others = pd.DataFrame(others, columns=["film", "predicted", "warning"])
     columns = ["film", *MOMENTS, "seconds", "predicted", *classes, "warning"]
-    table = pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(MOMENTS, "Int64"))
-    table["warning"] = table["warning"].astype(object).fillna("")
+    table = pd.concat([part for part in (read, others) if len(part)] or [others])
+    table = table.reindex(columns=columns).astype(dict.fromkeys(MOMENTS, "Int64"))
     return table.sort_values(["film", "onset"], kind="stable", ignore_index=True)

@@ -14,7 +14,7 @@ from ..errors import DiskError
 
 
 class NotCached(Exception):
-    """The cache does not hold an array, and it is not to be computed now."""
+    """An array is not in the cache, and is not to be computed now."""
 
 
 def cached(
@@ -37,10 +37,7 @@ def cached(
 
 
 def read(file: Path) -> dict[str, np.ndarray] | None:
-    """What is in a file of the cache; None without one, and where it is damaged, which is said.
-
-    Raises DiskError where it may not be read.
-    """
+    """What a file holds; None without one, or with a warning where it is damaged; or DiskError."""
     try:
         with opened(file) as stored:
             return dict(stored)

@@ -7,7 +7,6 @@ OpenCV.
 
 import numpy as np
 
-LIMIT = 4.0  # standard deviations; what is further out is noise
 ROUNDS = 4  # of weighting anew
 HUBER = 1.345  # deviations from which on a residual counts less: 95 % efficient on normal noise
 
@@ -39,8 +38,7 @@ def without_affine(flow: np.ndarray) -> np.ndarray:
         weighted = weights[..., None, :] * ways  # (..., 2, 3, H W)
         share = np.linalg.solve(weighted @ ways.T, weighted @ field[..., None])  # (..., 2, 3, 1)
         residual = field - (share * ways).sum(axis=-2)
-        size = np.abs(residual)
-        # 1.4826 times the median is the deviation of normal noise
+        size = np.abs(residual)  # 1.4826 times its median is the deviation of normal noise
         limit = HUBER * 1.4826 * np.median(size, axis=-1, keepdims=True)
         weights = np.divide(limit, size, out=np.ones_like(size), where=size > limit)
     uv = _standardised(residual.reshape(*flow.shape[:-3], 2, height, width))
@@ -49,7 +47,8 @@ def without_affine(flow: np.ndarray) -> np.ndarray:
 
 def _standardised(field: np.ndarray) -> np.ndarray:
     field = field - np.median(field, axis=(-2, -1), keepdims=True)
-    return _over(field, field.std(axis=(-2, -1), keepdims=True)).clip(-LIMIT, LIMIT)
+    spread = field.std(axis=(-2, -1), keepdims=True)
+    return _over(field, spread).clip(-4, 4)  # what is further out is noise
 
 
 def _over(values: np.ndarray, spread: np.ndarray) -> np.ndarray:

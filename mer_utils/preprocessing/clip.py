@@ -12,7 +12,7 @@ from ..errors import StudyError
 from . import cache, faces, keyframes, motion
 from .images import Frame, VideoFrame, files
 
-KEPT = 2**26  # bytes of decoded frames that are kept; of a longer clip they are decoded again
+KEPT = 2**26  # bytes of decoded frames; the others of a longer clip are decoded again
 BLANK = 2.0  # grey levels of standard deviation: no picture, as trackers write for a lost face
 
 
@@ -92,16 +92,13 @@ class Clip:
         sizes = [f"{width:.0f}x{height:.0f}" for height, width, _ in looks]
         for number, size in zip(looked_at, sizes, strict=True):
             if size != sizes[0]:
-                raise StudyError(
-                    f"{self.files[number].name} has {size} pixels and its onset {sizes[0]}: the "
-                    f"frames of a clip are of one size"
-                )
+                sentence = f"{self.files[number].name} has {size} pixels and its onset {sizes[0]}"
+                raise StudyError(f"{sentence}: the frames of a clip are of one size")
         there = [n for n, contrast in zip(looked_at, looks[:, 2], strict=True) if contrast >= BLANK]
         numbers = [number for number in there if number <= end]
         count = sum(number <= end for number in looked_at)
-        blank = count - len(numbers)
-        note = f"{blank} of its {count} frames have no contrast and are not used"
-        return there, numbers, note if blank else ""
+        note = f"{count - len(numbers)} of its {count} frames have no contrast and are not used"
+        return there, numbers, note if len(numbers) < count else ""
 
     def _moment(self, moment: str, number) -> tuple[Frame | VideoFrame, np.ndarray]:
         """The frame of onset or apex, and its landmarks (68, 2) in pixels of the frame."""

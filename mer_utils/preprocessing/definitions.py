@@ -50,7 +50,7 @@ def video(clip: Clip) -> np.ndarray:
 
 
 def _key_frames(clip: Clip) -> tuple[np.ndarray, list[int], tuple]:
-    """Landmarks (COUNT, 68, 2), frame numbers, and the parts both depend on."""
+    """Landmarks (COUNT, 68, 2) and numbers of frames, and the parts both depend on."""
     points, parts = _tracked(clip, "keyframes", clip.numbers)
     chosen = keyframes.select(keyframes.landmark_motion(points))
     return points[chosen], [clip.numbers[i] for i in chosen], parts

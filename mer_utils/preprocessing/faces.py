@@ -52,7 +52,7 @@ class NoFace(StudyError):
 
 def model_file(name: str) -> str:
     """Path of a dlib model. Raises StudyError where the distribution is not installed."""
-    # not imported: the package needs pkg_resources, and only its files count
+    # the package is not imported: it needs pkg_resources
     package = importlib.util.find_spec("face_recognition_models")
     file = Path(package.origin).with_name("models") / name if package else None
     if file is None or not file.exists():
@@ -96,7 +96,7 @@ def detect(image: np.ndarray) -> Box:
 
 
 def _corners(box) -> Box:
-    return (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
+    return box.left(), box.top(), box.right() + 1, box.bottom() + 1
 
 
 def upright_faces(image: np.ndarray) -> list[Box]:
@@ -154,21 +154,6 @@ def alignment(points: np.ndarray) -> np.ndarray:
 def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(..., 2) points through a (2, 3) matrix, float32."""
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-
-
-def boxed(points: np.ndarray) -> np.ndarray:
-    """(..., 68, 2) with their bounding box stretched to SIZE, as much public code crops faces."""
-    low = points.min(axis=-2, keepdims=True)
-    return (points - low) / (points.max(axis=-2, keepdims=True) - low) * SIZE
-
-
-def scatter(points: np.ndarray, people) -> np.ndarray:
-    """(68,) root mean square distance of each point of (N, 68, 2) from its person's mean."""
-    people = np.asarray(people)
-    distances = points.astype(float)
-    for person in np.unique(people):
-        distances[people == person] -= distances[people == person].mean(axis=0)
-    return np.sqrt((distances**2).sum(axis=-1).mean(axis=0))
 
 
 def align(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ of the flow is subtracted, and moves the alignment with the head. The landmarks 
 where a face begins and now and then, for they take ten times as long.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -99,18 +99,14 @@ class Face:
         return (*corners.min(axis=0), *corners.max(axis=0))
 
 
-def follow(
-    numbers: list[int], decode: Callable[[int], np.ndarray], every: int, tick: Callable
-) -> Followed:
+def follow(numbers: Iterable[int], decode: Callable[[int], np.ndarray], every: int) -> Followed:
     """Follows the largest face through the frames of those numbers.
 
-    decode: number -> (H, W) grey; every: frames between two looks for other faces; tick: called
-    with the frames done and all of them.
+    decode: number -> (H, W) grey; every: frames between two looks for other faces.
     """
     film, face = Followed(), None
     gone = 0  # frames since a face was last seen
     for done, number in enumerate(numbers):
-        tick(done, len(numbers))
         image = decode(number)
         seen = face.see(image) if face else None
         if seen is None or done % every == 0:
@@ -135,7 +131,6 @@ def follow(
         stretch.numbers.append(number)
         stretch.cells.append(seen[0])
         stretch.head.append(seen[1])
-    tick(len(numbers), len(numbers))
     return film
 
 

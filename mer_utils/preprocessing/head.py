@@ -18,11 +18,8 @@ def without_head(video: np.ndarray) -> np.ndarray:
 
     Each frame is warped back by the motion of the rigid head (`motion.head_motion` of the flow from
     the first frame), then gain and offset of the light are fitted to the difference, in both cases
-    by reweighted least squares: an expression, which moves a part of the face, hardly counts.
-
-    On a still synthetic head 94 % of a smile with cheeks is kept and 99 % or more of every other
-    action unit; a plain least-squares fit of the head to grey differences keeps 63 % of a lowered
-    brow and 49 % of a surprise.
+    by reweighted least squares: an expression, which moves a part of the face, hardly counts.  On a
+    still synthetic head 94 % of a smile with cheeks is kept and 99 % of every other action unit.
     """
     first = np.asarray(video[0], np.float32)
     face = _oval(*first.shape)

@@ -7,7 +7,7 @@ Numbers in comments are mean end-point errors on warps of a photograph with know
 JPEG, head sway); notebook 11 measures the same on the synthetic clips.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -18,37 +18,34 @@ from .regions import GRID
 VERSION = 2  # counts up when a change here moves a number: part of every cache key
 
 
-def _tvl1(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """TV-L1 with OpenCV's defaults, as in the literature. It shrinks motions below a pixel."""
-    return cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, None)
+def _dense_inverse_search() -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
-def _dis(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """Dense inverse search, OpenCV's preset "medium": fast, works on half resolution."""
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(onset, apex, None)
-
-
-def _dis_fine(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
+def _fine_search() -> cv2.DISOpticalFlow:
     """Dense inverse search down to full resolution, with larger patches against noise.
 
     At 0.5 px of motion, noise of 2 and 4 grey levels: 0.035 and 0.050 px of error over the face;
     the preset has 0.049 and 0.057.  Patches of 8 follow better but let more noise in.
     """
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = _dense_inverse_search()
     search.setFinestScale(0)
     search.setPatchSize(12)
     search.setPatchStride(4)
     search.setGradientDescentIterations(50)
     search.setVariationalRefinementIterations(10)
-    return search.calc(onset, apex, None)
+    return search
 
 
-def _farneback(onset: np.ndarray, apex: np.ndarray) -> np.ndarray:
-    """Polynomial expansion, the usual parameters: no bias, but a wide window."""
-    return cv2.calcOpticalFlowFarneback(onset, apex, None, 0.5, 3, 15, 3, 5, 1.2, 0)
-
-
-METHODS = {"dis_fine": _dis_fine, "dis": _dis, "farneback": _farneback, "tvl1": _tvl1}
+METHODS = {  # name -> what makes an object with `calc(onset, apex, None)`
+    "dis_fine": _fine_search,
+    # OpenCV's preset "medium": fast, works on half resolution
+    "dis": _dense_inverse_search,
+    # polynomial expansion, the usual parameters: no bias, but a wide window
+    "farneback": partial(cv2.FarnebackOpticalFlow_create, 3, 0.5, False, 15, 3, 5, 1.2, 0),
+    # OpenCV's defaults, as in the literature; it shrinks motions below a pixel
+    "tvl1": cv2.optflow.createOptFlow_DualTVL1,
+}
 DEFAULT = "dis_fine"  # the least error from 0.2 to 2 px, with and without noise
 PUBLISHED = "tvl1"  # behind the flow images that circulate
 
@@ -62,7 +59,8 @@ def check(method: str) -> None:
 def flow(onset: np.ndarray, apex: np.ndarray, method: str = DEFAULT) -> np.ndarray:
     """(H, W) uint8 twice -> (2, H, W) float32, the head's motion included."""
     check(method)
-    field = METHODS[method](np.ascontiguousarray(onset), np.ascontiguousarray(apex))
+    onset, apex = np.ascontiguousarray(onset), np.ascontiguousarray(apex)
+    field = METHODS[method]().calc(onset, apex, None)
     return field.transpose(2, 0, 1).astype(np.float32)
 
 
@@ -97,10 +95,8 @@ def head_motion(field: np.ndarray, mask: np.ndarray, rounds: int = 15) -> np.nda
 
     Six ways to move are fitted to the flow inside the mask by repeated least squares. The weights
     are 1 / (1 + (r/s)^2)^2 with residual r and its median s, so that a moving mouth hardly counts.
-
-    With 0.5 px of sway it reduces the error of the expression from 0.31 to 0.04 px; without sway it
-    costs 0.003 (movements of 0.3 px) to 0.01 (of 1 px). Aligning the apex by its own landmarks
-    leaves 0.2 px; a fit to the ridge of the nose alone 0.1 to 0.4.
+    With 0.5 px of sway the error of the expression falls from 0.31 to 0.04 px; without it rises by
+    0.01 at most. Aligning the apex by its own landmarks leaves 0.2 px.
     """
     ways = _rigid(*mask.shape)
     used = mask[::EVERY, ::EVERY]
@@ -129,8 +125,7 @@ def expression(
 
 def strain(field: np.ndarray) -> np.ndarray:
     """(2, H, W) -> (H, W) optical strain, per pixel: sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)."""
-    u, v = field
-    (u_y, u_x), (v_y, v_x) = np.gradient(u), np.gradient(v)
+    (u_y, u_x), (v_y, v_x) = map(np.gradient, field)
     return np.sqrt(u_x**2 + v_y**2 + 2 * ((u_y + v_x) / 2) ** 2).astype(np.float32)
 
 

@@ -86,8 +86,8 @@ def _unit(text: str, reference: bool) -> tuple[ActionUnit, ...]:
     if match is None:
         return ()
     sides = [_SIDES.get(side, "both") for side in (match["sides"] or "").split("/")]
-    number, intensity = int(match["number"]), match["intensity"] or ""
-    return tuple(ActionUnit(number, side, intensity, reference) for side in dict.fromkeys(sides))
+    rest = match["intensity"] or "", reference
+    return tuple(ActionUnit(int(match["number"]), side, *rest) for side in dict.fromkeys(sides))
 
 
 @lru_cache(maxsize=4096)
@@ -111,19 +111,15 @@ def parse_action_units(text: str) -> Coding:
 def coded_units(clips: pd.DataFrame) -> pd.DataFrame:
     """One row per unit in the sheets, or piece unread: unit, clips, the regions it moves."""
     count: Counter = Counter()
-    for coding in map(parse_action_units, _cells(clips)):
+    for coding in map(parse_action_units, clips["action_units"].fillna("")):
         count.update({unit.number for unit in coding.units if not unit.reference})
         count.update({f"unread: {piece}" for piece in coding.unread})
-    units = sorted(count, key=lambda unit: (-count[unit], str(unit)))
+    rows = sorted(count.items(), key=lambda row: (-row[1], str(row[0])))
+    table = pd.DataFrame(rows, columns=["unit", "clips"], dtype=object).astype({"clips": int})
     moves = {(): "nothing", _BROWS: "brows", _EYES: "eyes", (NOSE,): "nose", (MOUTH,): "mouth"}
-    table = pd.DataFrame({"unit": units, "clips": [count[unit] for unit in units]})
     for column, moved in (("moves", UNITS), ("moves as published", PUBLISHED_UNITS)):
-        table[column] = [moves[moved.get(unit, ())] for unit in units]
+        table[column] = [moves[moved.get(unit, ())] for unit in table["unit"]]
     return table
-
-
-def _cells(clips: pd.DataFrame) -> pd.Series:
-    return clips["action_units"].fillna("").astype(str)
 
 
 def active_regions(text: str, units=UNITS, sides: bool = True) -> np.ndarray:
@@ -151,7 +147,8 @@ def co_occurrence(clips: pd.DataFrame, units=UNITS, sides: bool = True) -> np.nd
 
     A clip without coded units (all of SMIC) adds nothing; a region that never moves has a row of 0.
     """
-    active = np.array([active_regions(cell, units, sides) for cell in _cells(clips)], float)
+    cells = clips["action_units"].fillna("")
+    active = np.array([active_regions(cell, units, sides) for cell in cells], float)
     active = active.reshape(len(clips), len(REGIONS))  # also of no clip
     together = active.T @ active  # (6, 6) clips
     np.fill_diagonal(together, 0.0)
@@ -167,25 +164,6 @@ def normalise(adjacency: np.ndarray) -> np.ndarray:
 def action_unit_graph(clips: pd.DataFrame) -> np.ndarray:
     """(6, 6) co-occurrence with self-loops, normalised: the adjacency of a GCN layer."""
     return normalise(co_occurrence(clips) + np.eye(len(REGIONS)))
-
-
-def manifold_distances(features: np.ndarray) -> np.ndarray:
-    """(..., 6, D) features -> (..., 6, 6) shortest paths over edges of 1 - cosine."""
-    unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
-    paths = np.clip(1.0 - unit @ np.swapaxes(unit, -1, -2), 0.0, None)
-    paths = paths * (1 - np.eye(paths.shape[-1]))
-    # Floyd-Warshall; scipy's takes a length under 1e-8 for no edge
-    for via in range(paths.shape[-1]):
-        paths = np.minimum(paths, paths[..., :, via, None] + paths[..., None, via, :])
-    return paths
-
-
-def manifold_affinity(distances: np.ndarray) -> np.ndarray:
-    """(..., 6, 6) exp(-D^2 / sigma^2), sigma the root mean square distance of the same clip."""
-    count = distances.shape[-1]
-    squared = distances**2
-    scale = squared.sum(axis=(-1, -2), keepdims=True) / (count * (count - 1))
-    return np.exp(-squared / (scale + 1e-12))
 
 
 def patches(
@@ -206,9 +184,3 @@ def patches(
     cut = windows[np.arange(len(images))[:, None], :, y, x]  # (N, T, 3, 7, 7)
     cut = np.moveaxis(cut, 2, -1).reshape(*centres.shape[:2], -1)
     return cut.astype(np.float32), centres
-
-
-def region_means(tokens: np.ndarray) -> np.ndarray:
-    """(N, 43, ...) values in the order of `POINTS` -> (N, 6, ...) their mean over each region."""
-    ends = np.cumsum([len(region) for region in POINTS])[:-1]
-    return np.stack([part.mean(axis=1) for part in np.split(tokens, ends, axis=1)], axis=1)

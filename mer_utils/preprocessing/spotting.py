@@ -12,7 +12,6 @@ synthetic persons (`benchmarks/spotting.py`), and tested on others.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks, peak_prominences
+from tqdm import tqdm
 
 from ..corpora.frames import IMAGES
 from ..corpora.table import FRAME_NUMBERS
@@ -71,12 +71,12 @@ def search(
     onset: int | None = None,
     apex: int | None = None,
     offset: int | None = None,
-    tick: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Film:
     """Looks through a video, or a folder of frames. Raises StudyError where it shows no face.
 
     onset, apex, offset: frame numbers that are known; with one of them there is one interval, which
-    may be unseen. tick: called with the frames done and all of them.
+    may be unseen. progress: show a bar.
     """
     place = Path(place)
     frames, fps = _opened(place)
@@ -87,36 +87,31 @@ def search(
     step = -(-len(numbers) // MOST)
     rate = (fps or RATE) / step  # frames looked at in a second
     looked = sorted({*numbers[::step], numbers[-1]})
-    every, tick = max(1, round(2 * rate)), tick or (lambda *_: None)
-    film = follow(looked, lambda number: frames[number].decode(), every, tick)
+    bar = tqdm(looked, place.name, unit="frame", disable=not progress)
+    film = follow(bar, lambda number: frames[number].decode(), max(1, round(2 * rate)))
     stretches = [stretch for stretch in film.stretches if len(stretch.numbers) >= FEWEST]
     followed = {number for stretch in stretches for number in stretch.numbers}
     film.missing = [number for number in looked if number not in followed]
     if not stretches:
-        raise faces.NoFace(
-            f"{place.name} shows no face in the {len(looked)} frames looked at: film it from the "
-            f"front, upright and larger"
-        )
+        sentence = f"{place.name} shows no face in the {len(looked)} frames looked at"
+        raise faces.NoFace(f"{sentence}: film it from the front, upright and larger")
     alone = len(looked) <= SHORT and len(stretches) == 1
     traces = [Trace(stretch, round(WINDOW * rate), moments[0]) for stretch in stretches]
     intervals = []
     for trace in traces:
         intervals += trace.main(moments) if given or alone else trace.intervals()
     if given and not intervals:
-        raise StudyError(
-            f"{place.name} does not show one face in all frames from {given[0]} to {given[-1]}: "
-            f"give others"
-        )
-    seconds = partial(_seconds, first=numbers[0], fps=fps)
+        span = f"from {given[0]} to {given[-1]}"
+        raise StudyError(f"{place.name} does not show one face in all frames {span}: give others")
+
+    def seconds(frames: Sequence[int]) -> np.ndarray:
+        return (np.asarray(frames, float) - numbers[0]) / (fps or np.nan)
+
     course, table = _tables(looked, traces, intervals, seconds)
     still = float(np.median(np.concatenate([trace.level for trace in traces])))
     quality = _quality(film, len(looked), fps, step, seconds)
     quality += [] if onset is not None else _both_ways(course, table[table["seen"].astype(bool)])
     return Film(place.name, len(numbers), fps, course, still, table, quality)
-
-
-def _seconds(numbers: Sequence[int], first: int, fps: float | None) -> np.ndarray:
-    return (np.asarray(numbers, float) - first) / (fps or np.nan)
 
 
 def _tables(looked, traces, intervals, seconds: Callable) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,7 +18,7 @@ import pandas as pd
 from .. import environment, paths
 from ..corpora import CLASSES, COLUMNS, KEY, Corpus, megc2019_flow
 from ..corpora import load as load_corpus
-from ..corpora.table import FRAME_NUMBERS, FRAME_VIEWS, exclusion_table, one_line, unknown
+from ..corpora.table import FRAME_VIEWS, clip_table, exclusion_table, one_line, unknown
 from ..errors import DiskError, StudyError
 from . import cache, centring
 
@@ -71,27 +71,26 @@ def compute(
         results = _from_frames(corpus, names, jobs, progress, flow_method)
     else:
         results = _from_flow_images(corpus, names)
-    usable = [not isinstance(result, str) for result in results]
-    keys = corpus.clips[KEY].to_numpy()
-    reasons = [(*keys[i], results[i]) for i in np.flatnonzero(np.invert(usable))]
-    exclusions = exclusion_table([*corpus.exclusions.to_numpy().tolist(), *reasons])
-    if not any(usable):
-        left_out = [*reasons, *corpus.exclusions.to_numpy()]
-        why = f"all {len(left_out)} are left out, one because {left_out[0][-1]}" if left_out else ""
+    usable = np.array([isinstance(result, dict) for result in results], bool)
+    reasons = corpus.clips.loc[~usable, list(KEY)].assign(
+        reason=[result for result in results if isinstance(result, str)]
+    )
+    exclusions = exclusion_table(pd.concat([corpus.exclusions, reasons]).to_numpy())
+    if not usable.any():
+        left_out = [*reasons["reason"], *corpus.exclusions["reason"]]
+        why = f"all {len(left_out)} are left out, one because {left_out[0]}" if left_out else ""
         raise StudyError(f"no clip of {corpus.name} can be used: {why or 'it has none'}")
-    results = [result for result in results if not isinstance(result, str)]
+    results = [result for result in results if isinstance(result, dict)]
     clips = corpus.clips[usable].reset_index(drop=True)
     if "frames" in corpus.views:
         clips.loc[clips["apex"].isna(), "apex_source"] = "spotted"
         clips["apex"] = pd.array([result["apex"] for result in results], dtype="Int64")
         notes = zip(clips["note"], (result["note"] for result in results), strict=True)
         clips["note"] = ["; ".join(filter(None, both)) for both in notes]
-    images = "landmarks" in names and "frames" not in corpus.views
-    flow = np.stack([result["flow_legacy"] for result in results]) if images else None
+    elif "landmarks" in names:
+        _register(results, clips["corpus"].to_numpy())
     # taken out view by view: else all of them would be in memory twice
     arrays = {name: np.stack([result.pop(name) for result in results]) for name in names}
-    if images:
-        arrays["landmarks"] = _registered(arrays["landmarks"], flow, clips)
     return Views(clips, exclusions, arrays)
 
 
@@ -105,24 +104,23 @@ def _check(corpus: Corpus, names: tuple[str, ...]) -> None:
             raise StudyError(f"{corpus.name} has no view '{name}': {REMEDIES.get(name, remedy)}")
 
 
-def _from_frames(corpus, names, jobs, progress, flow_method) -> list[dict | str]:
+def _from_frames(corpus, names, jobs, progress, method) -> list[dict | str]:
     """Apex, note and arrays of every clip, or the reason why it cannot be used."""
     from tqdm import tqdm
 
     from . import motion
 
-    method = flow_method or motion.DEFAULT
+    method = method or motion.DEFAULT
     motion.check(method)
     rows, task = corpus.clips.to_dict("records"), (names, method, paths.CACHE)
     results = [_arrays_or_reason(row, *task, only_cached=True) for row in rows]
     missing = [place for place, result in enumerate(results) if result is None]
-    if not missing:
-        return results
-    if jobs == 0:
+    if missing and jobs == 0:
         raise cache.NotCached
     title, items = f"views of {corpus.name}", [(rows[place], *task) for place in missing]
     computed = environment.each(jobs, f"computed {title}", _arrays_or_reason, items)
-    for number, result in tqdm(computed, title, len(items), unit="clip", disable=not progress):
+    hidden = not (missing and progress)
+    for number, result in tqdm(computed, title, len(items), unit="clip", disable=hidden):
         results[missing[number]] = result
     return results
 
@@ -159,24 +157,20 @@ def _arrays_or_reason(
 def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str]:
     """Arrays of every clip, or the reason why it has no landmarks."""
     points = megc2019_flow.landmarks(corpus) if "landmarks" in names else {}
-    files = corpus.clips["frames"].tolist()
-    second = _second_images(corpus) if "flow_centred_2" in names else [""] * len(files)
+    second = _second_images(corpus) if "flow_centred_2" in names else []
     results = []
-    for key, file, other in zip(corpus.clips[KEY].to_numpy(), files, second, strict=True):
-        landmarks = points.get(tuple(key))
-        result = {"landmarks": landmarks}
-        if {"flow_legacy", "flow_centred", "landmarks"} & {*names}:
-            result["flow_legacy"] = _channels_first(file)
-            result["flow_centred"] = centring.centred(result["flow_legacy"])
-        if other:
-            result["flow_centred_2"] = centring.centred(_channels_first(other))
+    for place, (*key, file) in enumerate(corpus.clips[[*KEY, "frames"]].to_numpy()):
+        landmarks, flow = points.get(tuple(key)), _channels_first(file)
+        result = {"landmarks": landmarks, "flow_legacy": flow}
+        result["flow_centred"] = centring.centred(flow)
+        if second:
+            result["flow_centred_2"] = centring.centred(_channels_first(second[place]))
         results.append(landmarks if isinstance(landmarks, str) else result)
     return results
 
 
 def _channels_first(file: str) -> np.ndarray:
-    """(3, 28, 28) float32 of a flow image."""
-    return megc2019_flow.read_image(file).transpose(2, 0, 1).astype(np.float32)
+    return megc2019_flow.read_image(file).transpose(2, 0, 1).astype(np.float32)  # (3, 28, 28)
 
 
 def _second_images(corpus: Corpus) -> list[str]:
@@ -192,18 +186,22 @@ def _second_images(corpus: Corpus) -> list[str]:
     return second.clips["frames"].tolist()
 
 
-def _registered(points: np.ndarray, flow: np.ndarray, clips: pd.DataFrame) -> np.ndarray:
-    """Landmarks moved to where the flow images have the face; a warning where they never fit."""
+def _register(results: list[dict], corpora: np.ndarray) -> None:
+    """Move landmarks to where the flow images have the face; a warning where they never fit."""
     from . import registration
 
-    moved, table = registration.registered(points, flow, clips["corpus"].to_numpy())
+    given = (
+        np.stack([result[name] for result in results]) for name in ("landmarks", "flow_legacy")
+    )
+    moved, table = registration.registered(*given, corpora)
+    for result, points in zip(results, moved, strict=True):
+        result["landmarks"] = points
     for line in table[table["fit after"] < registration.FITS].to_dict("records"):
         message = (
             f"the landmarks of {line['corpus']} do not fit its flow images, however they are moved "
             f"(they explain {line['fit after']:.0%} of where the images move): check landmarks.csv"
         )
         warnings.warn(message, stacklevel=3)
-    return moved
 
 
 def save(
@@ -249,11 +247,9 @@ def load(file: Path | str) -> Views:
     with _opened(file) as stored:
         texts = (stored[name].tobytes() for name in ("clips", "exclusions"))
         clips, exclusions = (json.loads(text)["data"] for text in texts)
+        clips = pd.DataFrame(clips, columns=list(COLUMNS)).astype(clip_table([]).dtypes)
         names = [name for name in stored if name.startswith("view_")]
         arrays = {name.removeprefix("view_"): stored[name] for name in names}
-        types = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(FRAME_NUMBERS, "Int64")
-        rows = [dict(zip(COLUMNS, row, strict=True)) for row in clips]
-        table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(types | {"fps": "float64"})
-        if unlike := [name for name, array in arrays.items() if len(array) != len(table)]:
+        if unlike := [name for name, array in arrays.items() if len(array) != len(clips)]:
             raise ValueError(f"its view {unlike[0]} is of other clips")
-        return Views(table, exclusion_table(exclusions), arrays)
+        return Views(clips, exclusion_table(exclusions), arrays)

@@ -59,10 +59,12 @@ def models_of(
     runs = experiments.study(corpus, groups, smoke).results
     runs = runs[runs["label"] == system]
     if runs.empty:
-        report.stop(f"No run of {system} on {corpus} is finished: {models.remedy(corpus, system)}.")
+        report.stop(
+            f"No run of {system} on {corpus} is finished: {models.how_to_make(corpus, system)}."
+        )
     experiment = store.read(runs["key"].iloc[0]).experiment
     target = models.file_of(experiment.corpus, system)
-    if target.is_file() and (kept := models.load(target)).is_of(experiment):
+    if target.is_file() and (kept := models.load(target)).card["key"] == experiment.key:
         return kept
     try:
         loaded = corpora.load(corpus, data or None)
