@@ -62,12 +62,9 @@ def pins(path: Path = LIST) -> dict[str, str]:
 
 def installed() -> dict[str, str]:
     """Version of every distribution, by its name in lower case with hyphens."""
-    versions = {}
-    for distribution in metadata.distributions():
-        if name := distribution.metadata["Name"]:  # a half-removed one has none
-            # the first one found is the one that is imported
-            versions.setdefault(_normal(name), distribution.version)
-    return versions
+    found = [(one.metadata["Name"], one.version) for one in metadata.distributions()]
+    # a half-removed one has no name; of two, the first one found is the one that is imported
+    return {_normal(name): version for name, version in reversed(found) if name}
 
 
 def _normal(name: str) -> str:
@@ -102,13 +99,13 @@ def other_checkout() -> Path | None:
 
 def problems(path: Path = LIST) -> list[str]:
     """What keeps this interpreter from running the study, one phrase each; empty if nothing."""
-    phrases = []
+    phrases = [
+        f"{package.name} {package.installed or 'missing'} where {package.pinned} is needed"
+        for package in packages(path)
+        if not package.holds
+    ]
     if sys.version_info < OLDEST_PYTHON:
-        phrases.append(f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
-    for package in packages(path):
-        if not package.holds:
-            state = package.installed or "missing"
-            phrases.append(f"{package.name} {state} where {package.pinned} is needed")
+        phrases.insert(0, f"Python {sys.version.split()[0]} where 3.11 or newer is needed")
     folder = project_folder()
     if folder is None or folder.resolve() != ROOT:
         state = "installed from another checkout" if folder else "not installed"

@@ -8,23 +8,11 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import StudyError
-from . import errata, official
+from . import errata, official, table
 from .frames import entries, folders, frame_files, packed
 from .reader import Copy, Release
 from .releases import RELEASES
-from .table import (
-    APEXES,
-    CLASSES,
-    COLUMNS,
-    FRAME_VIEWS,
-    KEY,
-    Corpus,
-    Scheme,
-    choose_apexes,
-    clip_table,
-    exclusion_table,
-    unknown,
-)
+from .table import CLASSES, COLUMNS, FRAME_VIEWS, KEY, Corpus, Scheme
 
 CORPORA = tuple(RELEASES)
 OWN = re.compile(r"own_[a-z0-9_]{1,30}")  # one of several sets of own clips
@@ -42,7 +30,7 @@ def release_of(name: str) -> Release:
             f"corpus '{name}' cannot be a name: write own_ and up to 30 small letters, digits or _"
         )
     if name not in RELEASES:
-        raise unknown("corpus", name, CORPORA)
+        raise table.unknown("corpus", name, CORPORA)
     return RELEASES[name]
 
 
@@ -65,8 +53,8 @@ def default_folder(name: str) -> Path:
 def _words(rest: str) -> tuple[str, str]:
     """What follows the name of a release: its classes, and where the apex comes from ("")."""
     words = rest.split("-")
-    policies = [word for word in words if word in APEXES]
-    return "-".join(word for word in words if word not in APEXES), "".join(policies[-1:])
+    policies = [word for word in words if word in table.APEXES]
+    return "-".join(word for word in words if word not in table.APEXES), "".join(policies[-1:])
 
 
 def named(
@@ -78,8 +66,8 @@ def named(
     of_name, policy = _words(rest)
     scheme = release.scheme(of_name if of_name or (dash and not policy) else classes)
     apex = policy or apex
-    if apex not in APEXES:
-        raise unknown("apex", apex, APEXES)
+    if apex not in table.APEXES:
+        raise table.unknown("apex", apex, table.APEXES)
     first = scheme.name == release.scheme().name
     parts = [release.name, "" if first else scheme.name, "" if apex == "sheet" else apex]
     return "-".join(filter(None, parts)), release, scheme, apex
@@ -118,7 +106,7 @@ def load(
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"
         )
-    rows, without_apex = choose_apexes(apex, copy.clips)
+    rows, without_apex = table.choose_apexes(apex, copy.clips)
     folder = folder.parent if folder.is_file() else folder
 
     def below(text: str) -> str:
@@ -130,8 +118,8 @@ def load(
     corpus = Corpus(
         name=full_name,
         path=folder,
-        clips=clip_table(rows),
-        exclusions=exclusion_table([map(below, row) for row in exclusions]),
+        clips=table.clip_table(rows),
+        exclusions=table.exclusion_table([map(below, row) for row in exclusions]),
         classes=scheme.classes,
         views=copy.views,
         synthetic=release.synthetic,

@@ -66,11 +66,11 @@ def _clips(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
 
 def _films(root: Path, copy: Copy) -> dict[tuple[str, str], Path]:
     """(subject, film in lower case) -> folder of colour frames."""
-    films = {}
-    for subject, person in copy.subjects(root):
-        for film in folders(person):
-            films[subject, film.name.lower()] = (_colour(film) or [film])[0]
-    return films
+    return {
+        (subject, film.name.lower()): next(iter(_colour(film)), film)
+        for subject, person in copy.subjects(root)
+        for film in folders(person)
+    }
 
 
 def _colour(film: Path) -> list[Path]:

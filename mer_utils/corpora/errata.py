@@ -10,7 +10,7 @@ change nothing are named.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,7 @@ from .table import unknown
 
 TABLE = Path(__file__).with_name("errata.csv")
 COLUMNS = ("corpus", "sheet_sha256", "subject", "clip", "field", "old", "new", "source")
+Row = dict[str, str]  # a row of a sheet, by field
 FIELDS = ("onset", "apex", "offset", "emotion", "action_units", "excluded")
 
 
@@ -67,9 +68,7 @@ class Errata:
         """A sentence for each own erratum that has changed nothing."""
         return [f"errata.csv line {n} changes nothing: {why}" for n, why in self._idle.items()]
 
-    def apply(
-        self, sheet_sha256: str, row: Mapping[str, str], scheme: str
-    ) -> tuple[dict[str, str], list[str], str]:
+    def apply(self, sheet_sha256: str, row: Row, scheme: str) -> tuple[Row, list[str], str]:
         """A sheet's row, its names spelled our way -> (row, notes, reason to exclude)."""
         row, notes, excluded = dict(row), [], ""
         for erratum, is_own in self._by_clip.get((row["subject"], row["clip"]), ()):
@@ -91,7 +90,7 @@ class Errata:
         return row, notes, excluded
 
 
-def _outside(row: Mapping[str, str]) -> bool:
+def _outside(row: Row) -> bool:
     """Whether the apex is outside onset to offset."""
     try:
         return not int(row["onset"]) <= int(row["apex"]) <= int(row["offset"])

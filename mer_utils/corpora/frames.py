@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,15 @@ def entries(folder: Path) -> list[os.DirEntry]:
 def folders(folder: Path) -> list[Path]:
     # os.path, not entry: a link to itself is no folder, and raises where it is asked
     return [Path(entry.path) for entry in entries(folder) if os.path.isdir(entry)]
+
+
+def below(folder: Path, fits: Callable, avoid: Collection[str], depth: int) -> Iterator[Path]:
+    """The folders below whose name fits; none is looked for inside them or inside what to avoid."""
+    for child in folders(folder):
+        if fits(child.name.lower()):
+            yield child
+        elif depth and child.name.lower() not in avoid:
+            yield from below(child, fits, avoid, depth - 1)
 
 
 def packed(folder: Path) -> list[str]:

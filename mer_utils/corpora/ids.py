@@ -8,6 +8,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from .table import unknown
+
 LONGEST = 64  # bytes of a subject in UTF-8: part of file names, where one byte may take three
 LONGEST_CLIP = 200  # of a clip, whose name tables show
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes for a formula at the beginning of a cell
@@ -98,6 +100,14 @@ MEGC2019 = {  # the three releases whose clips the MEGC2019 lists name
         stem=r"(s[0-9]+)_(s[0-9]+_(?:ne|po|sur)_[0-9]+)",
     ),
 }
+
+
+def megc2019_key(corpus: str, subject: str, clip: str) -> tuple[str, str, str]:
+    """(corpus, subject, clip) of a table on MEGC2019, spelled as here. Raises ValueError."""
+    name = corpus.lower()
+    if name not in MEGC2019:
+        raise ValueError(str(unknown("corpus", name, MEGC2019)))
+    return name, MEGC2019[name].subject(subject), MEGC2019[name].clip(clip)
 
 
 def from_stem(stem: str) -> tuple[str, str, str]:

@@ -3,12 +3,11 @@
 `needs` of a reader are the fields that an entry with it must have.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StudyError
 from . import sheets
-from .frames import folders
+from .frames import below, folders
 from .reader import DEPTH, Copy, Folders
 
 
@@ -30,7 +29,7 @@ def sheets_and_names(copy: Copy) -> None:
     read = [sheets.read(file, release.fields, release.tab) for file in copy.find_sheets(root)]
     names = {row["clip"].lower() for sheet in read for row in sheet.rows if row["clip"]}
     on_disk: Folders = {}
-    for folder in _named(root, names, release.avoid, DEPTH):
+    for folder in below(root, names.__contains__, release.avoid, DEPTH):
         key = "", folder.name.lower()
         if on_disk.setdefault(key, folder) != folder:
             raise StudyError(f"{on_disk[key]} and {folder} are folders of one clip: keep one")
@@ -51,15 +50,6 @@ def sheets_and_names(copy: Copy) -> None:
 
 
 sheets_and_names.needs = ["sheet_files", "names"]
-
-
-def _named(folder: Path, names: set[str], avoid: tuple[str, ...], depth: int) -> Iterator[Path]:
-    """The folders below `folder` that have one of the names; none is looked for inside them."""
-    for child in folders(folder):
-        if child.name.lower() in names:
-            yield child
-        elif depth and child.name.lower() not in avoid:
-            yield from _named(child, names, avoid, depth - 1)
 
 
 def add_rows(copy: Copy, sheet: sheets.Sheet, on_disk: Folders, root: Path) -> None:

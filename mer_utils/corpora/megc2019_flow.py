@@ -52,10 +52,9 @@ def read_image(path: Path | str) -> np.ndarray:
     image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
         raise StudyError(f"{path.name} is not a complete PNG image: copy it again")
-    channels = image.shape[2] if image.ndim == 3 else 1
-    if channels != 3 or image.dtype != np.uint8:
-        wrong = f"has {channels} channel(s) of {image.dtype}: expected 3 of uint8"
-        raise StudyError(f"{path.name} {wrong}")
+    image = image.reshape(SIZE, SIZE, -1)
+    if (wrong := f"{image.shape[2]} channel(s) of {image.dtype}") != "3 channel(s) of uint8":
+        raise StudyError(f"{path.name} has {wrong}: expected 3 of uint8")
     return image[:, :, ::-1]
 
 
@@ -70,14 +69,13 @@ def read(copy: Copy) -> None:
     images, in_folders = _clips(folder, split, copy)
     if not images:
         raise StudyError(f"{folder} holds no PNG named <subject>_<clip>: is it the flow folder?")
-    _labels(listed + in_folders)
+    _check_claims(listed + in_folders)
     # Of several complete lists the first says which clips there are.
-    labels = _labels([claim for claim in listed if claim[2] in (complete[:1] or files)])
-    labels = labels or _labels(in_folders)
+    claims = [claim for claim in listed if claim[2] in (complete[:1] or files)] or in_folders
+    labels = {key: label for key, label, _ in claims}
     if not labels:
-        raise StudyError(
-            f"{folder} has no clip list: put combined_3_class2_for_optical_flow.csv next to it"
-        )
+        remedy = "put combined_3_class2_for_optical_flow.csv next to it"
+        raise StudyError(f"{folder} has no clip list: {remedy}")
     units = _beside(path, folder, "action_units.csv")
     action_units = _keyed_csv(units, ["action_units"])["action_units"].to_dict() if units else {}
     for key, label in labels.items():
@@ -87,10 +85,10 @@ def read(copy: Copy) -> None:
             read_image(images[key])
         except StudyError as error:
             copy.exclusions.append((*key, str(error)))
-            continue
-        row = {"label": label, "frames": str(images[key])}
-        row |= {"action_units": action_units.get(key, "")}
-        copy.clips.append(row | dict(zip(KEY, key, strict=True)))
+        else:
+            facts = (*key, label, str(images[key]), action_units.get(key, ""))
+            names = (*KEY, "label", "frames", "action_units")
+            copy.clips.append(dict(zip(names, facts, strict=True)))
     for key in images.keys() - labels.keys():
         copy.exclusions.append((*key, f"image '{images[key].name}' is in no clip list"))
     landmarks = _beside(path, folder, "landmarks.csv") or _beside(path, folder, f"{FACES}/")
@@ -153,8 +151,8 @@ def _places(path: Path, folder: Path) -> list[Path]:
     return [*between, folder] if between else [folder, folder.parent]
 
 
-def _labels(claims: list[Claim]) -> dict[Key, str]:
-    """Clip -> label. Raises StudyError where two claims contradict each other."""
+def _check_claims(claims: list[Claim]) -> None:
+    """Raises StudyError where two claims contradict each other."""
     first: dict[Key, tuple[str, Path]] = {}
     for key, label, place in claims:
         other, where = first.setdefault(key, (label, place))
@@ -162,7 +160,6 @@ def _labels(claims: list[Claim]) -> dict[Key, str]:
             raise StudyError(
                 f"{'/'.join(key)} is {other} in {where}, {label} in {place}: one of them is wrong"
             )
-    return {key: label for key, (label, _) in first.items()}
 
 
 def _clips(folder: Path, split: bool, copy: Copy) -> tuple[dict[Key, Path], list[Claim]]:
@@ -192,12 +189,11 @@ def _clips(folder: Path, split: bool, copy: Copy) -> tuple[dict[Key, Path], list
 def _keyed_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     """A csv of corpus, subject, clip and `columns`, its ids normalised. Raises StudyError."""
     table, keys = text_table(path, [*KEY, *columns]), []
-    for line, (corpus, subject, clip) in enumerate(table[KEY].to_numpy(), start=2):
+    for line, key in zip(table.index, table[KEY].to_numpy(), strict=True):
         try:
-            names = ids.MEGC2019[corpus]
-            keys.append((corpus, names.subject(subject), names.clip(clip)))
-        except (KeyError, ValueError) as error:
-            raise StudyError(f"{path} line {line}: {corpus}/{subject}: {error}") from error
+            keys.append(ids.megc2019_key(*key))
+        except ValueError as error:
+            raise StudyError(f"{path} line {line}: {'/'.join(key)}: {error}") from error
     table.index = pd.MultiIndex.from_tuples(keys, names=KEY)
     if table.index.has_duplicates:
         key = table.index[table.index.duplicated()][0]

@@ -13,8 +13,8 @@ import pandas as pd
 
 from ..errors import StudyError
 from . import sheets
-from .ids import MEGC2019
-from .table import CLASSES, KEY, Corpus, unknown
+from .ids import MEGC2019, megc2019_key
+from .table import CLASSES, KEY, Corpus
 
 NAMES = (  # of complete copies, best first; then of those of one corpus
     "combined_3_class2_for_optical_flow*.csv",
@@ -32,9 +32,6 @@ TABLE = Path(__file__).with_name("official.csv")
 SALT = "MEGC2019 official list, version 1: "
 COLUMNS = [*KEY, "label", "official", "difference"]
 NOT_OFFICIAL, OTHER_LABEL, MISSING = "not in the official list", "other label", "missing here"
-
-
-# --- copies of the list ---------------------------------------------------------------------------
 
 
 def find(places: Sequence[Path], names: Sequence[str] = NAMES) -> list[Path]:
@@ -59,14 +56,12 @@ def read(path: Path) -> pd.DataFrame:
         place = f"{path} line {line}"
         if len(cells) <= max(columns.values()):
             raise StudyError(f"{place} has {len(cells)} columns: expected 4 at least")
-        corpus, subject, clip, text = (cells[columns[field]] for field in FIELDS)
-        corpus, label = corpus.lower(), text.lower().removesuffix(".0")
-        if corpus not in MEGC2019:
-            raise StudyError(f"{place}: {unknown('corpus', corpus, MEGC2019)}")
+        *names, text = (cells[columns[field]] for field in FIELDS)
         try:
-            key = corpus, MEGC2019[corpus].subject(subject), MEGC2019[corpus].clip(clip)
+            key = megc2019_key(*names)
         except ValueError as error:
             raise StudyError(f"{place}: {error}") from error
+        label = text.lower().removesuffix(".0")
         label = CLASSES[int(label)] if label in ("0", "1", "2") else label
         if label not in CLASSES:
             wrong = f"label '{text}' is none of 0 (negative), 1 (positive), 2 (surprise)"
@@ -75,9 +70,6 @@ def read(path: Path) -> pd.DataFrame:
         if first != line:
             raise StudyError(f"{path} lists {'/'.join(key)} twice, in lines {first} and {line}")
     return pd.DataFrame([(*key, clips[key][0]) for key in clips], columns=[*KEY, "label"])
-
-
-# --- its fingerprints -----------------------------------------------------------------------------
 
 
 def fingerprint(corpus: str, subject: str, clip: str, label: str) -> str:
@@ -104,9 +96,6 @@ def write_table(official: Path) -> str:
 def table() -> pd.DataFrame:
     """Columns corpus, subject, label, clips (int), fingerprints (separated by blanks)."""
     return sheets.text_table(TABLE).astype({"clips": int}).reset_index(drop=True)
-
-
-# --- a corpus against it --------------------------------------------------------------------------
 
 
 def difference(corpus: Corpus) -> pd.DataFrame:

@@ -15,6 +15,7 @@ whose frames are not there is left out.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -111,9 +112,6 @@ def _lines(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     return lines, [head for n, head in enumerate(heads) if head and n not in columns.values()]
 
 
-# --- what is refused ------------------------------------------------------------------------------
-
-
 def _refuse(file: Path, lines: list[tuple[int, dict[str, str]]], scheme: Scheme) -> None:
     """Raises StudyError for a doubtful table, naming each mistake with its line."""
     mistakes = [f"line {line}{wrong}" for line, cells in lines for wrong in _wrong(cells, scheme)]
@@ -174,11 +172,9 @@ def _one_for_two(file: Path, lines: list[tuple[int, dict[str, str]]]) -> Iterato
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """Which file or folder it is, however its path is spelled; None where it is not there."""
-    try:
-        facts = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return facts.st_dev, facts.st_ino
+    with suppress(OSError, ValueError):
+        return os.stat(path).st_dev, os.stat(path).st_ino
+    return None
 
 
 def _missing(path: str, frames: Path, numbers: Mapping[str, int], copy: Copy) -> str:

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from ..errors import StudyError
 from . import ids, sheets
-from .errata import Errata
+from .errata import Errata, Row
 from .frames import folders, frame_names, is_video, packed_in
 from .table import FRAME_VIEWS, KEY, Scheme, named_classes, unknown_words
 
-Row = dict[str, str]  # a row of a sheet, by field
 Folders = dict[tuple[str, str], Path]  # (subject, clip in lower case) -> folder of frames
 NO_UTF8 = "a name on its path is no UTF-8 text: rename it, or unpack the archive as UTF-8"
 WRONG_NUMBER = ": correct it in errata.csv as data/README.md shows, if the sheet is wrong"

@@ -15,10 +15,11 @@ contradicts the film's name.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StudyError
-from .frames import folders
+from .frames import below
 from .reader import Copy
 from .sheets import is_missing
 from .table import CLASSES, nearest
@@ -29,23 +30,16 @@ LONG = ("hs_long", "smic_hs_e", "smic-hs-e")  # folders of SMIC-E
 LONGEST = 100  # frames, one second: far above any clip of SMIC-HS
 NOT_MICRO = ("non_micro", "nonmicro")
 EVENTS = ("", "2", "3")  # of a film, at the end of a heading
-E_FIELDS = {"subject": ("Subject",), "clip": ("Filename",)}
-for _end in EVENTS:  # other sheets have no second and third event
-    E_FIELDS |= {f"onset{_end}": (f"Onset{_end}F", f"Onset{_end}")}
-    E_FIELDS |= {f"offset{_end}": (f"Offset{_end}F", f"Offset{_end}")}
-E_FIELDS |= {"first": ("FirstF",), "emotion": ("Emotion",)}
+E_FIELDS = {"subject": ("Subject",), "clip": ("Filename",), "first": ("FirstF",)}
+E_FIELDS |= {"emotion": ("Emotion",)}
+for _name in (f"{name}{end}" for end in EVENTS for name in ("Onset", "Offset")):
+    E_FIELDS[_name.lower()] = (f"{_name}F", _name)  # other sheets have no second and third event
 OTHER_CAMERAS = ("vis", "nir", "vis_long", "nir_long", "smic-vis-e", "smic-nir-e")
 
 
-def clips(folder: Path, depth: int = 3) -> list[Path]:
+def clips(folder: Path) -> Iterator[Path]:
     """Clip folders below a subject's folder: directly, or under micro/<class>."""
-    paths = []
-    for child in folders(folder):
-        if CLIP.fullmatch(child.name):
-            paths.append(child)
-        elif depth and child.name.lower() not in NOT_MICRO:
-            paths += clips(child, depth - 1)
-    return paths
+    return below(folder, CLIP.fullmatch, NOT_MICRO, depth=3)
 
 
 def read(copy: Copy) -> None:

@@ -41,9 +41,6 @@ LONGEST_CLASSES = 100  # bytes of all names together: they are part of the names
 CLASS = re.compile(r"\w([\w .+-]*[\w+])?")
 
 
-# --- classes --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Scheme:
     """One way to make classes of a release's emotions."""
@@ -137,9 +134,6 @@ def can_be_class(name: str) -> bool:
     return bool(CLASS.fullmatch(name)) and not set(name.split("-")) & set(APEXES)
 
 
-# --- clips ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """Clips of one corpus (or composite) as read from disk. Nothing here is decoded yet."""
@@ -207,9 +201,6 @@ def _midpoint(row: Mapping) -> int | str:
     between = [number for number in frame_names(row["frames"]) if onset <= number <= offset]
     middle = between[len(between) // 2] if between else onset
     return middle if middle > onset else f"no frame is between onset {onset} and offset {offset}"
-
-
-# --- words ----------------------------------------------------------------------------------------
 
 
 def nearest(word: str, choices: Iterable[str], alike: float = 0.0) -> str:

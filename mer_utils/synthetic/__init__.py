@@ -23,6 +23,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -33,6 +34,7 @@ from tqdm import tqdm
 
 from .. import environment, paths
 from ..corpora.ids import MEGC2019
+from ..corpora.table import KEY
 from ..errors import StudyError
 from . import faces, motion, sheets
 from .plan import LAYOUTS, NOTICE, Clip, Layout, halves, plan, random_of
@@ -188,13 +190,12 @@ def _draw_all(layouts, seed, jobs, progress, scratch) -> list[dict]:
     clips = Counter((one.name, clip.subject) for one in layouts for clip in plan(one, seed))
     tasks = [(one, subject, seed, scratch) for one in layouts for subject in one.subjects]
     tasks.sort(key=lambda task: -clips[task[0].name, task[1]])  # so that all cores end together
-    bar = tqdm(desc="synthetic", total=clips.total(), unit="clip", disable=not progress)
     rows = []
-    with bar:
+    with tqdm(desc="synthetic", total=clips.total(), unit="clip", disable=not progress) as bar:
         for _, subject_rows in environment.each(jobs, "drew synthetic clips", draw, tasks):
             rows += subject_rows
             bar.update(len(subject_rows))
-    return sorted(rows, key=lambda row: (row["corpus"], row["subject"], row["clip"]))
+    return sorted(rows, key=itemgetter(*KEY))
 
 
 def _write_tables(layouts, rows: list[dict], folder: Path) -> None:

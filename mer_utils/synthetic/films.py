@@ -1,6 +1,7 @@
 """Films of synthetic faces whose course is known: still ones, single expressions, and long ones."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -87,20 +88,19 @@ def example(folder: Path) -> list[Path]:
     """One film of two expressions, one of a face at rest, of persons whom no corpus holds."""
     layout = LAYOUTS[0]
     made = {
-        "two_expressions.avi": lambda: long(layout, "01", 6, count=200, events=2, face=1),
-        "at_rest.avi": lambda: short(layout, "02", 1, moves=False, face=1),
+        folder / "two_expressions.avi": partial(long, layout, "01", 6, count=200, events=2),
+        folder / "at_rest.avi": partial(short, layout, "02", 1, moves=False),
     }
-    files = [folder / name for name in made]
-    for file in files:
+    for file in made:
         if file.is_file():
             continue
         folder.mkdir(parents=True, exist_ok=True)
         part, codec = file.with_name(f".{file.name}"), cv2.VideoWriter_fourcc(*"MJPG")
         writer = cv2.VideoWriter(str(part), codec, RATE, layout.size, False)
-        for frame in made[file.name]().frames:
+        for frame in made[file](face=1).frames:
             writer.write(frame)
         writer.release()
         if not part.is_file():
             raise StudyError(f"{folder} cannot be written: set MER_DATA to another folder")
         part.replace(file)
-    return files
+    return list(made)

@@ -39,10 +39,8 @@ def _save(lines: list, file: Path, title: str, *empty: str) -> None:
             target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
-CASME2_HEADS = (
-    *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
-    *("Action Units", "Estimated Emotion"),
-)
+CASME2_HEADS = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None)
+CASME2_HEADS += ("Action Units", "Estimated Emotion")
 
 
 def _casme2(row: dict) -> tuple:
