@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -48,8 +49,7 @@ def main(options: argparse.Namespace) -> int:
     say(progress.outlook())
     at_once = min(options.jobs, 4)
     try:
-        failed = execute(before, at_once, progress, same)
-        failed += execute(training, side_by_side, progress, same)
+        failed = execute([*before, *training], at_once, progress, same, trained=side_by_side)
         failed += execute(after, at_once, progress, same, runs_hash(request.corpus))
     finally:
         index = pages.write_index(paths.REPORTS)
@@ -92,9 +92,9 @@ def stages_of(request: Request, same: str) -> list[list[Step]]:
         unchanged = [not options.again and is_made(job, same, runs) for job, _ in jobs]
         return [step(request, *job, left) for job, left in zip(jobs, unchanged, strict=True)]
 
+    stages = stage(before), stage(training), stage(after, runs)
     # those that take longest first, so that none is left alone
-    training = sorted(stage(training), key=attrgetter("seconds"), reverse=True)
-    return [stage(before), training, stage(after, runs)]
+    return [sorted(steps, key=attrgetter("seconds"), reverse=True) for steps in stages]
 
 
 def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Job:
@@ -107,14 +107,27 @@ def _job(request: Request, path: Path, name: str, label: str, given: dict) -> Jo
 
 
 def execute(
-    steps: Sequence[Step], at_once: int, progress: Progress, same: str, runs: str = ""
+    steps: Sequence[Step],
+    at_once: int,
+    progress: Progress,
+    same: str,
+    runs: str = "",
+    trained: int | None = None,
 ) -> list[str]:
-    """Run the jobs, `at_once` at a time; names of failed ones.  same, runs: as `_made_from`."""
+    """Run the jobs, `at_once` at a time; names of failed ones.  same, runs: as `_made_from`.
+
+    trained: of those that train, at most so many at a time; None for `at_once`.
+    """
+    slots = threading.Semaphore(trained or at_once)
     failed = []
     for job in [one.job for one in steps if not one.seconds]:
         progress.ended(job, "nothing has changed")
 
-    def make(job: Job) -> str:
+    def make(one: Step) -> str:
+        with slots if one.folds else contextlib.nullcontext():
+            return run(one.job)
+
+    def run(job: Job) -> str:
         progress.started(job)
         job.file(".made").unlink(missing_ok=True)
         try:
@@ -125,7 +138,7 @@ def execute(
             return FAILED
 
     with ThreadPoolExecutor(at_once) as pool:
-        jobs = {pool.submit(make, one.job): one.job for one in steps if one.seconds}
+        jobs = {pool.submit(make, one): one.job for one in steps if one.seconds}
         waiting = set(jobs)
         try:
             while waiting:

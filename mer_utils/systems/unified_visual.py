@@ -48,7 +48,9 @@ class VisionTransformer(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, pictures):
-        x = self.patch(pictures[:, None].expand(-1, 3, -1, -1)).flatten(2).mT  # (B, patches, dim)
+        weight = self.patch.weight.sum(1, keepdim=True)  # a map is the same in all three channels
+        x = F.conv2d(pictures[:, None], weight, self.patch.bias, self.patch.stride)
+        x = x.flatten(2).mT  # (B, patches, dim)
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1) + self.places
         return self.norm(self.layers(x))[:, 0]
 
