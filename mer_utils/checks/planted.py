@@ -111,8 +111,8 @@ def regions_together(count: int, seed: int = 0) -> Case:
 # Fields of am_gcn.Config that fit the case: seconds on a CPU, and no cell sees brows and mouth.
 UNITS_TOGETHER_SIZES = {"size": 96, "channels": 1, "stem": 4, "widths": (4, 4, 8, 16)}
 UNITS_TOGETHER_SIZES |= {"position_layers": 1, "drop_path": 0.0, "gcn_dims": (40, 40)}
-UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16, "learning_rate": 1e-2}
-UNITS_TOGETHER_SIZES |= {"weight_decay": 0.05}
+UNITS_TOGETHER_SIZES |= {"epochs": 16, "batch_size": 16}
+UNITS_TOGETHER_SIZES |= {"learning_rate": 1e-2, "weight_decay": 0.05}
 PLACES = {"brows": (17, 40), "mouth": (92, 26)}  # row and half width, in pixels of the face
 
 
@@ -177,8 +177,9 @@ def order_of_movements(count: int, seed: int = 0, rounds: int = 1) -> Case:
 
 # Fields of unified.Config that fit the two cases below: the visual stream alone, seconds on a CPU.
 FILM_SIZES = {"streams": "visual", "smoothing": 1.0, "maps": 9, "side": 64, "embedding": 16}
-FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False, "stilled": False}
+FILM_SIZES |= {"vit_dim": 32, "vit_depth": 1, "vit_heads": 2, "balanced": False}
 FILM_SIZES |= {"epochs": 12, "batch_size": 16, "learning_rate": 3e-3}
+FILM_SIZES |= {"stilled": False}  # their heads do not move
 APEX = 4  # frame of a film of `after_the_apex` that an annotator would call the apex
 
 

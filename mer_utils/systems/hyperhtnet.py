@@ -10,7 +10,8 @@ while training; (1 - alpha) cross-entropy + alpha contrastive; radius 2.3, tempe
 
 Ours, where the code (`hyperhtnet_as_coded`) does something else:
 * distance: the hyperbolic geodesic;
-* radius: a learned scale, starting near 1, and r tanh(|u| / r), so that radii vary;
+* radius: a learned scale, starting near 1, and r tanh(|u| / r), so that radii vary.  Left free they
+  shrink to where the ball is flat (notebook 32, `warm_contrast`);
 * contrast: supervised (Khosla et al., NeurIPS 2020);
 * `hyperbolic_classifier`: a Poincare multinomial regression (Ganea et al., NeurIPS 2018) on the
   points in place of the linear head.
