@@ -99,9 +99,10 @@ def load(
         copy = Copy(release, folder, name, scheme, apex).read()
     except StudyError as error:
         places = [folder, *folders(folder)] if folder.is_dir() else []
-        archives = [file for place in places for file in packed(place)][:3]
-        hint = f"; not unpacked there: {', '.join(archives)}: unpack it" if archives else ""
-        raise StudyError(f"{error}{hint}") from error
+        archives = ", ".join([file for place in places for file in packed(place)][:3])
+        if not archives:
+            raise
+        raise StudyError(f"{error}; not unpacked there: {archives}: unpack it") from error
     if apex != "sheet" and "frames" not in copy.views:
         raise StudyError(
             f"apex '{apex}' needs frames, which {name} has not: choose a corpus of frames"

@@ -1,11 +1,8 @@
 """Mistakes of the releases as a table, applied by clip and old value, never by row number.
 
-`errata.csv` columns: corpus, sheet_sha256 (start of the sheet's hash; empty = any sheet), subject,
-clip, field, old, new, source. `field` is a column of the sheet or `excluded`, whose `new` is the
-reason; `excluded:3` leaves a clip out of the three classes alone, as the list of MEGC2019 does. A
-row acts only where the sheet's text equals `old`; `outside` as an apex's `old` means any number
-outside onset to offset. A laboratory's own corrections go into `data/errata.csv`; those that
-change nothing are named.
+data/README.md gives the columns of `errata.csv` here and of a laboratory's own `data/errata.csv`.
+`outside` as an apex's `old` means any number outside onset to offset. Own errata that change
+nothing are named.
 """
 
 import re

@@ -29,7 +29,7 @@ def sheets_and_names(copy: Copy) -> None:
     read = [sheets.read(file, release.fields, release.tab) for file in copy.find_sheets(root)]
     names = {row["clip"].lower() for sheet in read for row in sheet.rows if row["clip"]}
     on_disk: Folders = {}
-    for folder in below(root, names.__contains__, release.avoid, DEPTH):
+    for folder in below(root, lambda name: name in names, release.avoid, DEPTH):
         key = "", folder.name.lower()
         if on_disk.setdefault(key, folder) != folder:
             raise StudyError(f"{on_disk[key]} and {folder} are folders of one clip: keep one")

@@ -52,9 +52,9 @@ def read_image(path: Path | str) -> np.ndarray:
     image = cv2.imdecode(pixels, cv2.IMREAD_UNCHANGED) if complete else None
     if image is None:
         raise StudyError(f"{path.name} is not a complete PNG image: copy it again")
-    image = image.reshape(SIZE, SIZE, -1)
-    if (wrong := f"{image.shape[2]} channel(s) of {image.dtype}") != "3 channel(s) of uint8":
-        raise StudyError(f"{path.name} has {wrong}: expected 3 of uint8")
+    kind = f"{image.size // SIZE**2} channel(s) of {image.dtype}"
+    if kind != "3 channel(s) of uint8":
+        raise StudyError(f"{path.name} has {kind}: expected 3 of uint8")
     return image[:, :, ::-1]
 
 

@@ -1,15 +1,7 @@
-"""A laboratory's own clips: a csv or xlsx of subject, clip, label, onset, apex, offset, path.
-
-    subject,clip,label,onset,apex,offset,path
-    01,smile_1,positive,12,30,55,frames/01/smile_1
-    01,frown_2,negative,1,,,videos/01_frown.avi
-
-`path` is a folder of frames or a video, from the csv's own folder on or absolute. A video's frames
-are counted from 1. An empty apex is spotted, an empty offset is the last frame. Optional columns:
-emotion, action_units, fps, note.
+"""A laboratory's own clips: a csv or xlsx with the columns REQUIRED, as data/README.md shows.
 
 A doubtful table is refused with all its doubtful lines (see `_wrong` and `_one_for_two`); a clip
-whose frames are not there is left out.
+whose frames are not there is left out. Optional columns: emotion, action_units, fps, note.
 """
 
 import os
@@ -131,9 +123,10 @@ def _wrong(cells: Mapping[str, str], scheme: Scheme) -> Iterator[str]:
     for name, longest in (("subject", ids.LONGEST), ("clip", ids.LONGEST_CLIP)):
         if why := ids.flaw(cells[name], longest):
             yield f": {name} {cells[name]!r} {why}: give it another name"
-    for name in filter(lambda name: is_time(cells[name]), FRAME_NUMBERS):
-        remedy = "write frame numbers in all lines, seconds times fps"
-        yield f": {name} '{cells[name]}' is a time: {remedy}"
+    remedy = "write frame numbers in all lines, seconds times fps"
+    for name in FRAME_NUMBERS:
+        if is_time(cells[name]):
+            yield f": {name} '{cells[name]}' is a time: {remedy}"
     label = cells["label"]
     if label and not _class(label, scheme):
         near = nearest(label, scheme.classes, MISSPELLED)

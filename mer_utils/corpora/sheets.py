@@ -76,9 +76,9 @@ def decoded(path: Path) -> str:
         text, end = content[: error.start].decode("latin-1"), -2
     if end == -1:
         return text
-    where = f"{path} line {text[:end].count(chr(10)) + 1}"
+    line = text[:end].count("\n") + 1
     remedy = "save the file in it (in a spreadsheet: as CSV UTF-8)"
-    raise StudyError(f"{where} is not text in UTF-8: {remedy}")
+    raise StudyError(f"{path} line {line} is not text in UTF-8: {remedy}")
 
 
 def _delimiter(text: str) -> str:
