@@ -104,7 +104,9 @@ def test_a_replayed_stack_gives_its_graphs_what_a_step_needs(benchmark, monkeypa
     run = gpu.training.Task(module, config, arrays, gpu.VIEWS.clips, gpu.LABELS, n_classes=3)
     data = gpu.on_device(run, run.features)
     plain, replayed = (kind(run, gpu.FOLDS[:2], data) for kind in (stacked.Stack, gpu.Replayed))
-    for epoch in range(1, 9):
+    for stack in (plain, replayed):
+        stack.steps = stack.steps[:4]
+    for epoch in (1, 2):
         torch.testing.assert_close(replayed.epoch(epoch), plain.epoch(epoch))
     assert len(made) == 1, "steps of one size share a graph"
 
