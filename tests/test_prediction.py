@@ -207,7 +207,8 @@ def test_a_movement_that_cannot_be_read_is_said(kept, monkeypatch):
 
 def test_the_command_leaves_a_page_and_the_numbers_where_no_report_was(kept, tmp_path):
     surroundings = {"MER_DATA": str(tmp_path / "data"), "MER_REPORTS": str(tmp_path / "reports")}
-    make = "from mer_utils.reporting import films; print(films.example()[0])"
+    make = "from mer_utils import paths; from mer_utils.synthetic import films; "
+    make += "print(films.example(paths.DATA / 'films')[0])"
     options = {"env": os.environ | surroundings, "cwd": paths.ROOT, "capture_output": True}
     made = subprocess.run([sys.executable, "-c", make], text=True, check=True, **options)
     asked = [sys.executable, "-m", "mer_utils", "predict", made.stdout.split()[-1]]

@@ -120,8 +120,9 @@ def execute(
     """
     slots = threading.Semaphore(trained or at_once)
     failed = []
-    for job in [one.job for one in steps if not one.seconds]:
-        progress.ended(job, "nothing has changed")
+    for one in steps:
+        if not one.seconds:
+            progress.ended(one.job, "nothing has changed")
 
     def make(one: Step) -> str:
         with slots if one.folds else contextlib.nullcontext():
@@ -233,7 +234,8 @@ def forget_other_clips(request: Request) -> None:
 def write_results(request: Request) -> None:
     """The table and the rows of the study's finished runs, ablations and leaks left out."""
     study, names = experiments.study(request.corpus, request.groups), ["system", "selection"]
-    if not len(runs := study.results):
+    runs = study.results
+    if runs.empty:
         return
     rows = study.rows(runs)
     logs.write_rows(rows, paths.PREDICTIONS / f"{request.corpus}.csv.gz")

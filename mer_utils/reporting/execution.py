@@ -144,19 +144,13 @@ def interrupt() -> None:
             kernel.provisioner.process.kill()
 
 
-def _told(error: Exception) -> Exception:
-    """What ended a notebook from outside, with its remedy where one is known."""
-    if type(error).__name__ == "DeadKernelError":
-        return StudyError(DIED)
-    if isinstance(error, OSError) and error.errno in paths.REFUSALS:
-        return paths.disk_error(error, tempfile.gettempdir(), "used")
-    return error
-
-
 def write(job: Job, notebook, began: float, stopped_by: Exception | None = None) -> None:
     """Executed copy, page and what it keeps.  stopped_by: what ended the notebook from outside."""
     if stopped_by:
-        stopped_by = _told(stopped_by)
+        if type(stopped_by).__name__ == "DeadKernelError":
+            stopped_by = StudyError(DIED)
+        elif isinstance(stopped_by, OSError) and stopped_by.errno in paths.REFUSALS:
+            stopped_by = paths.disk_error(stopped_by, tempfile.gettempdir(), "used")
         name, message = type(stopped_by).__name__, str(stopped_by)
         error = new_output("error", ename=name, evalue=message, traceback=[message])
         notebook.cells.append(new_code_cell(outputs=[error]))

@@ -14,8 +14,7 @@ from ..experiments import store
 from ..prediction import models
 from ..prediction.models import Models
 from ..prediction.predict import NOTHING, UNREADABLE, Reading
-from ..preprocessing import regions, views
-from ..synthetic import films as made_films
+from ..preprocessing import views
 from . import execution, pages, report
 from .execution import FAILED, Job
 from .plots import faces as face_plots
@@ -73,22 +72,6 @@ def models_of(
         return models.load(models.save_models(experiment, learned, loaded.synthetic))
     except StudyError as error:
         report.stop(f"There are no models to read a film with: {error}.")
-
-
-def example() -> list[Path]:
-    """Films of synthetic people whom no corpus holds: one with two expressions, one at rest."""
-    return made_films.example(paths.DATA / "films")
-
-
-def places(maps: np.ndarray, points: np.ndarray) -> list[str]:
-    """Facial region whose landmark is nearest to the most evidence of each map (n, 28, 28)."""
-    region_of = np.repeat(regions.REGIONS, [len(members) for members in regions.POINTS])
-    tokens, names = np.concatenate(regions.POINTS), []
-    for values, face in zip(maps, points, strict=True):
-        y, x = np.unravel_index(values.argmax(), values.shape)
-        distance = np.hypot(*(face[tokens] - (x + 0.5, y + 0.5)).T)
-        names.append(str(region_of[distance.argmin()]))
-    return names
 
 
 def faces(reading: Reading) -> None:

@@ -89,10 +89,6 @@ class Report:
     def day(self) -> str:
         return self.made.replace("T", " ")[:16] + " UTC"
 
-    @property
-    def duration(self) -> str:
-        return clock(self.seconds)
-
 
 def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
@@ -131,17 +127,20 @@ def index(reports: list[Report], results: dict[str, pd.DataFrame], figures: Path
     for corpus, group in groupby(order, attrgetter("corpus")):
         of_corpus, ranking = list(group), figures / f"{corpus}_ranking.svg"
         answers = {report.notebook: report.answer for report in of_corpus}
-        section = {
-            "corpus": corpus,
-            "title": corpora.title(corpus),
-            "counts": next((report.counts for report in of_corpus if report.counts), ""),
-            "synthetic": any(report.synthetic for report in of_corpus),
-            "ranking": base64.b64encode(ranking.read_bytes()).decode() if ranking.is_file() else "",
-            "alt": answers.get("50_comparison") or f"Ranking of the systems on {corpus}",
-            "table": _results(results[corpus]) if len(results.get(corpus, ())) else "",
-            "notebooks": [list(part) for _, part in groupby(of_corpus, attrgetter("notebook"))],
-        }
-        sections.append(section)
+        sections += [
+            {
+                "corpus": corpus,
+                "title": corpora.title(corpus),
+                "counts": next((report.counts for report in of_corpus if report.counts), ""),
+                "synthetic": any(report.synthetic for report in of_corpus),
+                "ranking": base64.b64encode(ranking.read_bytes()).decode()
+                if ranking.is_file()
+                else "",
+                "alt": answers.get("50_comparison") or f"Ranking of the systems on {corpus}",
+                "table": _results(results[corpus]) if len(results.get(corpus, ())) else "",
+                "notebooks": [list(part) for _, part in groupby(of_corpus, attrgetter("notebook"))],
+            }
+        ]
     return _render(
         "front.html.j2",
         report=None,
@@ -180,16 +179,12 @@ def write_index(folder: Path, committed: bool = False) -> Path:
     for path in sorted((folder / "tables").glob("*_results.csv")):
         with contextlib.suppress(ValueError):  # a damaged one: the next run writes it again
             results[path.stem.removesuffix("_results")] = pd.read_csv(path)
-    write(folder / "html" / "limits.html", limits())
+    title, _, text = LIMITS.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
+    limits = {"title": title, "contents": [], "body": markdown(text)}  # to which every page leads
+    write(folder / "html" / "limits.html", _render("limits.html.j2", report=None, **limits))
     page = folder / "html" / (INDEX if committed else EVERYTHING)
     write(page, index(reports, results, folder / "figures"))
     return page
-
-
-def limits() -> str:
-    """reports/LIMITS.md as a page, to which every page leads."""
-    title, _, text = LIMITS.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
-    return _render("limits.html.j2", report=None, title=title, contents=[], body=markdown(text))
 
 
 def index_of(page: Path) -> str:
@@ -351,7 +346,7 @@ def _render(template: str, **parts) -> str:
     folder = TEMPLATES / "study"
     loader = FileSystemLoader(folder)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.filters["markdown"] = said
+    environment.filters |= {"markdown": said, "clock": clock}
     script = (folder / "sort.js").read_text(encoding="utf-8")
     style = (folder / "style.css").read_text(encoding="utf-8")
     highlighting = HtmlFormatter(style="friendly").get_style_defs(".highlight")

@@ -32,6 +32,14 @@ class Step:
     folds: int = 0  # of that run, in all
     done: int = 0  # of them, before
 
+    def left(self, passed: float) -> float:
+        """Seconds still expected: by the folds that have ended, before the first as expected."""
+        if self.run and passed:
+            done = len(store.finished_folds(self.run.key))
+            if done > self.done:
+                return max(passed * (self.folds - done) / (done - self.done), LEAST_SECONDS)
+        return max(self.seconds - passed, LEAST_SECONDS)
+
 
 def step(request: Request, job: Job, run: Experiment | None, unchanged: bool) -> Step:
     """What is done for one report."""
@@ -44,8 +52,8 @@ def step(request: Request, job: Job, run: Experiment | None, unchanged: bool) ->
     if unchanged:
         return Step(job, "nothing has changed", 0.0)
     page = pages.load(job.page) if job.page.is_file() else None
-    state = "a report of the run that is there" if run else "a report"
     seconds = metadata(Path(job.notebook)).get("seconds", TYPICAL_SECONDS)
+    state = "a report of the run that is there" if run else "a report"
     return Step(job, state, page.seconds if page else seconds)
 
 
@@ -93,20 +101,12 @@ class Progress:
 
     def left(self) -> float:
         """Seconds until all is done."""
-        steps = [step for step in self.to_come.values() if step.seconds]
-        training = sum(self._left_of(step) for step in steps if step.run)
-        reading = sum(self._left_of(step) for step in steps if not step.run)
-        return training / self.trained_at_once + reading / READERS
-
-    def _left_of(self, step: Step) -> float:
-        """By the folds that have ended; before the first of them, as was expected."""
-        now = time.monotonic()
-        passed = now - self.began.get(step.job.name, now)
-        if step.run and passed:
-            done = len(store.finished_folds(step.run.key))
-            if done > step.done:
-                return max(passed * (step.folds - done) / (done - step.done), LEAST_SECONDS)
-        return max(step.seconds - passed, LEAST_SECONDS)
+        now, by_kind = time.monotonic(), {"trains": 0.0, "reads": 0.0}
+        for name, step in self.to_come.items():
+            if step.seconds:
+                passed = now - self.began.get(name, now)
+                by_kind["trains" if step.run else "reads"] += step.left(passed)
+        return by_kind["trains"] / self.trained_at_once + by_kind["reads"] / READERS
 
     def outlook(self) -> str:
         runs = sum(step.run is not None for step in self.steps.values())

@@ -22,22 +22,18 @@ COLUMNS += ("UF1 by the other flow, runs by seed",)
 
 def write(readme: Path = README) -> Path:
     """Replace what is between the two markers. Raises StudyError where a marker is missing."""
-    before, _, after = _parts(readme)
-    readme.write_text(f"{before}{BEGIN}\n{results()}\n{END}{after}", encoding="utf-8")
+    text, old = readme.read_text(encoding="utf-8"), printed(readme)
+    new = text.replace(f"{BEGIN}\n{old}", f"{BEGIN}\n{results()}")
+    readme.write_text(new, encoding="utf-8")
     return readme
 
 
 def printed(readme: Path = README) -> str:
     """What is between the two markers now."""
-    return _parts(readme)[1].strip("\n")
-
-
-def _parts(readme: Path) -> tuple[str, str, str]:
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    between, end, after = rest.partition(END)
-    if not (begin and end):
+    found = re.search(f"{BEGIN}\n(.*)\n{END}", readme.read_text(encoding="utf-8"), re.DOTALL)
+    if not found:
         raise StudyError(f"{readme} lacks the lines {BEGIN} and {END}: restore them from git")
-    return before, between, after
+    return found[1]
 
 
 def results() -> str:

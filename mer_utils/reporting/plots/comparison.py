@@ -9,21 +9,7 @@ from matplotlib.figure import Figure
 
 from . import style
 from .faces import over
-from .style import (
-    ACCENT,
-    CHANCE,
-    EDGE,
-    FORMS,
-    INK,
-    MAGNITUDE,
-    PALE,
-    WARNING,
-    dots,
-    item_rows,
-    looks,
-    panels,
-    reference,
-)
+from .style import ACCENT, CHANCE, FORMS, INK, PALE, WARNING, dots, item_rows, looks, reference
 from .style import title as title
 
 ACROSS = 4  # panels in a line
@@ -31,15 +17,11 @@ READINGS = {  # of one training: marker, colour, label by column
     "honest": ("o", INK, "honest: pooled, epoch not picked on the test"),
     "fold mean": ("D", ACCENT, "mean of folds"),
     "oracle": ("X", WARNING, "oracle: epoch picked on the test subject"),
-    "both": ("P", EDGE, "both"),
+    "both": ("P", style.EDGE, "both"),
 }
 
 
-def ranking(
-    summary: pd.DataFrame,
-    floors: Mapping[str, float],
-    joined: Sequence[tuple[int, int]] = (),
-) -> Figure:
+def ranking(summary: pd.DataFrame, floors: Mapping[str, float], joined: Sequence = ()) -> Figure:
     """Score of every system with its interval; bars join what does not differ significantly.
 
     summary: `statistics.summary`, best first, with a column `name`; floors: `leaks.floors`; joined:
@@ -68,8 +50,7 @@ def pairs(table: pd.DataFrame, order: Sequence[str]) -> Figure:
     both = both.pivot(index="system", columns="against").reindex(index=order)
     gaps = both["difference"].reindex(columns=order).to_numpy()
     significant = both["significant"].reindex(columns=order).to_numpy() == True  # noqa: E712
-    size = 0.9 + 0.62 * len(order)
-    fig, axis = plt.subplots(figsize=(size + 2.4, size + 1.2))
+    fig, axis = plt.subplots(figsize=(3.3 + 0.62 * len(order), 2.1 + 0.62 * len(order)))
     texts = np.where(np.isnan(gaps), "", np.vectorize("{:+.1f}".format)(100 * gaps))
     look = {"cmap": "PuOr_r", "vmin": -2.6, "vmax": 2.6, "linewidths": 1.5, "fontsize": 9}
     names = [title(name) for name in order]
@@ -123,7 +104,7 @@ def published(table: pd.DataFrame) -> Figure:
     series = {
         "honest": ours | {"label": "ours, honest"},
         "oracle": {"markers": "X", "colours": WARNING, "label": f"ours, {READINGS['oracle'][2]}"},
-        "published": {"markers": "s", "colours": EDGE, "filled": False, "label": "published"},
+        "published": {"markers": "s", "colours": style.EDGE, "filled": False, "label": "published"},
     }
     for name, look in series.items():
         dots(axis, table[name], ms=7, **look)
@@ -178,7 +159,7 @@ def people(table: pd.DataFrame) -> Figure:
 def _grid(titles: Sequence[str], width: float, height: float, **look) -> tuple[Figure, list]:
     """A panel for each title, ACROSS in a line; those that are left over are not drawn."""
     across, lines = [""] * min(len(titles), ACROSS), [""] * -(-len(titles) // ACROSS)
-    fig, axes = panels(across, width, height, lines, (0.4, 0.5), **look)
+    fig, axes = style.panels(across, width, height, lines, (0.4, 0.5), **look)
     for axis in axes.flat[len(titles) :]:
         axis.remove()
     for axis, name in zip(axes.flat, titles, strict=False):
@@ -223,9 +204,9 @@ def coverage(curves: dict[str, pd.DataFrame]) -> Figure:
 
 def maps(means: Mapping[str, np.ndarray], classes: Sequence[str], landmarks: np.ndarray) -> Figure:
     """Mean maps (C, 28, 28) of every system by class, under the mean face; a row has one scale."""
-    fig, axes = panels(classes, 1.7, 1.45, [title(name) for name in means], (0.9, 0.3))
+    fig, axes = style.panels(classes, 1.7, 1.45, [title(name) for name in means], (0.9, 0.3))
     for row, values in zip(axes, means.values(), strict=True):
-        look = {"cmap": MAGNITUDE, "vmin": 0, "vmax": max(values.max(), 1e-12)}
+        look = {"cmap": style.MAGNITUDE, "vmin": 0, "vmax": max(values.max(), 1e-12)}
         for axis, values_of_class in zip(row, values, strict=True):
             over(axis, values_of_class, landmarks, "0.35", 0.7, **look)
         row[0].yaxis.label.set(rotation=0, ha="right", va="center", fontsize=9)

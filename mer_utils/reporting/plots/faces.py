@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from ...preprocessing import registration, spotting
 from . import style
-from .style import ACCENT, EDGE, FORMS, INK, LIGHT, MAGNITUDE, PALE, WARNING, panels, signed
+from .style import ACCENT, EDGE, FORMS, INK, LIGHT, MAGNITUDE, WARNING, panels, signed
+from .style import bar_chart as bar_chart
 
 GRID = 28  # landmarks are in cells of the 28x28 grid, whatever the size of a map
 LINES = (  # of dlib's 68 points: jaw, brows, nose, eyes, lips; the closed lines end as they begin
@@ -75,16 +76,6 @@ def registered(flow: np.ndarray, given: np.ndarray, moved: np.ndarray, corpus) -
             axis.imshow(registration.mean_strain(flow[own]), cmap="Blues")
             axis.plot(*points[own].mean(axis=0).T, "o", ms=2.5, color=EDGE)
             axis.set(title=f"{name}, {word}", xlim=(-0.5, 27.5), ylim=(27.5, -2.5))
-    return fig
-
-
-def steadiness(spread: pd.DataFrame) -> Figure:
-    """Pixels by which each part of the face (index) scatters, by way of aligning it (columns)."""
-    fig, axis = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spread)))
-    spread.plot.barh(ax=axis, width=0.8, color=(PALE, INK), edgecolor=EDGE, lw=0.5, legend=False)
-    axis.invert_yaxis()
-    axis.set(xlabel="scatter over the clips, pixels of the aligned face", ylabel="")
-    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 

@@ -9,7 +9,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from . import faces, style
-from .style import ACCENT, CHANCE, EDGE, FORMS, PALE, bare, bars, matrix, panels, reference, signed
+from .style import ACCENT, CHANCE, EDGE, FORMS, PALE, bare, matrix, panels, reference, signed
+from .style import bar_chart as bar_chart
 
 DUAL, UNIFIED = style.colour("dual_branch_3dcnn"), style.colour("unified")
 # Of the 51 inner landmarks, in order: where each part of the face begins.
@@ -41,20 +42,6 @@ def attention(maps: Sequence[np.ndarray], landmarks: np.ndarray) -> Figure:
     return fig
 
 
-def scores(table: pd.DataFrame) -> Figure:
-    """A bar per unit: its score (0..1), orange where `coded` is 1; columns unit, score, coded."""
-    fig, axis = plt.subplots(figsize=(8, 2.9))
-    coded = table["coded"] == 1
-    look = {"color": np.where(coded, ACCENT, PALE), "hatch": list(np.where(coded, "///", ""))}
-    axis.bar(table["unit"].astype(str), table["score"], edgecolor=EDGE, **look)
-    reference(axis, 0.5, level=True)
-    boxes = {"in the sheet": ACCENT, "not in the sheet": PALE}
-    axis.legend(handles=style.key(boxes, {"in the sheet": "///"}), ncols=2)
-    axis.set(xlabel="action unit", ylabel="score, squeezed to 0..1", ylim=(0, 1.18))
-    axis.set_yticks(np.linspace(0, 1, 5))
-    return fig
-
-
 def graph(weights: np.ndarray, units: Sequence[int]) -> Figure:
     """Unit j (row) reads unit i (column) with this weight; units without an edge are left out."""
     others = weights - np.diag(np.diag(weights))
@@ -80,16 +67,6 @@ def pictures(branches: Mapping[str, np.ndarray], frames: Sequence[int], unit: st
     for place, axis in np.ndenumerate(axes):
         image = axis.imshow(stack[place], **signed(stack, 0.995))
     fig.colorbar(image, ax=axes, shrink=0.8, label=unit)
-    return fig
-
-
-def channels(shares: Mapping[str, np.ndarray]) -> Figure:
-    """What channel attention lets through, a group of bars per channel, a bar per form."""
-    fig, axis = plt.subplots(figsize=(7, 2.7))
-    bars(axis, pd.DataFrame(dict(shares)).rename(index=lambda channel: channel + 1), (DUAL, PALE))
-    reference(axis, 0.5, level=True)
-    axis.set(xlabel="channel", ylabel="share let through", ylim=(0, 1))
-    fig.legend(loc="outside upper center", ncols=len(shares))
     return fig
 
 
@@ -192,18 +169,6 @@ def graphs(points: np.ndarray, weights: Mapping[str, np.ndarray]) -> Figure:
         axis.plot(lines[..., 0], lines[..., 1], color=UNIFIED, linewidth=1.0, alpha=0.7, zorder=1)
         axis.scatter(*points.T, s=12, color=ACCENT, zorder=2)
         axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
-    return fig
-
-
-def shares(graph_stream: np.ndarray) -> Figure:
-    """(N,) weight of the graph stream in each clip; the visual stream has the rest."""
-    fig, axis = plt.subplots(figsize=(7.6, 2.2))
-    graph = np.sort(graph_stream)
-    table = pd.DataFrame({"graph stream": graph, "visual stream": 1 - graph})
-    bars(axis, table, (UNIFIED, PALE), (), stacked=True, width=0.9, lw=0)
-    reference(axis, 0.5, level=True)
-    axis.set(xlabel="clips, sorted", ylabel="weight", ylim=(0, 1), xticks=[])
-    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 

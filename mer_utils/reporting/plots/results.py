@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from . import style
 from .style import EDGE, INK, PALE, WARNING, class_colours, legend
+from .style import bar_chart as bar_chart
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -102,14 +103,4 @@ def clips(shares: pd.DataFrame, classes: Sequence[str]) -> Figure:
         axis.axhline(place - 0.5, color="white", lw=2)
     axis.set_xlabel(f"{len(shares)} clips, those that most systems get wrong at the left")
     legend(fig, style.key(colours | {"wrong": "0.15"}))
-    return fig
-
-
-def overlap(table: pd.DataFrame) -> Figure:
-    """Clips by how many systems are wrong, next to what independent failures would give."""
-    fig, axis = plt.subplots(figsize=(7, 3.3))
-    names = {"clips": "counted", "independent": "if systems failed independently"}
-    style.bars(axis, table.set_index("systems wrong")[[*names]].rename(columns=names))
-    axis.set(xlabel="systems that get a clip wrong", ylabel="clips")
-    axis.legend()
     return fig

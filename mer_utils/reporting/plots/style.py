@@ -137,6 +137,20 @@ def bars(axis, table: pd.DataFrame, colours=(INK, PALE), hatches=("", "///"), **
         plt.setp(column.patches, hatch=hatch)
 
 
+def bar_chart(table: pd.DataFrame, ylabel: str, size=(7, 3.2), level=None, **look) -> Figure:
+    """A group of bars per row of `table`, a bar per column; `level`: of a dashed line.
+
+    The x axis is named like the index; look: of `bars`.
+    """
+    fig, axis = plt.subplots(figsize=size)
+    bars(axis, table, **look)
+    axis.set_ylabel(ylabel)
+    if level is not None:
+        reference(axis, level, level=True)
+    fig.legend(loc="outside upper right", ncols=len(table.columns))
+    return fig
+
+
 def key(colours: dict[str, str], hatches: dict[str, str] | None = None) -> list:
     """Legend entries: a box per name in its colour."""
     look, hatches = {"ec": EDGE, "lw": 0.5}, hatches or {}
