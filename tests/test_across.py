@@ -59,9 +59,9 @@ def test_the_left_out_corpus_chooses_and_teaches_nothing(monkeypatch):
 
 def test_inner_folds_of_a_corpus_hold_none_of_its_clips():
     groups = pd.Categorical(CLIPS["corpus"]).codes
-    inner = list(budget.inner_folds(CLIPS, groups))
-    assert len(inner) == 2 * budget.INNER
-    for group, fold in inner:
+    inner = budget.inner_folds(CLIPS, groups)
+    assert [len(folds) for folds in inner.values()] == [budget.INNER] * 2
+    for group, fold in [(group, fold) for group, folds in inner.items() for fold in folds]:
         assert group not in set(groups[fold.train]) | set(groups[fold.test])
         people = [set(protocol.person_of(CLIPS.iloc[part])) for part in (fold.train, fold.test)]
         assert not people[0] & people[1]

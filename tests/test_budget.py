@@ -31,15 +31,15 @@ train = partial(training.train_folds, jobs=1)
 
 
 def test_inner_folds_hold_no_subject_of_their_group_and_no_subject_twice():
-    groups, seen = protocol.dealt(CLIPS, budget.GROUPS), {}
+    groups, inner = protocol.dealt(CLIPS, budget.GROUPS), budget.inner_folds(CLIPS)
     person = np.array(["/".join(each) for each in protocol.person_of(CLIPS)])
-    for group, fold in budget.inner_folds(CLIPS):
-        assert not set(person[fold.train]) & set(person[fold.test])
-        both = np.concatenate([fold.train, fold.test])
-        np.testing.assert_array_equal(np.sort(both), np.flatnonzero(groups != group))
-        seen.setdefault(group, []).append(fold.test)
-    assert sorted(seen) == list(range(budget.GROUPS))
-    for group, tests in seen.items():
+    assert sorted(inner) == list(range(budget.GROUPS))
+    for group, folds in inner.items():
+        for fold in folds:
+            assert not set(person[fold.train]) & set(person[fold.test])
+            both = np.concatenate([fold.train, fold.test])
+            np.testing.assert_array_equal(np.sort(both), np.flatnonzero(groups != group))
+        tests = [fold.test for fold in folds]
         assert len(tests) == budget.INNER
         np.testing.assert_array_equal(
             np.sort(np.concatenate(tests)), np.flatnonzero(groups != group)
@@ -113,7 +113,7 @@ def test_a_run_trains_every_subject_with_the_budget_of_its_group(monkeypatch, tm
     declare = partial(experiments.declare, "ststnet", "made", views, selection="inner", **QUICK)
     first = declare()
     rows = experiments.run(first, views, jobs=1, device="cpu", progress=False)
-    chosen = {each["group"]: each["changes"] for each in store.budgets(first.key)}
+    chosen = {each["group"]: each["changes"] for each in store.chosen(first.key, "budgets")}
     assert sorted(chosen) == list(range(budget.GROUPS))
     assert len({str(changes) for changes in chosen.values()}) > 1
     groups = CLIPS.assign(group=protocol.dealt(CLIPS, budget.GROUPS))
@@ -138,5 +138,5 @@ def test_a_run_trains_every_subject_with_the_budget_of_its_group(monkeypatch, tm
     monkeypatch.setattr(budget, "choose", None)
     second = declare(seed=1)
     other = experiments.run(second, views, jobs=1, device="cpu", progress=False)
-    assert store.budgets(second.key) == store.budgets(first.key)
+    assert store.chosen(second.key, "budgets") == store.chosen(first.key, "budgets")
     assert (other["p_negative"] != rows["p_negative"]).any()

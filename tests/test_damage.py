@@ -45,7 +45,7 @@ def test_a_fold_that_is_not_whole_is_named_left_out_and_trained_again(monkeypatc
     whole = train(experiment)
     store.file(experiment.key).unlink()
     stop_after(3, monkeypatch, experiment)
-    file = store.folder(experiment.key) / "folds" / "left__002.npz"
+    file = paths.RUNS / experiment.key / "folds" / "left__002.npz"
     content = file.read_bytes()
     with np.load(file) as stored:
         arrays = dict(stored)
@@ -70,7 +70,7 @@ def test_a_fold_of_other_clips_is_trained_again(monkeypatch):
     whole = train(experiment)
     store.file(experiment.key).unlink()
     stop_after(3, monkeypatch, experiment)
-    file = store.folder(experiment.key) / "folds" / "left__002.npz"
+    file = paths.RUNS / experiment.key / "folds" / "left__002.npz"
     with np.load(file) as stored:
         arrays = dict(stored)
     per_clip = ("corpus", "subject", "clip", "label", "probabilities")
@@ -86,7 +86,7 @@ def test_a_damaged_json_is_named_stops_no_table_and_its_run_goes_on(monkeypatch,
     whole = train(experiment)
     store.file(experiment.key).unlink()
     stop_after(2, monkeypatch, experiment)
-    file = store.folder(experiment.key) / name
+    file = paths.RUNS / experiment.key / name
     fields = json.loads(file.read_bytes())
     for damage in [*cut(file.read_bytes()), b"[]", b'"a"', b"\xff", b"{}", None]:
         file.write_bytes(damage) if damage is not None else file.unlink()

@@ -1,15 +1,19 @@
 """A study is declared: what stands in its tables is what its file says, however the disk looks."""
 
+import argparse
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from made_clips import clip_table, made_views
 
-from mer_utils import experiments, paths, systems
+from mer_utils import experiments, paths, systems, training
+from mer_utils.corpora import CLASSES
 from mer_utils.errors import StudyError
 from mer_utils.experiments import store, studies
+from mer_utils.reporting import request
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -119,6 +123,58 @@ def test_a_run_on_other_inputs_is_refused_unless_the_study_names_them():
         _ = experiments.study("made", groups).runs
     pinned = studies.pinned(groups, "made", other)
     assert experiments.study("made", pinned).runs["key"].tolist()[1] == key
+
+
+@pytest.fixture
+def landmarks_elsewhere():
+    """Views whose landmarks another machine has fitted a little otherwise."""
+    moved = VIEWS.arrays["landmarks"] + np.float32(1e-5)
+    return replace(VIEWS, arrays=VIEWS.arrays | {"landmarks": moved})
+
+
+def asked(groups, views=VIEWS, device="cpu"):
+    """What a command trains of these groups, by label; ablations too."""
+    options = argparse.Namespace(ablations=True, plan=False, smoke=False, jobs=1, dask="")
+    options.device, options.keep_weights = device, False
+    corpus = argparse.Namespace(name="made", classes=CLASSES, synthetic=False)
+    runs = request.declare(options, groups, corpus, {"": views})
+    return [parameters["label"] for parameters in runs.values()]
+
+
+def test_a_kept_run_is_taken_as_it_is_where_a_machine_fits_landmarks_otherwise(
+    landmarks_elsewhere, capsys
+):
+    few = {"mhssa_gcn.epochs": 1, "mhssa_gcn.layers": 1}
+    groups = [{"systems": ["svm"]}, {"systems": ["mhssa_gcn"], "seeds": [0, 1], "set": few}]
+    keys = [train("mhssa_gcn", landmarks_elsewhere, epochs=1, layers=1), train("svm")]
+    assert studies.fitted_elsewhere("made", VIEWS) == {}  # these do not travel
+    store.keep("made")
+    assert asked(groups) == ["svm"]
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith("Without mhssa_gcn: the landmarks are fitted otherwise on this machine")
+    study = experiments.study("made", studies.pinned(groups, "made", VIEWS))
+    assert study.runs["key"].tolist() == keys
+    assert study.missing["seed"].tolist() == [1]
+    other = replace(VIEWS, arrays=VIEWS.arrays | {"flow": VIEWS.arrays["flow"] + 0.1})
+    assert studies.fitted_elsewhere("made", other) == {}  # other images: all is trained anew
+    assert asked(groups, other) == ["svm", "mhssa_gcn", "mhssa_gcn"]
+
+
+def test_what_this_machine_cannot_train_is_named_and_the_others_are_trained(capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    group = {"systems": ["ststnet", "off_apexnet"], "epochs": 1, "precision": "tf32"}
+    groups = [{"systems": ["svm"]}, group | {"ranked": False, "label": "large"}]
+    assert asked(groups) == ["svm"]
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith(
+        "Without ststnet (large), off_apexnet (large): precision tf32 is a GPU's"
+    )
+    with pytest.raises(StudyError, match="no run can be trained here: precision tf32"):
+        asked([group])
+    # a finished one, trained elsewhere, is taken as it is
+    monkeypatch.setattr(training, "check", lambda *_: None)
+    train("ststnet", epochs=1, precision="tf32")
+    assert asked(groups) == ["svm", "ststnet (large)"]
 
 
 def test_systems_given_different_arrays_never_share_a_table():

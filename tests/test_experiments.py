@@ -192,7 +192,7 @@ def test_a_half_finished_run_is_read_and_finished(runs, monkeypatch):
     half = experiments.load(experiment.key)
     assert len(half) == 15
     pd.testing.assert_frame_equal(half, whole[:15])
-    assert experiments.predicted(experiment.key).shape == (3, 15)
+    assert experiments.read(experiment.key).predicted.shape == (3, 15)
     assert experiments.find(key=experiment.key)["folds"].tolist() == [3]
     pd.testing.assert_frame_equal(train(experiment), whole)
     names = {"experiment.json", "rows.csv", "predicted.npy", "losses.npy"}
@@ -205,7 +205,7 @@ def test_a_half_finished_run_is_read_and_finished(runs, monkeypatch):
 def test_what_a_killed_writer_left_is_no_fold(monkeypatch):
     experiment = declare()
     stop_after(5, monkeypatch, experiment)
-    folds = store.folder(experiment.key) / "folds"
+    folds = paths.RUNS / experiment.key / "folds"
     (folds / "left__001.npz").rename(folds / ".left__001.npz.4711.part")
     (folds / ".left__002.4711.npz").write_bytes(b"half")
     assert len(experiments.load(experiment.key)) == 20
@@ -228,7 +228,7 @@ def test_every_epoch_is_kept_and_its_last_is_the_result():
         last.sort_values(order, ignore_index=True),
         rows[order].sort_values(order, ignore_index=True),
     )
-    picked = protocol.oracle(rows, experiments.predicted(rows["run"].iloc[0]))
+    picked = protocol.oracle(rows, experiments.read(rows["run"].iloc[0]).predicted)
     right, own = ((each["label"] == each["predicted"]).mean() for each in (picked, rows))
     assert right >= own
     curves = experiments.curves(experiment.key)

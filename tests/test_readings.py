@@ -161,7 +161,7 @@ def test_labels_are_named_by_their_selection():
 def test_epochs_of_a_run_are_its_predictions(study):
     key = keys(study, "ststnet")[0]
     every = experiments.epochs(key)
-    predicted = experiments.predicted(key)
+    predicted = experiments.read(key).predicted
     assert predicted.shape == (4, 30)
     last = every[every["epoch"] == 4]["predicted"].map(list(CLASSES).index)
     assert predicted[-1].tolist() == last.tolist()

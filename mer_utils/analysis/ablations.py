@@ -131,7 +131,7 @@ def _why_not(line: Question, by_label: dict, study: "Study", images: bool) -> st
     preset, fields = described["preset"], json.loads(described["config"])
     if not line.inputs:
         inner = described["selection"] == "inner"
-        if inner and line.changes.keys() <= budget.fields(module, config):
+        if inner and line.changes.keys() <= {n for arm in budget.arms(module, config) for n in arm}:
             return "what it changes is chosen inside the training folds"
         # a published code may have further fields
         sized = vars(module.Config()) | vars(systems.resolve(line.system, {}, preset)[1])

@@ -21,7 +21,7 @@ def by_clip(rows: pd.DataFrame) -> pd.DataFrame:
     wrong = (rows["label"] != rows["predicted"]).astype(float)
     keys = [rows[name] for name in (*KEY, "label", "system")]
     shares = wrong.groupby(keys, sort=False).mean().unstack("system")
-    shares = shares[list(dict.fromkeys(rows["system"]))]
+    shares = shares[rows["system"].unique()]
     if shares.isna().any(axis=None):
         least = shares.notna().sum().idxmin()
         raise StudyError(f"{least} was given other clips than the rest: compare runs on the same")
@@ -50,12 +50,11 @@ def overlap(shares: pd.DataFrame) -> pd.DataFrame:
 
 def predictions(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """The class that most seeds of each system predict, for those of `clips` that have rows."""
-    chosen = rows.merge(clips[KEY], on=KEY)
-    votes = chosen.groupby([*KEY, "system", "predicted"], sort=False).size().rename("votes")
-    votes = votes.reset_index().sort_values("votes", ascending=False, kind="stable")
+    votes = rows.merge(clips[KEY], on=KEY).groupby([*KEY, "system", "predicted"], sort=False).size()
+    votes = votes.sort_values(ascending=False, kind="stable").reset_index()
     votes = votes.drop_duplicates([*KEY, "system"])
     table = votes.pivot(index=KEY, columns="system", values="predicted")
-    return clips[KEY].join(table[list(dict.fromkeys(rows["system"]))], on=KEY, how="inner")
+    return clips[KEY].join(table[rows["system"].unique()], on=KEY, how="inner")
 
 
 def shares_by(shares: pd.DataFrame, level: str) -> pd.DataFrame:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..evaluation.statistics import interval, mean_uf1
-from .leaks import oracle
+from ..evaluation import statistics
+from . import leaks
 
 if TYPE_CHECKING:
     from ..experiments import Study
 
-FILE = Path(__file__).with_name("published.csv")
 PARTS = {"Full": "the composite", "smic": "SMIC", "casme2": "CASME II", "samm": "SAMM"}
 PICKED = "picked on the test subject"
 COMPOSITE = ("megc2019", "megc2019_flow")  # corpora that these scores are about
@@ -25,19 +24,21 @@ OURS = ["system", "honest", "low", "high", "oracle", "preset", "seeds"]
 def load() -> pd.DataFrame:
     """name, system (of this study, else empty), corpus (of PARTS), UF1, UAR, selection, source,
     doubt."""
+    file = Path(__file__).with_name("published.csv")
     text = {name: str for name in ("name", "system", "corpus", "selection", "source", "doubt")}
-    return pd.read_csv(FILE, dtype=text, keep_default_na=False, na_values={"UF1": "", "UAR": ""})
+    return pd.read_csv(file, dtype=text, keep_default_na=False, na_values={"UF1": "", "UAR": ""})
 
 
 def ours(study: "Study", runs: pd.DataFrame) -> pd.DataFrame:
     """Of each system in `runs`: honest UF1 with interval, and the oracle's."""
-    lines = []
-    for label, part in runs.groupby("label", sort=False):
-        honest, picked = study.rows(part), oracle(part["key"])
-        score = mean_uf1(picked) if len(picked) else float("nan")
-        preset, seeds = part["preset"].iloc[0], part["seed"].nunique()
-        lines.append((label, mean_uf1(honest), *interval(honest), score, preset, seeds))
-    return pd.DataFrame(lines, columns=OURS)
+    prices, presets = (
+        leaks.prices(study, runs),
+        dict(zip(runs["label"], runs["preset"], strict=True)),
+    )
+    scored = statistics.summary(study.rows(runs)).drop(columns="seeds")
+    table = prices.merge(scored, on=["system", "selection"])
+    table = table.rename(columns={"UF1 low": "low", "UF1 high": "high"})
+    return table.assign(preset=table["system"].map(presets))[OURS]
 
 
 def next_to(ours: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,8 @@ over classes of the mean over their clips.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -43,25 +44,27 @@ def arms(module, config) -> list[dict]:
     return [rate | epochs | extra for extra in ({}, more) for rate in rates]
 
 
-def fields(module, config) -> set[str]:
-    """Names of the fields that a choice may change."""
-    return {name for changes in arms(module, config) for name in changes}
-
-
-def inner_folds(clips: pd.DataFrame, groups=None) -> Iterator[tuple[int, Fold]]:
-    """(group, fold) of every inner fold, without the subjects of the group; groups: (N,)."""
-    groups = protocol.dealt(clips, GROUPS) if groups is None else groups
-    for group in np.unique(groups):
+def inner_folds(clips: pd.DataFrame, groups=None) -> dict[int, list[Fold]]:
+    """The inner folds of every group, without the subjects of the group; groups: (N,)."""
+    groups, folds = protocol.dealt(clips, GROUPS) if groups is None else groups, {}
+    for group in np.unique(groups).tolist():
         others = np.flatnonzero(groups != group)
         inner = protocol.dealt(clips.iloc[others], INNER)
-        for number in np.unique(inner):
-            train, test = others[inner != number], others[inner == number]
-            yield int(group), Fold(f"group {group}", f"inner {number}", train, test)
+        folds[group] = [
+            Fold(
+                f"group {group}",
+                f"inner {number}",
+                others[inner != number],
+                others[inner == number],
+            )
+            for number in np.unique(inner)
+        ]
+    return folds
 
 
 def check(clips: pd.DataFrame) -> None:
     """Raises StudyError where an inner fold has nothing to learn."""
-    for _, fold in inner_folds(clips):
+    for fold in itertools.chain(*inner_folds(clips).values()):
         if clips["label"].iloc[fold.train].nunique() < 2:
             raise StudyError(
                 "selection inner: with a group of subjects left out and a third of the others set "
@@ -75,21 +78,20 @@ def choose(task: training.Task, train: Callable, progress=False, groups=None) ->
     task: with the Config as given; train(task, folds) yields results; groups: as `inner_folds`.
     An arm that diverges in any fold is no choice.  Raises StudyError where all do.
     """
-    folds = list(inner_folds(task.clips, groups))
-    scored, choices = [], arms(task.module, task.config)
+    by_group, choices, scored = inner_folds(task.clips, groups), arms(task.module, task.config), []
+    folds = list(itertools.chain(*by_group.values()))
     total = len(choices) * len(folds)
     bar = tqdm(desc="choosing a budget", total=total, unit="fold", disable=not progress)
     for changes in choices:
         config = dataclasses.replace(task.config, **changes)
         arm, results = dataclasses.replace(task, config=config, keep_weights=None), {}
         try:
-            for result in train(arm, [fold for _, fold in folds]):
+            for result in train(arm, folds):
                 results[result.fold.name] = result.errors
                 bar.update()
         except training.Diverged:
             continue
-        for group in {number for number, _ in folds}:
-            inner = [fold for number, fold in folds if number == group]
+        for group, inner in by_group.items():
             curve = smoothed(balanced(task.labels, inner, [results[f.name] for f in inner]))
             epoch = int(curve.argmin())
             epochs = {"epochs": epoch + 1} if systems.neural(task.module) else {}
@@ -101,7 +103,7 @@ def choose(task: training.Task, train: Callable, progress=False, groups=None) ->
             f"{task.name} diverges at every learning rate tried: set a lower learning_rate"
         )
     best = {line["group"]: line for line in sorted(scored, key=lambda line: -line["score"])}
-    return [best[group] for group in sorted(best)]
+    return [best[group] for group in by_group]
 
 
 def balanced(labels: np.ndarray, folds: Sequence[Fold], errors: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,14 +9,12 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from .. import training
-from ..corpora.table import KEY
 from ..errors import StudyError
 from ..evaluation import calibration, protocol
 from ..preprocessing.views import Views
 from . import budget, store
 from .declaration import Experiment
-from .run import task_of
+from .run import rows_of, task_of
 
 TARGETS = (0.8, 0.85, 0.9)  # of UF1, for which a system may abstain
 
@@ -57,18 +55,14 @@ def choose(
     That is, at this temperature; None where the surest clips never have such a UF1.
     """
     task, classes = task_of(experiment, views, device), np.array(experiment.classes)
-    changes = {choice["group"]: choice["changes"] for choice in store.budgets(experiment.key)}
-    folds, temperatures = list(budget.inner_folds(task.clips)), []
-    for group in sorted({number for number, _ in folds}):
+    chosen = store.chosen(experiment.key, "budgets")
+    changes, temperatures = {choice["group"]: choice["changes"] for choice in chosen}, []
+    for group, inner in budget.inner_folds(task.clips).items():
         config = dataclasses.replace(task.config, **changes.get(group, {}))
-        inner = [fold for number, fold in folds if number == group]
-        results = training.train_folds(dataclasses.replace(task, config=config), inner, jobs=jobs)
-        results = sorted(results, key=lambda result: result.fold.name)
-        clips = np.concatenate([result.fold.test for result in results])
-        given = np.concatenate([result.probabilities for result in results])
-        temperature = round(calibration.fit(given, task.labels[clips]), 4)
-        rows = task.clips.iloc[clips][[*KEY]].assign(label=classes[task.labels[clips]])
-        rows["predicted"] = classes[given.argmax(axis=1)]
+        rows = rows_of(dataclasses.replace(task, config=config), classes, inner, jobs)
+        rows = rows.sort_values("fold", kind="stable")
+        given, labels = calibration.arrays(rows)
+        temperature = round(calibration.fit(given, labels), 4)
         rows[[f"p_{name}" for name in classes]] = calibration.apply(given, temperature)
         curve, speaks = calibration.coverage(rows), {}
         for target in TARGETS:

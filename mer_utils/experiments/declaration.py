@@ -19,8 +19,6 @@ from ..preprocessing.views import REMEDIES, Views
 from ..systems import inputs
 from . import budget
 
-LABELS = ("true", "permuted")
-SELECTIONS = ("last", "inner")
 ANY_PRECISION = "any"  # of an estimator of scikit-learn: it has one way to compute
 VERSION = 2  # counts up when a change of the training code moves a prediction
 CONTROL = "subject_folds"  # is honest, but leaves out several subjects at once
@@ -31,6 +29,13 @@ LEAKS = {
     "random_folds": "clips were dealt to ten folds at random, so that a person is on both sides",
     CONTROL: "whole subjects were dealt to ten folds, to compare random folds with",
     "clip_names": "a clip's file name alone said whose it is, so that namesakes change hands",
+}
+CHOICES = {  # of a field of an Experiment
+    "preset": systems.PRESETS,
+    "selection": ("last", "inner"),
+    "labels": ("true", "permuted"),
+    "precision": training.PRECISIONS,
+    "leak": ("", *LEAKS),
 }
 
 
@@ -95,10 +100,9 @@ def declare(
     The selection of a system with nothing to choose is `last`.  Raises StudyError for what is
     unknown, for a view that the corpus lacks, and for a leak that the system has no place for.
     """
-    training.one_of("selection", selection, SELECTIONS)
-    training.one_of("labels", labels, LABELS)
-    training.one_of("precision", precision, training.PRECISIONS)
-    training.one_of("leak", leak, ("", *LEAKS))
+    given = {"selection": selection, "labels": labels, "precision": precision, "leak": leak}
+    for name, value in given.items():
+        training.one_of(name, value, CHOICES[name])
     if seed < 0:
         raise StudyError(f"seed {seed} is below 0: give a whole number from 0 up")
     if why := ids.flaw(corpus, ids.LONGEST_CLIP):
@@ -109,35 +113,26 @@ def declare(
     selection = selection if systems.has_budget(module) else "last"
     if selection == "inner":
         budget.check(views.clips)
-    neural = systems.neural(module)
     if hasattr(module, "loss"):  # refuses what every fold would refuse, as `check` does
         counts = views.clips["label"].value_counts()
         module.loss(config, counts.reindex(classes).to_numpy(copy=True))
     if hasattr(module, "check"):
         module.check(views.clips, config)
-    if neural and overrides:
+    if systems.neural(module) and overrides:
         _check_built(system, module, config, views, len(classes))
     if leak:
         _check_leak(leak, system, module, config, views, selection)
-    return Experiment(
-        system,
-        corpus,
-        preset,
-        int(seed),
-        selection,
-        labels,
-        json.dumps(dataclasses.asdict(config), sort_keys=True),
-        data_hash(module, config, views),
-        classes,
-        precision if neural else ANY_PRECISION,
-        leak=leak,
-    )
+    fields = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    data = data_hash(module, config, views)
+    precision = precision if systems.neural(module) else ANY_PRECISION
+    declared = system, corpus, preset, int(seed), selection, labels, fields, data, classes
+    return Experiment(*declared, precision, leak=leak)
 
 
 def resolve(system: str, corpus: str, views: Views, overrides: dict, preset: str):
     """Module and Config of a system whose inputs the corpus has."""
     module, config = systems.resolve(system, overrides, preset)
-    config = inputs.resolved(config, tuple(views.arrays))
+    config = inputs.resolved(config, views.arrays)
     for name in inputs.views_needed(module, config):
         if name not in views.arrays:
             remedy = REMEDIES.get(name, "choose a corpus of original frames")
@@ -201,11 +196,9 @@ def _graph_changes(module, config, views: Views) -> bool:
         return systems.fit_context(module, views.clips.iloc[places], part, config)
 
     of_all = context(np.arange(len(views.clips)))
-    for fold in protocol.folds(views.clips, tuple(views.clips["label"].unique())):
-        part = context(fold.train)
-        if not all(np.array_equal(values, part[name]) for name, values in of_all.items()):
-            return True
-    return False
+    folds = protocol.folds(views.clips, tuple(views.clips["label"].unique()))
+    parts = (context(fold.train) for fold in folds)
+    return any(not np.array_equal(of_all[n], part[n]) for part in parts for n in of_all)
 
 
 # --- what a run was given -------------------------------------------------------------------------

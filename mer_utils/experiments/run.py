@@ -94,10 +94,10 @@ def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: b
         return
     key, permuted = experiment.key, experiment.labels == "permuted"
     first = experiment if permuted else dataclasses.replace(experiment, seed=0, leak="")
-    choices = store.budgets(key) or store.budgets(first.key)
+    choices = store.chosen(key, "budgets") or store.chosen(first.key, "budgets")
     if not choices:
         choices = budget.choose(dataclasses.replace(task, seed=first.seed), train, progress)
-    if not store.budgets(key):
+    if not store.chosen(key, "budgets"):
         store.note(key, budgets=choices)
     groups = protocol.dealt(task.clips, budget.GROUPS)
     for choice in choices:
@@ -231,7 +231,7 @@ def _outlook(task: training.Task, folds: Sequence, schedule, jobs: int | None) -
 
 
 def try_folds(system: str, views: Views, folds, labels=None, *, jobs=None, **options):
-    """`rows_of` of `trial`: any folds and labels, kept nowhere, to show a wrong protocol."""
+    """`rows_of` of `trial`: any folds and labels, kept nowhere."""
     return rows_of(*trial(system, views, labels, **options), folds, jobs)
 
 

@@ -51,11 +51,6 @@ def _whole(path: Path, read: Callable):
         return None
 
 
-def folder(key: str) -> Path:
-    """Where a run is written fold by fold."""
-    return paths.RUNS / key
-
-
 def finished_folds(key: str) -> dict[str, int]:
     """The folds of a run that are whole on disk, and how many clips each has."""
     if path := file(key):
@@ -89,7 +84,7 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
-    path = folder(experiment.key) / "provenance.json"
+    path = paths.RUNS / experiment.key / "provenance.json"
     if path.is_file() and (first := _whole(path, _fields)):  # later sessions are added to it
         provenance = first | {"resumed": [*first.get("resumed", ()), provenance]}
     paths.write_whole(path, as_json(provenance))
@@ -98,7 +93,7 @@ def begin(experiment: Experiment, folds: int, device: str, schedule) -> None:
 
 def note(key: str, **facts: list[dict]) -> None:
     """What training subjects have `chosen`, into the provenance of a run, or of all its files."""
-    path = folder(key) / "provenance.json"
+    path = paths.RUNS / key / "provenance.json"
     if file(key) is None:
         paths.write_whole(path, as_json(_fields(path) | facts))
         return
@@ -111,14 +106,9 @@ def note(key: str, **facts: list[dict]) -> None:
 
 def chosen(key: str, what: str) -> list[dict]:
     """`budgets` or `temperatures` of the groups of left-out subjects; empty without any."""
-    if file(key) is None and not (folder(key) / "experiment.json").is_file():
+    if file(key) is None and not (paths.RUNS / key / "experiment.json").is_file():
         return []
     return read(key).provenance.get(what, [])
-
-
-def budgets(key: str) -> list[dict]:
-    """The budget that was chosen for each group of left-out subjects."""
-    return chosen(key, "budgets")
 
 
 def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, result) -> None:
@@ -133,7 +123,7 @@ def write_fold(experiment: Experiment, clips: pd.DataFrame, labels: np.ndarray, 
         **{name: getattr(result, name) for name in ARRAYS},
         seconds=round(result.seconds, 3),
     )
-    path = folder(experiment.key) / "folds" / f"{result.fold.name}.npz"
+    path = paths.RUNS / experiment.key / "folds" / f"{result.fold.name}.npz"
     paths.write_whole(path, content.getvalue())
 
 
@@ -146,7 +136,7 @@ def finish(key: str) -> None:
             if done < count:
                 raise StudyError(f"run {key} has {done} of {count} folds: run it again")
             paths.write_whole(paths.RUNS / f"{key}.zip", packed(run))
-    shutil.rmtree(folder(key), ignore_errors=True)
+    shutil.rmtree(paths.RUNS / key, ignore_errors=True)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -193,7 +183,7 @@ def _underway(key: str) -> Stored:
 
 def _declared(key: str) -> tuple[Experiment, dict]:
     """Experiment and provenance of a run underway."""
-    path = folder(key) / "experiment.json"
+    path = paths.RUNS / key / "experiment.json"
     if not path.is_file():
         raise StudyError(f"run {key} is not there: train it in notebook 41")
     try:
@@ -216,7 +206,7 @@ def _fields(path: Path) -> dict:
 
 def _folds(key: str) -> dict[str, dict[str, np.ndarray]]:
     """The arrays of every fold that is whole, by its name."""
-    files = sorted(path for path in folder(key).glob("folds/*.npz") if path.name[0] != ".")
+    files = sorted(path for path in (paths.RUNS / key).glob("folds/*.npz") if path.name[0] != ".")
     folds = {path.stem: _whole(path, _fold) for path in files}
     return {name: fold for name, fold in folds.items() if fold}
 
@@ -245,27 +235,23 @@ def load(key: str) -> pd.DataFrame:
     return rows.assign(**facts)[[*facts, *rows]]
 
 
-def predicted(key: str) -> np.ndarray:
-    """(E, clips) class numbers after every epoch, clips as in `load`; E = 0 without epochs."""
-    return read(key).predicted.astype(int)
-
-
 def epochs(key: str) -> pd.DataFrame:
     """Predictions after every epoch: epoch, key, label, predicted; none of a system without."""
-    classes = np.array(read(key).experiment.classes)
-    rows, by_epoch = load(key)[[*KEY, "label"]], predicted(key)
-    count, clips = by_epoch.shape
-    table = rows.take(np.tile(np.arange(clips), count)).reset_index(drop=True)
-    table.insert(0, "epoch", np.repeat(np.arange(1, count + 1), clips))
-    return table.assign(predicted=classes[by_epoch.ravel()])
+    run = read(key)
+    count, clips = run.predicted.shape
+    rows = run.table()[[*KEY, "label"]].take(np.tile(np.arange(clips), count))
+    rows.insert(0, "epoch", np.repeat(np.arange(1, count + 1), clips))
+    predicted = np.array(run.experiment.classes)[run.predicted.ravel()]
+    return rows.assign(predicted=predicted).reset_index(drop=True)
 
 
 def curves(key: str) -> pd.DataFrame:
     """Training loss of every fold and epoch."""
     run = read(key)
-    count, length = run.losses.shape if len(run.losses) else (0, 0)
-    table = run.folds[["fold"]].loc[np.repeat(run.folds.index, length)].reset_index(drop=True)
-    return table.assign(epoch=np.tile(np.arange(1, length + 1), count), loss=run.losses.ravel())
+    names = pd.Index(run.folds["fold"], name="fold")
+    losses = run.losses if len(names) else np.empty((0, 0))
+    table = pd.DataFrame(losses, names, range(1, losses.shape[1] + 1)).rename_axis(columns="epoch")
+    return table.stack().rename("loss").reset_index()
 
 
 def seconds(key: str) -> float:
@@ -287,9 +273,9 @@ def find(**filters) -> pd.DataFrame:
         if run := _whole(path, unpacked):
             runs[path.stem] = (run.experiment, run.provenance, len(run.folds))
     lines = [
-        asdict(experiment)
+        provenance
+        | asdict(experiment)
         | {"key": key, "label": experiment.label, "folds": folds, "of": provenance["folds"]}
-        | {name: provenance[name] for name in ("device", "began")}
         for key, (experiment, provenance, folds) in sorted(runs.items())
     ]
     table = pd.DataFrame(lines, columns=list(COLUMNS))

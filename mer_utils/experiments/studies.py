@@ -31,7 +31,7 @@ from ..evaluation import protocol
 from ..preprocessing.views import Views
 from ..systems import inputs
 from . import store
-from .declaration import ANY_PRECISION, LEAKS, SELECTIONS, VERSION, config_of, data_hash, resolve
+from .declaration import ANY_PRECISION, CHOICES, VERSION, config_of, data_hash, resolve
 from .variations import INPUTS, corpus_name, names_of
 
 GROUP = {  # field -> default (of a list: a tuple), type of a value, what to give
@@ -55,7 +55,7 @@ LINE = ("label", "system", "ablation", "selection", "seed")
 
 @dataclass(frozen=True)
 class Line:
-    """One declared run: what is to be trained, and what tables call it."""
+    """One declared run, and what tables call it."""
 
     label: str
     system: str  # a name of `systems.resolve`
@@ -113,7 +113,7 @@ class Study:
         rows = self.rows(plain.head(1))
         return rows[[*KEY, "label"]].sort_values(list(KEY), ignore_index=True)
 
-    @cached_property
+    @property
     def classes(self) -> tuple[str, ...]:
         return store.read(self.runs["key"].iloc[0]).experiment.classes
 
@@ -125,8 +125,7 @@ class Study:
 def study(corpus: str, runs: Sequence[dict] = (), smoke: bool = False) -> Study:
     """The study of a corpus: groups as in a study file, by default those of its own file.
 
-    smoke: the runs of a quick look, which no table of results shows.  Raises StudyError for a name
-    that is not known.
+    smoke: the runs of a quick look.  Raises StudyError for a name that is not known.
     """
     return Study(corpus, *_match(corpus, expand(runs or groups_of(corpus)), smoke))
 
@@ -186,25 +185,43 @@ def _checked(group: dict) -> dict:
             fits = isinstance(value, kind)
         if not fits or (name == "seeds" and min(value) < 0):
             raise StudyError(f"{name}: {group[name]!r} is not possible: give {what}")
-    training.one_of("preset", group["preset"], systems.PRESETS)
-    training.one_of("precision", group["precision"], training.PRECISIONS)
-    training.one_of("leak", group["leak"], ("", *LEAKS))
+    for name in ("preset", "precision", "leak"):
+        training.one_of(name, group[name], CHOICES[name])
     for selection in group["selections"]:
-        training.one_of("selection", selection, SELECTIONS)
+        training.one_of("selection", selection, CHOICES["selection"])
     return group
 
 
 def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
     """The groups with the hashes of what they read of these views: other inputs do not count."""
-    with_data = []
+    with_data, elsewhere = [], fitted_elsewhere(corpus, views)
     for group in groups:
         hashes = set()
         for line in expand([group]):
             with contextlib.suppress(StudyError):  # the corpus lacks a view of that system
                 module, config = resolve(line.system, corpus, views, line.overrides, line.preset)
-                hashes.add(data_hash(module, config, views))
+                own = data_hash(module, config, views)
+                hashes.add(elsewhere.get(own, own))
         with_data.append({"data": sorted(hashes)} | dict(group))
     return with_data
+
+
+def fitted_elsewhere(corpus: str, views: Views) -> dict[str, str]:
+    """Hash of these views -> that of runs in reports/runs, whose landmarks alone differ.
+
+    Landmarks are fitted to flow images: the last digits of a fit are those of a machine.  Empty
+    where the images are others, too.
+    """
+    hashes = {}
+    for run in store.find(corpus=corpus, version=VERSION).to_dict("records"):
+        reads = _reads(run["system"], run["config"])
+        if (paths.KEPT / corpus / f"{run['key']}.zip").is_file() and {*reads} <= {*views.arrays}:
+            module, _ = systems.resolve(run["system"])
+            own = data_hash(module, config_of(module, run["config"]), views)
+            if own != run["data"] and "landmarks" not in reads:
+                return {}
+            hashes[own] = run["data"]
+    return {own: data for own, data in hashes.items() if own != data}
 
 
 def _expanded(group: dict) -> dict[tuple, Line]:
@@ -224,6 +241,7 @@ def _expanded(group: dict) -> dict[tuple, Line]:
                 f"'{nearest(system, names)}': write it as SYSTEM.FIELD"
             )
     lines = {}
+    beside, data = group["ablations"] or not group["ranked"], tuple(group["data"])
     for name in names:
         described, _, last = name.partition("/")
         system, other_inputs = (described, last) if last in INPUTS else (name, "")
@@ -235,24 +253,14 @@ def _expanded(group: dict) -> dict[tuple, Line]:
             if changed in (name, described):
                 overrides[field] = value
         module, _ = systems.resolve(system, overrides, group["preset"])
+        precision = group["precision"] if systems.neural(module) else ANY_PRECISION
         label = f"{name} ({group['label']})" if group["label"] else name
         label += f" (leak: {group['leak']})" if group["leak"] else ""
-        for selection, seed in itertools.product(group["selections"], group["seeds"]):
-            line = Line(
-                label,
-                system,
-                group["preset"],
-                seed,
-                selection if systems.has_budget(module) else "last",
-                group["precision"] if systems.neural(module) else ANY_PRECISION,
-                overrides,
-                other_inputs,
-                group["leak"],
-                group["ablations"] or not group["ranked"],
-                tuple(group["data"]),
-                by_name,
-            )
-            lines[line.label, line.selection, line.seed] = line
+        for rule, seed in itertools.product(group["selections"], group["seeds"]):
+            rule = rule if systems.has_budget(module) else "last"
+            declared = label, system, group["preset"], seed, rule, precision, overrides
+            line = Line(*declared, other_inputs, group["leak"], beside, data, by_name)
+            lines[label, rule, seed] = line
     return lines
 
 
@@ -292,7 +300,7 @@ def _match(corpus: str, lines: Sequence[Line], smoke: bool) -> tuple[pd.DataFram
 
 
 def _check_same_inputs(runs: pd.DataFrame) -> None:
-    """Systems that read the same views must have had the same arrays, and all the same clips."""
+    """Systems that read the same views must have had identical arrays, and all the same clips."""
     given: dict[tuple, dict] = {}
     before, clips = "", set()
     for run in runs.to_dict("records"):

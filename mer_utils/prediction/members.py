@@ -84,7 +84,7 @@ def _answer(question, places, task, fold) -> tuple[np.ndarray, Any]:
 
 def _folds(experiment, views, places) -> list[tuple[training.Task, protocol.Fold]]:
     task = experiments.task_of(experiment, views, "cpu", keep_weights=True)
-    budgets = {one["group"]: one["changes"] for one in store.budgets(experiment.key)}
+    budgets = {one["group"]: one["changes"] for one in store.chosen(experiment.key, "budgets")}
     groups, found = protocol.dealt(views.clips, budget.GROUPS), []
     for fold in experiments.folds_of(experiment, views.clips):
         if places is None or np.isin(fold.test, places).any():

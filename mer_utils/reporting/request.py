@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import corpora, experiments, paths, synthetic, training
@@ -157,7 +157,8 @@ def declare(
     by_inputs: the usual views as "", to which those of other inputs are added.  Ablations are
     trained by the command of that name.
     """
-    runs, refused = {}, {}
+    runs, refused, taken, why = {}, {}, 0, ""
+    elsewhere = studies.fitted_elsewhere(corpus.name, by_inputs[""])
     for line in studies.expand(groups):
         if line.ablation and not options.ablations:
             continue
@@ -173,14 +174,36 @@ def declare(
             given = {field: parameters[field] for field in DECLARED} | line.overrides
             given |= {"classes": corpus.classes}
             run = experiments.declare(line.system, name, by_inputs[line.inputs], **given)
-            runs[run] = parameters
         except StudyError as error:
             if line.by_name and not line.ablation:
                 raise
-            refused.setdefault(str(error), line.label)
-    for reason, label in refused.items():
-        print(f"Without {label}: {reason}", flush=True)
+            refused.setdefault(str(error), []).append(line.label)
+            continue
+        kept = replace(run, data=elsewhere.get(run.data, run.data))
+        if experiments.file(kept.key) and kept != run:
+            taken += 1  # as it is: 41 would train it on the landmarks of this machine
+        elif not experiments.file(kept.key) and (why := _untrainable(kept, run, options)):
+            refused.setdefault(why, []).append(line.label)
+        else:
+            runs[run] = parameters
+    for reason, labels in refused.items():
+        print(f"Without {', '.join(dict.fromkeys(labels))}: {reason}", flush=True)
+    if why and not (runs or taken):
+        raise StudyError(f"no run can be trained here: {why}")
     return runs
+
+
+def _untrainable(kept: Experiment, run: Experiment, options: argparse.Namespace) -> str:
+    """Why this machine cannot train a run that belongs to those in reports/runs, or ""."""
+    if kept != run:
+        return (
+            "the landmarks are fitted otherwise on this machine than for the runs in reports/runs: "
+            "train it where those were trained, or move them away to train all anew"
+        )
+    on_cpu = not options.dask and training.choose_device(options.device) == "cpu"
+    if run.precision == "tf32" and on_cpu:
+        return "precision tf32 is a GPU's: train it on one, or with another --precision"
+    return ""
 
 
 def parameters_of(line: Line, options: argparse.Namespace) -> dict:
