@@ -54,7 +54,7 @@ from mer_utils.preprocessing import views
 from mer_utils.systems import cost
 from mer_utils.training import fold as single
 from mer_utils.training import stacked
-from mer_utils.training.numerics import numerics, one_thread
+from mer_utils.training.numerics import numerics
 from mer_utils.training.task import on_device, start
 
 PUBLISHED = [
@@ -165,7 +165,7 @@ def measured(name: str, preset: str, precision: str, form: str, device: str, mos
         torch.cuda.reset_peak_memory_stats()
         if form == "graph":  # is recorded beside the usual stream
             aside = torch.cuda.stream(torch.cuda.Stream())
-    with one_thread(device), numerics(precision, device), aside:
+    with numerics(precision, device), aside:
         epoch, folds = prepared(run, form, most, operations)
         loss = [epoch(number) for number in (1, 2, 3)][-1]
         taken = np.median(timeit.repeat(lambda: epoch(4), number=1, repeat=3))

@@ -21,7 +21,7 @@ from ..experiments.run import features_of
 from ..preprocessing.views import Views
 from ..systems.inputs import Arrays
 from ..training import fold as training_fold
-from ..training.numerics import one_thread
+from ..training.numerics import numerics
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def ask(
 
 def _answer(question, places, task, fold) -> tuple[np.ndarray, Any]:
     rows = np.flatnonzero(np.isin(places, fold.test))
-    with one_thread(task.device):
+    with numerics("fp32", task.device):
         return rows, question(rows, fold, _member(task, fold))
 
 

@@ -20,7 +20,7 @@ from ..corpora.table import one_line
 from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from .noise import Noise
-from .numerics import numerics, one_thread
+from .numerics import numerics
 from .task import FoldResult, Start, Task, draw, on_device, start
 
 EVALUATION_BATCH = 512  # clips: test folds are small, validation folds are not
@@ -28,7 +28,7 @@ EVALUATION_BATCH = 512  # clips: test folds are small, validation folds are not
 
 def train_fold(task: Task, fold: Fold) -> FoldResult:
     """Train on the other subjects, predict the left-out one."""
-    with one_thread(task.device):
+    with numerics("fp32", task.device):  # a network is built in full precision
         return loop(task, fold) if systems.neural(task.module) else fit_estimator(task, fold)
 
 
@@ -161,11 +161,7 @@ def time_steps(task: Task, fold: Fold, count: int = 3) -> tuple[float, float, in
 
     Of a step the median of `count`, after one to warm up.  The network is thrown away.
     """
-    with (
-        one_thread(task.device),
-        torch.random.fork_rng(devices=[]),
-        numerics(task.precision, task.device),
-    ):
+    with torch.random.fork_rng(devices=[]), numerics(task.precision, task.device):
         for _ in range(2):  # the first loads what is loaded once in a process
             began = time.perf_counter()
             begin, data = start(task, fold), on_device(task, task.features)

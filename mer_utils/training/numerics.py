@@ -1,4 +1,4 @@
-"""How sums are rounded: precision of matrix products, and one thread on a CPU."""
+"""How sums are rounded: the precision of matrix products, and one thread on a CPU."""
 
 import ctypes
 import platform
@@ -12,11 +12,15 @@ KEPT = 1 << 30  # bytes that a process's allocator may hold for the next step
 
 @contextmanager
 def numerics(precision: str, device: str):
-    """How matrix products are rounded.
+    """How matrix products are rounded; on a CPU by one thread, for their sums depend on its number.
 
     fp32: as IEEE says, convolutions on a GPU included; tf32: a GPU's 10-bit factors, float32 sums;
     bf16: torch's autocast, weights and sums float32; fp64: for checks.
     """
+    threads = torch.get_num_threads()
+    if device == "cpu":
+        keep_memory()
+        torch.set_num_threads(1)
     products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -31,18 +35,6 @@ def numerics(precision: str, device: str):
         torch._C._jit_set_autocast_mode(scripted)
         torch.set_float32_matmul_precision(products)
         torch.backends.cudnn.allow_tf32 = convolutions
-
-
-@contextmanager
-def one_thread(device: str):
-    """On a CPU, sums of matrix products depend on the number of threads: here there is one."""
-    threads = torch.get_num_threads()
-    if device == "cpu":
-        keep_memory()
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
         torch.set_num_threads(threads)
 
 

@@ -39,7 +39,7 @@ from ..errors import StudyError
 from ..evaluation.protocol import Fold
 from . import fold as single
 from .noise import Noise, key_of
-from .numerics import numerics, one_thread
+from .numerics import numerics
 from .task import FoldResult, Task, batch_sizes, on_device, start
 
 SHARE = 0.8  # of a GPU's free memory
@@ -78,10 +78,10 @@ def trial(task: Task, folds: Sequence[Fold]) -> str:
     Two folds, of the most and the fewest clips, take the first and the last step, and predict.
     """
     try:
-        with one_thread(task.device), numerics(task.precision, task.device):
+        with numerics(task.precision, task.device):
             group = max(alike(task, folds), key=len)
-            stack = Stack(task, _ends(group), on_device(task, task.features))
-            stack.steps = _ends(stack.steps)
+            stack = Stack(task, group[:1] + group[1:][-1:], on_device(task, task.features))
+            stack.steps = stack.steps[:1] + stack.steps[1:][-1:]
             stack.epoch(1)
             stack.predict(stack.labels[:, :1]).numpy(force=True)  # waits for the device
     except torch.OutOfMemoryError:
@@ -89,11 +89,6 @@ def trial(task: Task, folds: Sequence[Fold]) -> str:
     except Exception as error:  # of any kind: the loop may do what a stack cannot
         return f"a step on {task.device} failed: {one_line(error)}"
     return ""
-
-
-def _ends(items: Sequence) -> list:
-    """The first and, where there are more, the last."""
-    return [items[0], *items[1:][-1:]]
 
 
 def alike(task: Task, folds: Sequence[Fold]) -> list[list[Fold]]:
@@ -123,7 +118,7 @@ def train_all(
     while waiting:
         stack, began = waiting.pop(0), time.perf_counter()
         try:
-            with one_thread(task.device), numerics(task.precision, task.device):
+            with numerics(task.precision, task.device):
                 results = Stack(task, stack, data).train(tick)
             seconds = (time.perf_counter() - began) / len(stack)
             yield from (replace(result, seconds=seconds) for result in results)
