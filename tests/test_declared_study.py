@@ -147,7 +147,7 @@ def test_a_kept_run_is_taken_as_it_is_where_a_machine_fits_landmarks_otherwise(
     few = {"mhssa_gcn.epochs": 1, "mhssa_gcn.layers": 1}
     groups = [{"systems": ["svm"]}, {"systems": ["mhssa_gcn"], "seeds": [0, 1], "set": few}]
     keys = [train("mhssa_gcn", landmarks_elsewhere, epochs=1, layers=1), train("svm")]
-    assert studies.fitted_elsewhere("made", VIEWS) == {}  # these do not travel
+    assert studies.read_elsewhere("made", VIEWS) == {}  # these do not travel
     store.keep("made")
     assert asked(groups) == ["svm"]
     (said,) = capsys.readouterr().out.splitlines()
@@ -155,8 +155,11 @@ def test_a_kept_run_is_taken_as_it_is_where_a_machine_fits_landmarks_otherwise(
     study = experiments.study("made", studies.pinned(groups, "made", VIEWS))
     assert study.runs["key"].tolist() == keys
     assert study.missing["seed"].tolist() == [1]
+    lacking = replace(VIEWS, arrays={"flow": VIEWS.arrays["flow"]})  # a copy without landmarks
+    study = experiments.study("made", studies.pinned(groups, "made", lacking))
+    assert study.runs["key"].tolist() == keys
     other = replace(VIEWS, arrays=VIEWS.arrays | {"flow": VIEWS.arrays["flow"] + 0.1})
-    assert studies.fitted_elsewhere("made", other) == {}  # other images: all is trained anew
+    assert studies.read_elsewhere("made", other) == {}  # other images: all is trained anew
     assert asked(groups, other) == ["svm", "mhssa_gcn", "mhssa_gcn"]
 
 

@@ -194,9 +194,10 @@ def _checked(group: dict) -> dict:
 
 def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
     """The groups with the hashes of what they read of these views: other inputs do not count."""
-    with_data, elsewhere = [], fitted_elsewhere(corpus, views)
+    with_data, elsewhere = [], read_elsewhere(corpus, views)
+    unreadable = {data for own, data in elsewhere.items() if own == data}
     for group in groups:
-        hashes = set()
+        hashes = set(unreadable)
         for line in expand([group]):
             with contextlib.suppress(StudyError):  # the corpus lacks a view of that system
                 module, config = resolve(line.system, corpus, views, line.overrides, line.preset)
@@ -206,22 +207,27 @@ def pinned(groups: Sequence[dict], corpus: str, views: Views) -> list[dict]:
     return with_data
 
 
-def fitted_elsewhere(corpus: str, views: Views) -> dict[str, str]:
-    """Hash of these views -> that of runs in reports/runs, whose landmarks alone differ.
+def read_elsewhere(corpus: str, views: Views) -> dict[str, str]:
+    """Hash of these views -> that of runs in reports/runs on the same images and other landmarks.
 
-    Landmarks are fitted to flow images: the last digits of a fit are those of a machine.  Empty
-    where the images are others, too.
+    Landmarks are fitted to flow images: the last digits of a fit are those of a machine.  A run
+    that reads a view which is not here stands for itself.  Empty where the images are others.
     """
     hashes = {}
     for run in store.find(corpus=corpus, version=VERSION).to_dict("records"):
-        reads = _reads(run["system"], run["config"])
-        if (paths.KEPT / corpus / f"{run['key']}.zip").is_file() and {*reads} <= {*views.arrays}:
-            module, _ = systems.resolve(run["system"])
-            own = data_hash(module, config_of(module, run["config"]), views)
-            if own != run["data"] and "landmarks" not in reads:
-                return {}
-            hashes[own] = run["data"]
-    return {own: data for own, data in hashes.items() if own != data}
+        reads = {*_reads(run["system"], run["config"])}
+        if not (paths.KEPT / corpus / f"{run['key']}.zip").is_file():
+            continue
+        module, _ = systems.resolve(run["system"])
+        there = reads <= {*views.arrays}
+        config = config_of(module, run["config"])
+        own = data_hash(module, config, views) if there else run["data"]
+        if there and own == run["data"]:
+            continue
+        if there and "landmarks" not in reads:
+            return {}
+        hashes[own] = run["data"]
+    return hashes
 
 
 def _expanded(group: dict) -> dict[tuple, Line]:

@@ -158,7 +158,7 @@ def declare(
     trained by the command of that name.
     """
     runs, refused, taken, why = {}, {}, 0, ""
-    elsewhere = studies.fitted_elsewhere(corpus.name, by_inputs[""])
+    elsewhere = studies.read_elsewhere(corpus.name, by_inputs[""])
     for line in studies.expand(groups):
         if line.ablation and not options.ablations:
             continue
