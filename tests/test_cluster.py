@@ -92,6 +92,21 @@ def test_workers_train_stacks_and_estimators_too(workers):
 
 
 @pytest.mark.slow
+def test_inputs_are_sent_once_for_all_choices_and_groups(workers, monkeypatch):
+    sent, scatter = [], distributed.Client.scatter
+
+    def counted(client, data, *given, **options):
+        sent.append(len(data.features))
+        return scatter(client, data, *given, **options)
+
+    monkeypatch.setattr(distributed.Client, "scatter", counted)
+    plain = experiments.declare("svm", "made", VIEWS, selection="inner")
+    there = train(plain, dask=workers.scheduler_address)
+    assert sent == [1]
+    pd.testing.assert_frame_equal(there, again(plain, jobs=1))
+
+
+@pytest.mark.slow
 def test_a_killed_worker_costs_only_the_folds_it_was_on(workers):
     experiment = declare(seed=4, epochs=60)
     killed, before = [], {}

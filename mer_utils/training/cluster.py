@@ -7,7 +7,8 @@
 
 `train_task` trains a batch.  A worker that is lost costs the batch it was on: Dask gives that to
 another one, and what had ended is here already.  Workers need the same code and the same torch,
-numpy, pandas and scikit-learn as this process.  They need no data: the data are sent to them once.
+numpy, pandas and scikit-learn as this process.  They need no data: the inputs of a run are sent to
+them once, whatever the number of folds, choices and groups; a fold is its positions in them.
 """
 
 import functools
@@ -31,7 +32,7 @@ from .task import sharing
 BATCHES = 4  # for each worker without a GPU: a lost one costs a part, and all end together
 PATIENCE = 60  # seconds until the first worker must have come
 TRIES = 3  # times that the data are sent anew where every worker that had them is gone
-_sharing = functools.lru_cache(maxsize=1)(sharing)  # of all batches that a worker has of a task
+_sharing = functools.lru_cache(maxsize=1)(sharing)  # of all batches that a worker has of a run
 _one_at_a_time = threading.Lock()  # torch's random state belongs to a whole process
 
 
@@ -62,7 +63,7 @@ class Cluster:
     """Workers that train batches of folds."""
 
     def __init__(self, client):
-        self.client = client
+        self.client, self._first, self._inputs = client, None, None
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:
@@ -84,8 +85,15 @@ class Cluster:
 
     def choose_schedule(self, task: Task, folds: Sequence[Fold], schedule: str) -> Schedule:
         """As a worker chooses, which has the device to try it on."""
-        shared = self.client.scatter(task, hash=False)
-        return self.client.submit(_choose, shared, folds, schedule, pure=False).result()
+        asked = (self._sent(task), _own(task), folds, schedule)
+        return self.client.submit(_choose, *asked, pure=False).result()
+
+    def _sent(self, task: Task):
+        """Where the workers have the inputs of a run: those of its first task, sent once."""
+        if self._inputs is None or self._first.features is not task.features:
+            self._first = task
+            self._inputs = self.client.scatter(task, broadcast=True, hash=False)
+        return self._inputs
 
     def train(
         self, task: Task, folds: Sequence[Fold], schedule: Schedule, stack: int | None = None
@@ -98,10 +106,11 @@ class Cluster:
         parts = np.array_split(np.array(folds, object), min(count, len(folds)))
         waiting = {number: list(part) for number, part in enumerate(parts)}
         for _ in range(TRIES):
-            shared = self.client.scatter(task, broadcast=True, hash=False)
-            arguments = (schedule, stack, code())
+            inputs, arguments = self._sent(task), (schedule, stack, code())
             futures = {
-                self.client.submit(train_batch, shared, part, *arguments, pure=False): number
+                self.client.submit(
+                    train_batch, inputs, _own(task), part, *arguments, pure=False
+                ): number
                 for number, part in waiting.items()
             }
             try:
@@ -115,7 +124,8 @@ class Cluster:
                             paths.write_whole(file, weights)
                         yield result
             except CancelledError:
-                continue  # the last worker that had the data is gone: send them to the others
+                self._inputs = None  # the last worker that had them is gone: send them to others
+                continue
             except KilledWorker as error:
                 raise StudyError(
                     f"{task.name}: a batch of folds ended several workers, one after the other; "
@@ -125,15 +135,28 @@ class Cluster:
         raise StudyError(f"all workers were lost {TRIES} times: look at their logs, then run again")
 
 
-def _choose(task: Task, folds: Sequence[Fold], schedule: str) -> Schedule:
+def _own(task: Task) -> Task:
+    """A task without the inputs, which all tasks of a run share."""
+    return replace(task, features={})
+
+
+def _choose(inputs: Task, task: Task, folds: Sequence[Fold], schedule: str) -> Schedule:
     with _one_at_a_time:
-        return choose_schedule(task, folds, schedule)
+        return choose_schedule(replace(task, features=inputs.features), folds, schedule)
 
 
 def train_batch(
-    task: Task, folds: list[Fold], schedule: Schedule, stack: int | None, expected: dict
+    inputs: Task,
+    task: Task,
+    folds: list[Fold],
+    schedule: Schedule,
+    stack: int | None,
+    expected: dict,
 ) -> list[tuple[FoldResult, bytes | None]]:
-    """On a worker: results, and the weights as the bytes of their files where they are kept."""
+    """On a worker: results, and the weights as the bytes of their files where they are kept.
+
+    inputs: the first task of the run, which the worker has; task: without them.
+    """
     for name, version in code().items():
         if version != expected[name]:
             raise StudyError(
@@ -141,7 +164,8 @@ def train_batch(
             )
     keep = task.keep_weights is not None
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
-        task = replace(_sharing(task), keep_weights=Path(folder) if keep else None)
+        given = {"features": inputs.features, "shared": _sharing(inputs).shared}
+        task = replace(task, **given, keep_weights=Path(folder) if keep else None)
         results = list(train_task(task, folds, schedule, jobs=1, stack=stack))
         files = (Path(folder, f"{result.fold.name}.safetensors") for result in results)
         weights = [file.read_bytes() if keep else None for file in files]
