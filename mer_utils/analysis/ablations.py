@@ -106,8 +106,8 @@ def _effects(study: "Study", runs: pd.DataFrame, ablations: pd.Series, seed: int
     both = [(name.partition("/")[0], name) for name in ablations]
     pairs = [tuple((name, rule[name]) for name in names) for names in both]
     rows = study.rows(runs[runs["label"].isin({label for pair in pairs for label, _ in pair})])
-    table, tally = statistics.compare(rows, pairs, seed=seed), scores.tally(rows)
-    by_seed = {label: scores.of(tally.of(*label).sum(1))["UF1"] for label in tally.systems()}
+    table, counts = statistics.compare(rows, pairs, seed=seed), scores.tally(rows).by_system()
+    by_seed = {label: scores.of(part.sum(1))["UF1"] for label, part in counts.items()}
     effect = table["difference"]
     directions = [table["significant"] & (effect > 0), table["significant"] & (effect < 0)]
     return table.assign(

@@ -83,15 +83,11 @@ class Tally:
     runs: pd.DataFrame  # system, selection, seed: one line per run
     counts: np.ndarray  # (runs, subjects, C, C) label by predicted
 
-    def of(self, system: str, selection: str) -> np.ndarray:
-        """(seeds, subjects, C, C) of one system; subjects it has no clip of are left out."""
-        lines = (self.runs["system"] == system) & (self.runs["selection"] == selection)
-        counts = self.counts[lines.to_numpy()]
-        return counts[:, counts.sum((0, 2, 3)) > 0]
-
-    def systems(self) -> list[tuple[str, str]]:
-        """(system, selection), in the order of the rows."""
-        return list(dict.fromkeys(zip(self.runs["system"], self.runs["selection"], strict=True)))
+    def by_system(self) -> dict[tuple[str, str], np.ndarray]:
+        """(seeds, subjects, C, C) by (system, selection); subjects without a clip are left out."""
+        of_system = self.runs.groupby(["system", "selection"], sort=False)
+        counts = {name: self.counts[runs.index] for name, runs in of_system}
+        return {name: part[:, part.sum((0, 2, 3)) > 0] for name, part in counts.items()}
 
 
 def tally(rows: pd.DataFrame) -> Tally:

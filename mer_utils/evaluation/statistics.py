@@ -112,9 +112,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
     A score is the mean over seeds of the pooled score; its interval resamples subjects.
     """
-    tally, lines = scores.tally(rows), []
-    for system, selection in tally.systems():
-        counts = tally.of(system, selection)
+    lines = []
+    for (system, selection), counts in scores.tally(rows).by_system().items():
         line = {"system": system, "clips": int(counts[0].sum()), "subjects": counts.shape[1]}
         line |= {"seeds": len(counts), "selection": selection}
         for metric in ("UF1", "UAR"):
@@ -169,9 +168,9 @@ def compare(
     0.05), detectable (`detectable` of such a gap among all the pairs given).  Raises StudyError
     where a pair is not on the same clips.
     """
-    tally, lines = scores.tally(rows), []
-    names = tally.systems() if pairs is None else {name for pair in pairs for name in pair}
-    counts = {name: tally.of(*name) for name in names}
+    counts, lines = scores.tally(rows).by_system(), []
+    if pairs is not None:
+        counts = {name: counts[name] for pair in pairs for name in pair}
     samples = {name: resampled(c, seed=seed).mean(0) for name, c in counts.items()}
     means = {name: _mean(c) for name, c in counts.items()}
     of_name = dict(list(rows.groupby(["system", "selection"])))
@@ -244,9 +243,8 @@ def spread(rows: pd.DataFrame, metric: str = "UF1", n: int = DRAWS) -> pd.DataFr
     by RETRAINED.  `sd of one run`: both variances added.  With one seed the part of the seed is
     still inside that of the subjects.
     """
-    tally, lines = scores.tally(rows), []
-    for system, selection in tally.systems():
-        counts = tally.of(system, selection)
+    lines = []
+    for (system, selection), counts in scores.tally(rows).by_system().items():
         score = scores.of(counts.sum(1))[metric]  # (seeds,)
         sampled = resampled(counts, metric, n, widen=1)  # (seeds, n)
         line = {"system": system, "selection": selection, "seeds": len(score)}

@@ -164,12 +164,9 @@ def kept_features(module, config, views: Views) -> dict[str, np.ndarray]:
     if not PICTURES & {*systems.inputs.views_needed(module, config)}:
         return features_of(module, config, views)
     sources = [*paths.PACKAGE.glob("preprocessing/*.py"), *paths.PACKAGE.glob("systems/*.py")]
-    given = (
-        [file.read_bytes() for file in sorted(sources)],
-        config,
-        data_hash(module, config, views),
-    )
-    given = hashlib.sha256(repr(given).encode()).hexdigest()
+    code = [file.read_bytes() for file in sorted(sources)]
+    given = repr((code, config, data_hash(module, config, views)))
+    given = hashlib.sha256(given.encode()).hexdigest()
     file = paths.CACHE / "features" / f"{module.__name__.rpartition('.')[2]}.npz"
     if (stored := cache.read(file)) and stored.pop("given", "") == given:
         return stored
