@@ -13,6 +13,7 @@ from mer_utils.evaluation import protocol, scores
 from mer_utils.preprocessing import centring, views
 from mer_utils.preprocessing.views import Views
 from mer_utils.reporting import exports, report
+from mer_utils.reporting.plots import style
 from mer_utils.systems import mirror_ridge
 from mer_utils.systems.mirror_ridge import Config
 
@@ -298,6 +299,21 @@ def test_every_table_with_its_score_says_how_it_was_designed(frame, capsys):
     assert "119 configurations" in shown and "6 more while it was written" in shown
     kept = exports.table(pd.DataFrame(frame), "made", exports.noted(pd.DataFrame(frame), ""), 3)
     assert "119 configurations" in kept["files"][".tex"]
+
+
+def test_a_figure_marks_its_name_and_says_below_what_the_mark_means(monkeypatch):
+    shown = []
+    monkeypatch.setattr(report, "display", lambda *data, **kept: shown.append(kept["metadata"]))
+    for names in (["svm", "mirror_ridge (inner)"], ["svm", "htnet"]):
+        fig, axis = style.item_rows(names, "UF1")
+        report.show(fig, alt="One system is above the other.")
+        labels = [label.get_text() for label in axis.get_yticklabels()]
+        marked = [label for label in labels if label.endswith(style.MARK)]
+        below = " ".join(text.get_text().replace("\n", " ") for text in fig.texts)
+        explained = "mirror_ridge (inner)" in names
+        assert marked == (["Mirror ridge (inner)*"] if explained else [])
+        assert below == (f"* {mirror_ridge.NOTE}" if explained else "")
+        assert (mirror_ridge.NOTE in shown[-1]["image/png"]["alt"]) is explained
 
 
 def test_other_tables_and_other_systems_say_nothing(capsys):
