@@ -8,6 +8,7 @@ import io
 import json
 import sys
 import tempfile
+import threading
 from html.parser import HTMLParser
 
 import nbformat
@@ -124,6 +125,28 @@ def test_a_full_disk_of_temporary_files_is_a_sentence(tmp_path, monkeypatch):
     told = pages.load(steps[0].job.page).error
     assert told.startswith(f"DiskError: {tempfile.gettempdir()} cannot be used (No space left")
     assert told.endswith("with TMPDIR=/another/disk")
+
+
+def test_as_many_runs_train_at_once_as_are_allowed_beside_other_notebooks(tmp_path, monkeypatch):
+    """Two notebooks and a run meet; the other run comes when that one has ended."""
+    steps, there, runs, meeting = [], [], [], threading.Barrier(3)
+    for name, folds in (("41-a", 3), ("41-b", 3), ("10", 0), ("50", 0)):
+        folders = str(tmp_path / "executed"), str(tmp_path / "html")
+        job = Job(str(notebook(tmp_path, name)), name, "made", *folders)
+        steps.append(Step(job, "", 1.0, folds=folds))
+
+    def run(job):
+        there.append(job.name)
+        runs.append(sum(name.startswith("41") for name in there))
+        if len(runs) <= 3:
+            meeting.wait(60)  # raises where fewer than three are let in
+        there.remove(job.name)
+        raise RuntimeError("no notebook is run here")
+
+    monkeypatch.setattr(driver.execution, "run", run)
+    driver.execute(steps, 4, Progress(steps, 1), "same", trained=1)
+    assert len(runs) == 4 and max(runs) == 1
+    assert not meeting.broken
 
 
 def test_the_terminal_says_why_a_notebook_failed_or_ended_early(reports):
