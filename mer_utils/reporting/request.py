@@ -193,6 +193,12 @@ def declare(
             runs[run] = parameters
     for reason, labels in refused.items():
         print(f"Without {', '.join(dict.fromkeys(labels))}: {reason}", flush=True)
+    if taken:
+        print(
+            f"As they are in reports/runs: {taken} of the runs, of other landmarks than these or of "
+            "a view that is not here; move that folder away to train all anew",
+            flush=True,
+        )
     if why and not (runs or taken):
         raise StudyError(f"no run can be trained here: {why}")
     return runs
