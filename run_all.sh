@@ -88,6 +88,6 @@ if [ "${1:-}" = test ]; then
     shift
     cd "$ROOT"
     # A file's tests stay in one process, because they share what is expensive.
-    exec "$python" -m pytest -n auto --maxprocesses 8 --dist loadfile "$@"
+    exec "$python" -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@"
 fi
 exec "$python" -P -m mer_utils "$@"

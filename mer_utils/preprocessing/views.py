@@ -160,9 +160,11 @@ def _from_flow_images(corpus: Corpus, names: tuple[str, ...]) -> list[dict | str
     second = _second_images(corpus) if "flow_centred_2" in names else []
     results = []
     for place, (*key, file) in enumerate(corpus.clips[[*KEY, "frames"]].to_numpy()):
-        landmarks, flow = points.get(tuple(key)), _channels_first(file)
-        result = {"landmarks": landmarks, "flow_legacy": flow}
-        result["flow_centred"] = centring.centred(flow)
+        landmarks = points.get(tuple(key))
+        result = {"landmarks": landmarks}
+        if names:  # a corpus that is only listed has no images
+            result["flow_legacy"] = _channels_first(file)
+            result["flow_centred"] = centring.centred(result["flow_legacy"])
         if second:
             result["flow_centred_2"] = centring.centred(_channels_first(second[place]))
         results.append(landmarks if isinstance(landmarks, str) else result)
