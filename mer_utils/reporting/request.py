@@ -195,8 +195,8 @@ def declare(
         print(f"Without {', '.join(dict.fromkeys(labels))}: {reason}", flush=True)
     if taken:
         print(
-            f"As they are in reports/runs: {taken} of the runs, of other landmarks than these or of "
-            "a view that is not here; move that folder away to train all anew",
+            f"As they are in reports/runs: {taken} of the runs, of other landmarks than these or "
+            "of a view that is not here; move that folder away to train all anew",
             flush=True,
         )
     if why and not (runs or taken):
