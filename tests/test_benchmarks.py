@@ -121,8 +121,8 @@ def test_a_rehearsal_and_a_second_call(benchmark, tmp_path, capsys):
     }
     timed = pd.read_csv(out / "times.csv").set_index("form")
     assert list(timed.index) == gpu.FORMS
-    assert (timed[["ms", "ratio", "share"]][:3] > 0).all(axis=None)
-    assert (timed["gap"][:3] < 1e-3).all(), "every form learns what the loop learns"
+    assert (timed[["ms", "ratio", "share"]][:2] > 0).all(axis=None)
+    assert (timed["gap"][:2] < 1e-3).all(), "every form learns what the loop learns"
     assert timed["note"]["graph"] == "StudyError: a CUDA graph is a GPU's"
     runs = pd.read_csv(out / "runs.csv").set_index("system")
     assert runs.loc["ststnet", "folds"] == runs.loc["ststnet", "of"] == 4
