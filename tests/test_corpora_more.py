@@ -487,6 +487,12 @@ def test_one_entry_is_a_corpus(tmp_path, monkeypatch):
     for field in ("names", "sheet_files", "subject_folder", "title"):
         with pytest.raises(StudyError, match=f"entry 'lab' needs the field {field}"):
             replace(entry, **{field: ""})
+    with pytest.raises(StudyError, match="names of entry 'lab' needs one group, the number of the"):
+        replace(entry, names=replace(entry.names, pattern="S[0-9]+"))
+    with pytest.raises(StudyError, match=r"tuple of headings for clip: write \("):
+        replace(entry, fields=entry.fields | {"clip": "Take"})
+    with pytest.raises(StudyError, match="'joy' is named twice: leave it in one class"):
+        releases.three("gloom joy", "joy", "startle")
 
 
 def test_the_first_scheme_of_every_micro_release_is_the_same_three():

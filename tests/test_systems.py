@@ -54,6 +54,11 @@ def every_name() -> list[str]:
     ]
 
 
+def test_no_two_systems_look_alike_in_a_figure():
+    looks = [(module.COLOUR, module.MARKER) for module in systems.SYSTEMS.values()]
+    assert len(set(looks)) == len(looks)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_file_holds_what_a_system_is(name):
     module = systems.SYSTEMS[name]

@@ -55,11 +55,22 @@ class Release:
     synthetic: bool = False
 
     def __post_init__(self):
-        """Raises StudyError for an entry without a field that its reader needs."""
+        """Raises StudyError for an entry that lacks what its reader needs, or is misspelled."""
         names = ["names"] if self.subject_folder else []
         for name in ("title", "example", *names, *getattr(self.read, "needs", [])):
             if not getattr(self, name):
                 raise StudyError(f"corpora/releases.py: entry '{self.name}' needs the field {name}")
+        if self.names and re.compile(self.names.pattern).groups != 1:
+            raise StudyError(
+                f"corpora/releases.py: names of entry '{self.name}' needs one group, the number of "
+                f"the subject, as in (?:sub)?0*([0-9]{{1,3}}); it has {self.names.pattern!r}"
+            )
+        for name, headings in self.fields.items():
+            if isinstance(headings, str):
+                raise StudyError(
+                    f"corpora/releases.py: fields of entry '{self.name}' needs a tuple of headings "
+                    f'for {name}: write ("{headings}",)'
+                )
 
     def scheme(self, classes: str | int | Sequence[str] | None = None) -> Scheme:
         """The scheme of so many classes, or of those named; None: the default."""

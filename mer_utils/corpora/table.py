@@ -78,7 +78,13 @@ class Scheme:
 def grouped(
     title: str, groups: Mapping[str, str], counts: Sequence[int] = (), none: str = ""
 ) -> Scheme:
-    """Classes of groups of emotions, {"negative": "disgust repression"}; none: without a class."""
+    """Classes of groups of emotions, {"negative": "disgust repression"}; none: without a class.
+
+    Raises StudyError for an emotion that is named twice.
+    """
+    words = " ".join((*groups.values(), none)).split()
+    if twice := [word for word in words if words.count(word) > 1]:
+        raise StudyError(f"{title}: '{twice[0]}' is named twice: leave it in one class")
     emotions = {emotion: label for label, names in groups.items() for emotion in names.split()}
     emotions |= dict.fromkeys(none.split())
     numbers = dict(zip(groups, counts, strict=True)) if counts else {}
