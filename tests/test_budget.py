@@ -5,6 +5,7 @@ from functools import partial
 
 import made_system
 import numpy as np
+import pandas as pd
 import pytest
 from made_clips import clip_table, made_views
 
@@ -140,3 +141,30 @@ def test_a_run_trains_every_subject_with_the_budget_of_its_group(monkeypatch, tm
     other = experiments.run(second, views, jobs=1, device="cpu", progress=False)
     assert store.chosen(second.key, "budgets") == store.chosen(first.key, "budgets")
     assert (other["p_negative"] != rows["p_negative"]).any()
+
+
+def test_a_stopped_choice_goes_on_where_it_was(monkeypatch, tmp_path):
+    for name in ("RUNS", "WEIGHTS", "KEPT"):
+        monkeypatch.setattr(paths, name, tmp_path / name)
+    views, asked, original = made_views(CLIPS, strength=0.2), [], training.train_task
+    experiment = experiments.declare("ststnet", "made", views, selection="inner", **QUICK)
+    run = partial(experiments.run, experiment, views, jobs=1, device="cpu", progress=False)
+
+    def stopped(arm, *rest):
+        asked.append(arm.config)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return original(arm, *rest)
+
+    monkeypatch.setattr(training, "train_task", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert len(store.chosen(experiment.key, "tried")) == 2
+    rows, arms = run(), len(budget.arms(*systems.resolve("ststnet", QUICK, "small")))
+    assert [*asked[:2], *asked[3 : arms + 1]] == list(dict.fromkeys(asked))[:arms]
+
+    first, choices = store.chosen(experiment.key, "tried"), store.chosen(experiment.key, "budgets")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "anew")
+    pd.testing.assert_frame_equal(run(), rows)
+    assert store.chosen(experiment.key, "tried") == first
+    assert store.chosen(experiment.key, "budgets") == choices

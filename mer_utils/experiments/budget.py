@@ -12,6 +12,7 @@ The Brier score (1950) looks at probabilities: on 442 clips UF1 picks by luck.  
 over classes of the mean over their clips.
 """
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
@@ -72,37 +73,43 @@ def check(clips: pd.DataFrame) -> None:
             )
 
 
-def choose(task: training.Task, train: Callable, progress=False, groups=None) -> list[dict]:
+def choose(
+    task: training.Task, train: Callable, progress=False, groups=None, tried=(), keep=list
+) -> list[dict]:
     """The budget of every group: group, changes of the Config, score (balanced Brier, 0 to 2).
 
     task: with the Config as given; train(task, folds) yields results; groups: as `inner_folds`.
-    An arm that diverges in any fold is no choice.  Raises StudyError where all do.
+    tried: for each arm that is known already a list, the best of every group; keep(tried) is called
+    after each arm.  An arm that diverges in any fold is no choice: its list is empty.  Raises
+    StudyError where all do.
     """
-    by_group, choices, scored = inner_folds(task.clips, groups), arms(task.module, task.config), []
-    folds = list(itertools.chain(*by_group.values()))
-    total = len(choices) * len(folds)
-    bar = tqdm(desc="choosing a budget", total=total, unit="fold", disable=not progress)
-    for changes in choices:
+    by_group, choices = inner_folds(task.clips, groups), arms(task.module, task.config)
+    folds, tried = list(itertools.chain(*by_group.values())), list(tried)
+    counts = {"total": len(choices) * len(folds), "initial": len(tried) * len(folds)}
+    bar = tqdm(desc="choosing a budget", unit="fold", disable=not progress, **counts)
+    for changes in choices[len(tried) :]:
         config = dataclasses.replace(task.config, **changes)
         arm, results = dataclasses.replace(task, config=config, keep_weights=None), {}
-        try:
+        scored = []
+        with contextlib.suppress(training.Diverged):
             for result in train(arm, folds):
                 results[result.fold.name] = result.errors
                 bar.update()
-        except training.Diverged:
-            continue
-        for group, inner in by_group.items():
+        for group, inner in by_group.items() if len(results) == len(folds) else ():
             curve = smoothed(balanced(task.labels, inner, [results[f.name] for f in inner]))
             epoch = int(curve.argmin())
             epochs = {"epochs": epoch + 1} if systems.neural(task.module) else {}
             score = round(float(curve[epoch]), 4)
             scored.append({"group": group, "changes": changes | epochs, "score": score})
+        tried.append(scored)
+        keep(tried)
     bar.close()
-    if not scored:
+    if not any(tried):
         raise StudyError(
             f"{task.name} diverges at every learning rate tried: set a lower learning_rate"
         )
-    best = {line["group"]: line for line in sorted(scored, key=lambda line: -line["score"])}
+    scored = sorted(itertools.chain(*tried), key=lambda line: -line["score"])
+    best = {line["group"]: line for line in scored}
     return [best[group] for group in by_group]
 
 

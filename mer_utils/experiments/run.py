@@ -71,12 +71,12 @@ def run(
         if progress and not workers:
             bar.write(_outlook(task, missing, chosen, jobs), file=sys.stderr)
 
-        def train(task: training.Task, folds: Sequence[protocol.Fold]):
+        def train(task: training.Task, folds: Sequence[protocol.Fold], tick=None):
             if workers:
                 return workers.train(task, folds, chosen, stack)
-            return training.train_task(task, folds, chosen, jobs, stack, _ticks(bar))
+            return training.train_task(task, folds, chosen, jobs, stack, tick)
 
-        results = _by_budget(experiment, task, missing, train, progress)
+        results = _by_budget(experiment, task, missing, train, progress, _ticks(bar))
         for done, result in enumerate(results, start=before + 1):
             if finished:
                 _check_same(experiment, views.clips, result)
@@ -87,23 +87,29 @@ def run(
     return store.load(key)
 
 
-def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: bool):
+def _by_budget(experiment: Experiment, task, folds: Sequence, train, progress: bool, tick):
     """Results of all folds, each group of subjects with its budget, chosen once for all seeds."""
     if experiment.selection == "last":
-        yield from train(task, folds)
+        yield from train(task, folds, tick)
         return
     key, permuted = experiment.key, experiment.labels == "permuted"
     first = experiment if permuted else dataclasses.replace(experiment, seed=0, leak="")
     choices = store.chosen(key, "budgets") or store.chosen(first.key, "budgets")
     if not choices:
-        choices = budget.choose(dataclasses.replace(task, seed=first.seed), train, progress)
+        choices = budget.choose(
+            dataclasses.replace(task, seed=first.seed),
+            *(train, progress),
+            tried=store.chosen(key, "tried") or store.chosen(first.key, "tried"),
+            keep=lambda tried: store.note(key, tried=tried),
+        )
     if not store.chosen(key, "budgets"):
         store.note(key, budgets=choices)
     groups = protocol.dealt(task.clips, budget.GROUPS)
     for choice in choices:
         config = dataclasses.replace(task.config, **choice["changes"])
         of_group = [fold for fold in folds if groups[fold.test[0]] == choice["group"]]
-        yield from train(dataclasses.replace(task, config=config), of_group) if of_group else ()
+        with_budget = dataclasses.replace(task, config=config)
+        yield from train(with_budget, of_group, tick) if of_group else ()
 
 
 def _ticks(bar: tqdm):

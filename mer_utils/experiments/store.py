@@ -105,7 +105,10 @@ def note(key: str, **facts: list[dict]) -> None:
 
 
 def chosen(key: str, what: str) -> list[dict]:
-    """`budgets` or `temperatures` of the groups of left-out subjects; empty without any."""
+    """`budgets` or `temperatures` of the groups of left-out subjects, or the arms `tried` for them.
+
+    Empty without any.
+    """
     if file(key) is None and not (paths.RUNS / key / "experiment.json").is_file():
         return []
     return read(key).provenance.get(what, [])
