@@ -61,14 +61,18 @@ def test_the_kept_rows_give_what_the_log_says(benchmark):
     wide = table.pivot(index=["precision", "network"], columns="form", values=["ms", "ratio"])
     loops, gains = wide["ms", "loop"], wide["ratio", "vmap"]
     assert (loops.min().round(), loops.max().round()) == (17, 981)
-    assert (gains.min().round(), gains.max().round()) == (22, 62)
     graphs = gains.rdiv(wide["ratio", "graph"])
-    assert (graphs.min().round(1), graphs.max().round(1)) == (1.6, 4.3)
+    hyper = "fp32", "hyperhtnet"
+    assert (gains[hyper].round(), graphs[hyper].round(1)) == (6, 8.6)
+    gains, graphs = gains.drop(hyper), graphs.drop(hyper)
+    assert (gains.min().round(), gains.max().round()) == (20, 62)
+    assert (graphs.min().round(1), graphs.max().round(1)) == (1.1, 4.3)
     assert not (wide["ms", "unfold"] <= wide["ms", "vmap"]).any()
-    assert table["share"].max() < 0.02
-    assert table["share"][table["form"] == "loop"].max() < 0.0002
+    assert table["share"].max() < 0.048
+    by = table.groupby(["precision", "form"])["share"].max()
+    assert by.drop("fp32").max() < 0.02 and by.drop("fp32")[:, "loop"].max() < 0.0002
     gaps = table.groupby("precision")["gap"].max()
-    assert gaps.lt(pd.Series({"fp32": 1.15e-7, "tf32": 0.00125, "bf16": 0.00735})).all()
+    assert gaps.lt(pd.Series({"fp32": 2.4e-7, "tf32": 0.00125, "bf16": 0.00735})).all()
 
 
 def test_what_hangs_dies_or_fails_is_ended_and_told(benchmark, tmp_path):
