@@ -16,14 +16,14 @@ at the end of the time all is ended.  OUT holds times.csv and runs.zip (folds an
 be unpacked in data/runs), written as results come, and at the end runs.csv, tables.txt and log.txt.
 A second call with the same OUT, or a copy of it, goes on.
 
-benchmarks/gpu.csv: times on one NVIDIA H200, torch 2.11.0 (CUDA 13.0), numpy 2.5.2.  STSTNet, RCN and
-HyperHTNet in fp32 are of 2026-11-28, with nothing beside them; the rest is of 2026-11-27, while other
-work kept 7 of 16 cores busy, copied from what the run printed, without the share in fp32 and without
-some rows that failed.  share is of 51 TFLOP/s in fp32, 412 in tf32 and 784 in bf16.  AM-GCN failed in
-a stack, was mended on a CPU and not tried again: that machine's OpenCV had no optflow.  In bf16 the
-stacks of HTNet and what follows were not reached, nor was preset paper; of the runs, MHSSA-GCN as
-coded and OFF-ApexNet ended (LOG.md).
-A form that lost has gone since: a stack whose convolutions are products of matrices (unfold).
+benchmarks/gpu.csv: times on one NVIDIA H200, torch 2.11.0 (CUDA 13.0), numpy 2.5.2.  STSTNet, RCN
+and HyperHTNet in fp32 are of 2026-11-28, with nothing beside them; the rest is of 2026-11-27, while
+other work kept 7 of 16 cores busy, copied from what the run printed, without the share in fp32 and
+without some rows that failed.  share is of 51 TFLOP/s in fp32, 412 in tf32 and 784 in bf16.  AM-GCN
+failed in a stack, was mended on a CPU and not tried again: that machine's OpenCV had no optflow.
+In bf16 the stacks of HTNet and what follows were not reached, nor was preset paper; of the runs,
+MHSSA-GCN as coded and OFF-ApexNet ended (LOG.md).  A form that lost has gone since: a stack whose
+convolutions are products of matrices (unfold).
 """
 
 import argparse

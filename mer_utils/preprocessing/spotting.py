@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks, peak_prominences
 from tqdm import tqdm
 
 from ..corpora.frames import IMAGES
@@ -177,6 +176,8 @@ class Trace:
 
     def intervals(self) -> list[tuple]:
         """(onset, apex, offset, movement, seen) of every movement that is seen."""
+        from scipy.signal import find_peaks, peak_prominences  # half a second, of many kernels
+
         peaks, _ = find_peaks(np.pad(self.movement, 1), np.pad(FACTOR * self.level, 1))
         rises, _, _ = peak_prominences(np.pad(self.movement, 1), peaks)
         peaks = peaks[rises > PROMINENT * self.movement[peaks - 1]] - 1
