@@ -147,7 +147,8 @@ def test_a_stopped_choice_goes_on_where_it_was(monkeypatch, tmp_path):
     for name in ("RUNS", "WEIGHTS", "KEPT"):
         monkeypatch.setattr(paths, name, tmp_path / name)
     views, asked, original = made_views(CLIPS, strength=0.2), [], training.train_task
-    experiment = experiments.declare("ststnet", "made", views, selection="inner", **QUICK)
+    quick = QUICK | {"epochs": 1}
+    experiment = experiments.declare("ststnet", "made", views, selection="inner", **quick)
     run = partial(experiments.run, experiment, views, jobs=1, device="cpu", progress=False)
 
     def stopped(arm, *rest):
@@ -160,7 +161,7 @@ def test_a_stopped_choice_goes_on_where_it_was(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run()
     assert len(store.chosen(experiment.key, "tried")) == 2
-    rows, arms = run(), len(budget.arms(*systems.resolve("ststnet", QUICK, "small")))
+    rows, arms = run(), len(budget.arms(*systems.resolve("ststnet", quick, "small")))
     assert [*asked[:2], *asked[3 : arms + 1]] == list(dict.fromkeys(asked))[:arms]
 
     first, choices = store.chosen(experiment.key, "tried"), store.chosen(experiment.key, "budgets")
