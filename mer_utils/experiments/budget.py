@@ -74,13 +74,13 @@ def check(clips: pd.DataFrame) -> None:
 
 
 def choose(
-    task: training.Task, train: Callable, progress=False, groups=None, tried=(), keep=list
+    task: training.Task, train: Callable, progress=False, groups=None, tried=(), keep=None
 ) -> list[dict]:
     """The budget of every group: group, changes of the Config, score (balanced Brier, 0 to 2).
 
     task: with the Config as given; train(task, folds) yields results; groups: as `inner_folds`.
-    tried: for each arm that is known already a list, the best of every group; keep(tried) is called
-    after each arm.  An arm that diverges in any fold is no choice: its list is empty.  Raises
+    tried: for each arm that is known already, what it gave every group; keep(tried) is called after
+    each arm.  An arm that diverges in any fold is no choice: its list is empty.  Raises
     StudyError where all do.
     """
     by_group, choices = inner_folds(task.clips, groups), arms(task.module, task.config)
@@ -102,7 +102,8 @@ def choose(
             score = round(float(curve[epoch]), 4)
             scored.append({"group": group, "changes": changes | epochs, "score": score})
         tried.append(scored)
-        keep(tried)
+        if keep:
+            keep(tried)
     bar.close()
     if not any(tried):
         raise StudyError(
