@@ -4,7 +4,7 @@
 #   ./run_all.sh                 the study on the synthetic corpora; ends with where the reports lie
 #   ./run_all.sh OPTIONS         ./run_all.sh --help says which
 #   ./run_all.sh VERB ...        ablations, train, list, scores, corpora ...; --help names all
-#   ./run_all.sh test [ARGS]     the test suite, about eleven minutes; ARGS go to pytest
+#   ./run_all.sh test [ARGS]     the test suite, eleven to fourteen minutes; ARGS go to pytest
 #   ./run_all.sh test --all      everything there is, the slow tests too
 #
 # An activated environment (conda, venv) that holds the pins of environment.yml is used as it is.
