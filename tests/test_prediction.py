@@ -18,6 +18,7 @@ from mer_utils.prediction import familiar, members, models, predict
 from mer_utils.preprocessing import spotting
 from mer_utils.reporting import films
 from mer_utils.reporting.plots import people
+from mer_utils.synthetic import films as made_films
 
 CLIPS = clip_table()
 VIEWS = made_views(CLIPS)
@@ -207,11 +208,9 @@ def test_a_movement_that_cannot_be_read_is_said(kept, monkeypatch):
 
 def test_the_command_leaves_a_page_and_the_numbers_where_no_report_was(kept, tmp_path):
     surroundings = {"MER_DATA": str(tmp_path / "data"), "MER_REPORTS": str(tmp_path / "reports")}
-    make = "from mer_utils import paths; from mer_utils.synthetic import films; "
-    make += "print(films.example(paths.DATA / 'films')[0])"
     options = {"env": os.environ | surroundings, "cwd": paths.ROOT, "capture_output": True}
-    made = subprocess.run([sys.executable, "-c", make], text=True, check=True, **options)
-    asked = [sys.executable, "-m", "mer_utils", "predict", made.stdout.split()[-1]]
+    film = made_films.example(tmp_path / "data" / "films")[0]
+    asked = [sys.executable, "-m", "mer_utils", "predict", str(film)]
     done = subprocess.run([*asked, "--model", str(kept[0])], text=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     (page,) = (tmp_path / "reports" / "html" / "films").glob("*.html")
